@@ -1,0 +1,18 @@
+// Purpose: the encoding-level decoder of every instruction a 64-bit program can execute.
+// Assumes: nothing; any byte string may be given. Promises: reads at most `size` bytes, never more than 15; no state,
+// no allocation; freestanding. Two speeds: decode() is what each translated instruction pays, effects() is for those
+// who ask.
+#pragma once
+
+#include "agent/x86/instr.h"
+
+namespace vsup::agent {
+
+// Decodes the instruction at `bytes`, which runs at address `pc` (for branch targets). Returns false, with length 0,
+// when the bytes are no valid instruction or `size` bytes do not hold all of it.
+bool decode(const uint8_t* bytes, size_t size, uint64_t pc, Instr& instr);
+
+// What `instr` reads and writes. `instr` must come from decode().
+void effects(const Instr& instr, Effects& out);
+
+}  // namespace vsup::agent

@@ -1,0 +1,214 @@
+// Purpose: the contract between the supervisor and the agent it injects: where everything lies in
+// the tracee's address space, and the structures that both sides read and write there.
+// Assumes: x86-64, both sides built from the same tree (kBootVersion is compared at start).
+// Promises: freestanding; plain standard-layout structures; no function that allocates.
+//
+// The agent arena, one reservation of a traced process (MAP_NORESERVE, PROT as noted):
+//
+//   kArenaBase 0x2700'0000'0000  +0x0000'0000  blob: text, rodata, data, bss        (ELF segments)
+//                                +0x0100'0000  shared block, MAP_SHARED with vsup   (rw)
+//                                +0x1000'0000  code cache, hot: fragments           (rwx, 512 MiB)
+//                                +0x3000'0000  code cache, cold: stubs and thunks   (rwx, 512 MiB)
+//                                +0x5000'0000  literals, rip-reachable from both    (rw, 256 MiB)
+//                                +0x6000'0000  agent heap: fragment table, maps     (rw, 1 GiB)
+//                                +0x1'0000'0000  thread slots, 1 MiB each           (rw, 4 GiB)
+//
+// A thread slot, GS base of its thread while that thread is instrumented:
+//
+//   +0x00000  ThreadContext                                  (one page)
+//   +0x01000  indirect branch table: 65,536 cache pcs, indexed by the low 16 bits of the app pc
+//   +0x81000  agent stack of this thread, grows down from +0x100000
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace vsup::protocol {
+
+inline constexpr uint32_t kBootMagic = 0x50555356;  // "VSUP"
+inline constexpr uint32_t kBootVersion = 1;
+
+inline constexpr uint64_t kArenaBase = 0x2700'0000'0000;
+inline constexpr uint64_t kArenaSize = 0x2'0000'0000;
+inline constexpr uint64_t kBlobBase = kArenaBase;
+inline constexpr uint64_t kBlobMaxSize = 0x0100'0000;
+inline constexpr uint64_t kSharedBase = kArenaBase + 0x0100'0000;
+inline constexpr uint64_t kSharedSize = 0x1'0000;
+inline constexpr uint64_t kCacheBase = kArenaBase + 0x1000'0000;
+inline constexpr uint64_t kCacheHotSize = 0x2000'0000;
+inline constexpr uint64_t kColdBase = kCacheBase + kCacheHotSize;
+inline constexpr uint64_t kColdSize = 0x2000'0000;
+inline constexpr uint64_t kLiteralBase = kColdBase + kColdSize;
+inline constexpr uint64_t kLiteralSize = 0x1000'0000;
+inline constexpr uint64_t kHeapBase = kLiteralBase + kLiteralSize;
+inline constexpr uint64_t kHeapSize = 0x4000'0000;
+inline constexpr uint64_t kSlotsBase = kArenaBase + 0x1'0000'0000;
+inline constexpr uint64_t kSlotSize = 0x10'0000;
+inline constexpr uint32_t kMaxSlots = 4096;
+inline constexpr uint64_t kBranchTableOffset = 0x1000;
+inline constexpr uint64_t kBranchTableEntries = 65536;
+
+// General registers in the numbering of the instruction encoding.
+enum GprIndex : uint8_t {
+  kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi,
+  kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15,
+};
+
+// Why a thread stands at Exports::service_trap.
+enum class Service : uint64_t {
+  kNone = 0,
+  // The thread's `pending` word was set. App state is complete in the context; the agent stack is empty.
+  kSafePoint,
+  // Execute the one app instruction at app_pc natively, then enter again where it ends. App state in the
+  // context, agent stack empty.
+  kStepNative,
+  // Stop the world, call Exports::flush_entry's effect (reset the cache), go on at app_pc. App state in the
+  // context, agent stack empty.
+  kFlush,
+  // Describe the mapping that holds request_argument[0]; the answer goes to request_result. The agent stack
+  // is in use; the thread continues at the instruction after the trap.
+  kQueryMap,
+  // The agent found itself broken; SharedBlock::crash is filled. Does not return.
+  kCrash,
+  // The app instruction at app_pc cannot be run under instrumentation (far branch into 32-bit code).
+  kUnsupported,
+};
+
+// request_result of Service::kQueryMap: [0] start, [1] end (first byte after), [2] MapFlags.
+enum MapFlags : uint64_t {
+  kMapPresent = 1,    // 0: no mapping there; start and end then bound the hole
+  kMapReadable = 2,
+  kMapWritable = 4,
+  kMapExecutable = 8,
+  kMapFile = 16,      // backed by a file (private or shared), not anonymous
+};
+
+// One per thread, at the start of its slot. Assembly uses the offsets in context_offsets.h, which
+// context_offsets_check.cpp compares with this structure.
+struct ThreadContext {
+  uint64_t self;               // own address
+  uint64_t gpr[16];            // app registers while the agent's C++ runs, GprIndex order
+  uint64_t rflags;             // app flags, likewise
+  uint64_t app_pc;             // next app instruction: where `enter` starts, or after a system call
+  uint64_t agent_sp;           // top of the agent stack (slot end)
+  uint64_t next_cache_pc;      // where the restore path jumps
+  uint64_t exit_id;            // which direct exit was taken: index of a link record, or 0
+  uint64_t pending;            // set by the supervisor: trap with kSafePoint before entering the cache
+  uint64_t spill[16];          // app values of registers that inserted code has borrowed
+  uint64_t spill_flags;        // app flags borrowed by inserted code, lahf/seto form: AH = flags, AL = OF
+  uint64_t app_gs_base;        // the app's own GS base
+  uint64_t syscall_pc;         // app address of the system call instruction being executed
+  uint64_t resume_action;      // agent private: what the restore path does (agent/engine)
+  uint64_t service;            // Service, valid at service_trap
+  uint64_t request_argument[2];
+  uint64_t request_result[4];
+  uint64_t slot_index;
+  uint64_t branch_table_ready; // 0: the agent fills the branch table before this thread's first fragment
+  uint64_t stop_epoch;         // agent private
+};
+static_assert(sizeof(ThreadContext) <= 4096);
+
+// One translated basic block. Table at AgentState::fragments, sorted by cache_start because the
+// cache is filled upwards and emptied as a whole.
+struct FragmentInfo {
+  uint64_t app_pc;        // tag: address of its first app instruction
+  uint32_t cache_start;   // offset of its first byte from kCacheBase
+  uint32_t cache_size;    // bytes in the hot area
+  uint32_t map_offset;    // offset of its state map in AgentState::state_maps
+  uint16_t map_size;      // bytes
+  uint16_t app_size;      // bytes of app code
+  uint32_t hash_next;     // agent private: index + 1 of the next fragment in its bucket
+  uint32_t flags;         // FragmentFlags
+};
+static_assert(sizeof(FragmentInfo) == 40);
+
+enum FragmentFlags : uint32_t {
+  kFragmentChecked = 1,   // compares its source bytes on entry
+  kFragmentRemoved = 2,   // no longer found by lookup
+};
+
+// State map: a byte string of entries in cache order, from cache_start on.
+//   byte 0: bits 0-3 app bytes to advance before this entry (0 to 15), bit 7: a state follows
+//   byte 1: cache bytes that this entry covers (1 to 255)
+//   with bit 7: u16 mask: bit r set: the app value of GPR r is in ThreadContext::spill[r];
+//                         bit 4 (rsp is never spilled): the app's flags are in spill_flags
+//               u8 StateKind
+// Without a state: every register holds its app value and the app pc is exact.
+// The address right after the last entry belongs to nothing: fragments end in an exit.
+enum class StateKind : uint8_t {
+  kExact = 0,    // app pc as counted; registers as the mask says. Faults have this state only.
+  kStep = 1,     // not an app state: single-step until another state or agent text is reached
+  kLeaving = 2,  // a direct exit whose app pc is not counted here: let it run into the agent, then hold
+};
+
+// Cache pc to fragment: AgentState::chunk_first[(cache_pc - kCacheBase) >> kChunkShift] is 0 (nothing
+// starts or continues in this chunk yet) or 1 + the index of the first fragment that covers a byte of it.
+inline constexpr unsigned kChunkShift = 9;
+
+// Lives in the blob's data, its address is in Exports.
+struct AgentState {
+  uint64_t fragments;        // FragmentInfo[]
+  uint64_t fragment_count;
+  uint64_t state_maps;       // bytes
+  uint64_t chunk_first;      // uint32_t[]
+  uint64_t cold_used;        // bytes of the cold area in use
+  uint64_t cache_used;       // bytes of the hot area in use
+};
+
+// Stress knobs and engine options, written by the supervisor before the agent runs.
+struct AgentSettings {
+  uint32_t max_block_instructions;  // 1 to 256
+  uint32_t link;                    // 0: every exit goes through the dispatcher
+  uint32_t cache_limit;             // bytes of the hot area that may be used before a flush
+  uint32_t flush_every;             // flush after this many translations; 0: never
+  uint64_t translate_limit;         // after this many blocks, single-step natively instead; ~0: no limit
+  uint32_t check_all;               // 1: every block checks its source bytes on entry
+  uint32_t verify;                  // 1: re-derive and compare the state map of each new fragment
+};
+
+// The agent's own end, found at Exports' address, which is the ELF entry point of the blob.
+// All addresses are absolute.
+struct Exports {
+  uint32_t magic;
+  uint32_t version;
+  uint64_t text_start, text_end;      // agent code: rip in here means "in the agent"
+  uint64_t enter;                     // registers are the app's, GS is the context, app_pc is set: go on in the cache
+  uint64_t syscall_insn;              // the one `syscall` for ordinary app system calls: app state, pc = syscall_pc
+  uint64_t syscall_return;            // after it: app state, pc = app_pc; rcx is to be app_pc (the kernel left ours)
+  uint64_t restore_start, restore_end;  // app state is complete in the context and pc = app_pc, though registers vary
+  uint64_t service_trap;              // an int3 here: rip = service_trap + 1 at the stop; context says which Service
+  uint64_t reset_cache;               // function void(void): empties the cache; the supervisor has it run by a
+                                      // stopped thread (remote call on that thread's empty agent stack, returns to
+                                      // `remote_return`, which is an int3)
+  uint64_t remote_return;
+  uint64_t initialize;                // function void(void): once per image, run the same way, before any entry
+  uint64_t state;                     // AgentState
+  uint64_t settings;                  // AgentSettings
+};
+
+// What a broken agent leaves behind.
+struct CrashPage {
+  uint64_t valid;
+  char condition[128];
+  char file[96];
+  uint64_t line;
+  uint64_t app_pc, cache_pc, fragment;
+  uint64_t values[4];
+};
+
+enum CounterIndex : uint32_t {
+#define VSUP_COUNTER(name, sentence) kCounter_##name,
+#include "protocol/counters.def"
+#undef VSUP_COUNTER
+  kCounterCount
+};
+
+// At kSharedBase; survives the tracee. Only the tracee writes it, so the supervisor trusts nothing in it.
+struct SharedBlock {
+  uint64_t counters[256];
+  CrashPage crash;
+};
+static_assert(kCounterCount <= 256);
+static_assert(sizeof(SharedBlock) <= kSharedSize);
+
+}  // namespace vsup::protocol
