@@ -1,0 +1,67 @@
+// Purpose: what a session tells the rest of vsup as it happens: the recorder writes session and process
+// directories from it.
+// Assumes: callbacks come on the event loop's thread, from inside an event of a tracee that stands still meanwhile.
+// Promises: for each process image one process_started, then any of the others, then one process_exited; a pid
+// that execs gets process_execed for the old image before process_started of the new one (image counts up).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "protocol/agent_boot.h"
+#include "supervisor/session/controller.h"
+
+namespace vsup::supervisor {
+
+enum class LogLevel { kError, kWarning, kInfo, kDebug };
+
+struct MappedModule {
+  std::string path;
+  uint64_t start = 0;   // lowest address
+  uint64_t end = 0;     // first byte after
+  uint64_t offset = 0;  // file offset of `start`
+};
+
+// How an image ended.
+enum class ProcessEnd {
+  kExited,     // status is a wait status: WIFEXITED or WIFSIGNALED
+  kExeced,     // a new image took its place
+  kDetached,   // let go of, runs on; status is 0
+};
+
+class SessionObserver {
+ public:
+  virtual ~SessionObserver() = default;
+
+  // A process image begins. Returns the absolute path of its log directory (empty: none); the session puts it
+  // into ProcessSummary::directory.
+  virtual std::string process_started(const ProcessSummary& process) = 0;
+
+  // Something worth a line in the process's log: why it is not traceable, an exec that is not followed, ...
+  virtual void process_note(pid_t pid, const std::string& note) = 0;
+
+  // A file was mapped executable. May repeat for the same module.
+  virtual void module_mapped(pid_t pid, const MappedModule& module) = 0;
+
+  // All threads have moved.
+  virtual void mode_changed(pid_t pid, bool on, double time_seconds) = 0;
+
+  // `counters` are final for this image. process_exited follows process_execed only for the new image.
+  virtual void process_execed(pid_t pid, const std::vector<CounterValue>& counters) = 0;
+  virtual void process_exited(pid_t pid, ProcessEnd end, int wait_status, const std::vector<CounterValue>& counters) = 0;
+
+  // The agent of this process found itself broken or faulted; the process is about to die. `text` is some lines.
+  virtual void agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& page, const std::string& text) = 0;
+
+  // The last traced process has gone. `wait_status` is the first program's, to be mirrored as vsup's own
+  // (0 for an attach session).
+  virtual void session_ended(int wait_status) = 0;
+
+  // One line of the supervisor's own log.
+  virtual void log(LogLevel level, const std::string& line) = 0;
+};
+
+}  // namespace vsup::supervisor

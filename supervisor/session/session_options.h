@@ -1,0 +1,38 @@
+// Purpose: what a session is to run and how; filled from the command line.
+// Assumes: patterns are split already (one pattern per element, none empty).
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "protocol/agent_boot.h"
+
+namespace vsup::supervisor {
+
+inline protocol::AgentSettings default_agent_settings() {
+  protocol::AgentSettings settings{};
+  settings.max_block_instructions = 128;
+  settings.link = 1;
+  settings.cache_limit = static_cast<uint32_t>(protocol::kCacheHotSize - (1u << 20));
+  settings.flush_every = 0;
+  settings.translate_limit = ~uint64_t{0};
+  settings.check_all = 0;
+  settings.verify = 0;
+  return settings;
+}
+
+struct SessionOptions {
+  std::vector<std::string> arguments;  // the program (looked up in PATH when it has no slash) and its arguments
+  std::vector<pid_t> attach_pids;      // used when `arguments` is empty
+  std::string tool = "none";
+  bool trace_children = false;                     // --trace-children: follow execs of children, too
+  std::vector<std::string> skip_patterns;          // --trace-children-skip=: shell patterns for the executable
+  std::vector<std::string> skip_by_arg_patterns;   // --trace-children-skip-by-arg=: shell patterns for each argument
+  bool instrument_at_start = true;                 // --instr-atstart
+  bool child_silent = false;                       // --child-silent-after-fork
+  protocol::AgentSettings settings = default_agent_settings();
+};
+
+}  // namespace vsup::supervisor
