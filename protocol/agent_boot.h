@@ -103,8 +103,7 @@ struct ThreadContext {
   uint64_t request_argument[2];
   uint64_t request_result[4];
   uint64_t slot_index;
-  uint64_t branch_table_ready; // 0: the agent fills the branch table before this thread's first fragment
-  uint64_t stop_epoch;         // agent private
+  uint64_t branch_table_epoch; // cache epoch that the branch table belongs to; 0: never filled. Zeroed for a new thread.
 };
 static_assert(sizeof(ThreadContext) <= 4096);
 
@@ -136,9 +135,8 @@ enum FragmentFlags : uint32_t {
 // Without a state: every register holds its app value and the app pc is exact.
 // The address right after the last entry belongs to nothing: fragments end in an exit.
 enum class StateKind : uint8_t {
-  kExact = 0,    // app pc as counted; registers as the mask says. Faults have this state only.
-  kStep = 1,     // not an app state: single-step until another state or agent text is reached
-  kLeaving = 2,  // a direct exit whose app pc is not counted here: let it run into the agent, then hold
+  kExact = 0,  // app pc as counted; registers as the mask says. Faults have this state only.
+  kStep = 1,   // not an app state: single-step until another state or agent text is reached
 };
 
 // Cache pc to fragment: AgentState::chunk_first[(cache_pc - kCacheBase) >> kChunkShift] is 0 (nothing
@@ -176,6 +174,9 @@ struct Exports {
   uint64_t syscall_insn;              // the one `syscall` for ordinary app system calls: app state, pc = syscall_pc
   uint64_t syscall_return;            // after it: app state, pc = app_pc; rcx is to be app_pc (the kernel left ours)
   uint64_t restore_start, restore_end;  // app state is complete in the context and pc = app_pc, though registers vary
+  uint64_t syscall_restore_start, syscall_restore_end;  // likewise, but pc = syscall_pc
+  uint64_t safe_access_start, safe_access_end;  // SIGSEGV or SIGBUS with rip in here: drop it, go on at safe_access_fail
+  uint64_t safe_access_fail;
   uint64_t service_trap;              // an int3 here: rip = service_trap + 1 at the stop; context says which Service
   uint64_t reset_cache;               // function void(void): empties the cache; the supervisor has it run by a
                                       // stopped thread (remote call on that thread's empty agent stack, returns to
