@@ -58,6 +58,7 @@ struct Instr {
   uint8_t vvvv;                       // 0-31
   uint8_t mandatory_prefix;           // 0, 0x66, 0xf3, 0xf2: the one that selects the instruction (pp of vex/evex)
   uint8_t evex_aaa;                   // mask register, 0: none
+  bool evex_r2;                       // bit 4 of the register that modrm.reg names
   bool evex_z, evex_b;
   uint8_t legacy_prefix_count;        // bytes before rex/vex/evex/xop/opcode
   uint8_t opcode_offset;              // offset of the opcode byte itself (after escape bytes)
