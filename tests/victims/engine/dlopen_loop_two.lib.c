@@ -1,0 +1,4 @@
+// A library of the victim dlopen_loop.
+static int counter;
+__attribute__((constructor)) static void start(void) { counter = 2; }
+int library_function(int x) { return x + counter; }
