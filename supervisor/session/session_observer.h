@@ -12,11 +12,10 @@
 #include <vector>
 
 #include "protocol/agent_boot.h"
+#include "supervisor/base/log.h"
 #include "supervisor/session/controller.h"
 
 namespace vsup::supervisor {
-
-enum class LogLevel { kError, kWarning, kInfo, kDebug };
 
 struct MappedModule {
   std::string path;

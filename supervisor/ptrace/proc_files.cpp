@@ -1,0 +1,210 @@
+#include "supervisor/ptrace/proc_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+#include "supervisor/base/unique_fd.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+// include/uapi/linux/fs.h, Linux 6.11; newer than Debian 12's headers.
+struct ProcmapQuery {
+  uint64_t size, query_flags, query_addr;
+  uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
+  uint32_t dev_major, dev_minor, vma_name_size, build_id_size;
+  uint64_t vma_name_addr, build_id_addr;
+};
+constexpr unsigned long kProcmapQuery = _IOWR('f', 17, ProcmapQuery);
+constexpr uint64_t kVmaReadable = 1, kVmaWritable = 2, kVmaExecutable = 4, kVmaShared = 8, kCoveringOrNext = 0x10;
+
+std::string read_fd(int fd) {
+  std::string text;
+  char buffer[16384];
+  off_t at = 0;
+  for (;;) {
+    const ssize_t got = pread(fd, buffer, sizeof buffer, at);
+    if (got <= 0) return text;
+    text.append(buffer, static_cast<size_t>(got));
+    at += got;
+  }
+}
+
+bool take_hex(std::string_view& text, uint64_t& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc() || end == text.data()) return false;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return true;
+}
+
+bool take(std::string_view& text, char wanted) {
+  if (text.empty() || text[0] != wanted) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+}  // namespace
+
+std::optional<Mapping> parse_maps_line(std::string_view line) {
+  Mapping mapping;
+  uint64_t major = 0, minor = 0;
+  if (!take_hex(line, mapping.start) || !take(line, '-') || !take_hex(line, mapping.end) || !take(line, ' ')) return {};
+  if (line.size() < 5) return {};
+  mapping.readable = line[0] == 'r';
+  mapping.writable = line[1] == 'w';
+  mapping.executable = line[2] == 'x';
+  mapping.shared = line[3] == 's';
+  line.remove_prefix(4);
+  if (!take(line, ' ') || !take_hex(line, mapping.offset) || !take(line, ' ') || !take_hex(line, major) ||
+      !take(line, ':') || !take_hex(line, minor) || !take(line, ' '))
+    return {};
+  uint64_t inode = 0;
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), inode, 10);
+  if (error != std::errc()) return {};
+  line.remove_prefix(static_cast<size_t>(end - line.data()));
+  mapping.file = inode != 0;
+  const size_t path = line.find_first_not_of(' ');
+  if (path != std::string_view::npos) mapping.path = line.substr(path);
+  return mapping;
+}
+
+std::vector<Mapping> parse_maps(std::string_view text) {
+  std::vector<Mapping> mappings;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    if (auto mapping = parse_maps_line(text.substr(0, end))) mappings.push_back(std::move(*mapping));
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return mappings;
+}
+
+std::vector<Mapping> read_maps(pid_t pid) { return parse_maps(read_file("/proc/" + std::to_string(pid) + "/maps")); }
+
+std::optional<Mapping> query_mapping(int maps_fd, uint64_t address) {
+  ProcmapQuery query{};
+  char name[4096];
+  query.size = sizeof query;
+  query.query_flags = kCoveringOrNext;
+  query.query_addr = address;
+  query.vma_name_size = sizeof name;
+  query.vma_name_addr = reinterpret_cast<uint64_t>(name);
+  if (ioctl(maps_fd, kProcmapQuery, &query) == 0) {
+    Mapping mapping;
+    mapping.start = query.vma_start;
+    mapping.end = query.vma_end;
+    mapping.offset = query.vma_offset;
+    mapping.readable = (query.vma_flags & kVmaReadable) != 0;
+    mapping.writable = (query.vma_flags & kVmaWritable) != 0;
+    mapping.executable = (query.vma_flags & kVmaExecutable) != 0;
+    mapping.shared = (query.vma_flags & kVmaShared) != 0;
+    mapping.file = query.inode != 0;
+    if (query.vma_name_size != 0) mapping.path = name;
+    return mapping;
+  }
+  if (errno == ENOENT) return {};
+  for (Mapping& mapping : parse_maps(read_fd(maps_fd)))
+    if (mapping.end > address) return mapping;
+  return {};
+}
+
+ProcessStatus parse_status(std::string_view text) {
+  ProcessStatus status;
+  const auto number = [](std::string_view value) { return strtol(std::string(value).c_str(), nullptr, 10); };
+  const auto mask = [](std::string_view value) { return strtoull(std::string(value).c_str(), nullptr, 16); };
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    const size_t colon = line.find(":\t");
+    if (colon != std::string_view::npos) {
+      const std::string_view key = line.substr(0, colon), value = line.substr(colon + 2);
+      if (key == "State" && !value.empty()) status.state = value[0];
+      else if (key == "Tgid") status.tgid = static_cast<pid_t>(number(value));
+      else if (key == "PPid") status.ppid = static_cast<pid_t>(number(value));
+      else if (key == "TracerPid") status.tracer = static_cast<pid_t>(number(value));
+      else if (key == "Uid") status.uid = static_cast<uid_t>(number(value));
+      else if (key == "Seccomp") status.seccomp = static_cast<int>(number(value));
+      else if (key == "SigPnd") status.pending = mask(value);
+      else if (key == "ShdPnd") status.shared_pending = mask(value);
+      else if (key == "SigBlk") status.blocked = mask(value);
+      else if (key == "SigIgn") status.ignored = mask(value);
+      else if (key == "SigCgt") status.caught = mask(value);
+    }
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return status;
+}
+
+std::optional<ProcessStatus> read_status(int status_fd) {
+  char buffer[4096];
+  const ssize_t got = pread(status_fd, buffer, sizeof buffer, 0);
+  if (got <= 0) return {};
+  return parse_status({buffer, static_cast<size_t>(got)});
+}
+
+std::optional<ProcessStatus> read_status_of(pid_t pid) {
+  const UniqueFd fd(open(("/proc/" + std::to_string(pid) + "/status").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return {};
+  return read_status(fd.get());
+}
+
+std::string read_file(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return fd ? read_fd(fd.get()) : std::string();
+}
+
+std::string read_link(const std::string& path) {
+  char target[4096];
+  const ssize_t size = readlink(path.c_str(), target, sizeof target);
+  return size <= 0 ? std::string() : std::string(target, static_cast<size_t>(size));
+}
+
+std::vector<std::string> read_command_line(pid_t pid) {
+  const std::string text = read_file("/proc/" + std::to_string(pid) + "/cmdline");
+  std::vector<std::string> arguments;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = text.find('\0', at);
+    arguments.push_back(text.substr(at, end == std::string::npos ? end : end - at));
+    if (end == std::string::npos) break;
+    at = end + 1;
+  }
+  return arguments;
+}
+
+std::string thread_name(pid_t pid, pid_t tid) {
+  std::string name = read_file("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid) + "/comm");
+  if (!name.empty() && name.back() == '\n') name.pop_back();
+  return name;
+}
+
+std::vector<pid_t> list_threads(pid_t pid) {
+  std::vector<pid_t> threads;
+  DIR* directory = opendir(("/proc/" + std::to_string(pid) + "/task").c_str());
+  if (directory == nullptr) return threads;
+  while (const dirent* entry = readdir(directory)) {
+    const pid_t tid = static_cast<pid_t>(strtol(entry->d_name, nullptr, 10));
+    if (tid > 0) threads.push_back(tid);
+  }
+  closedir(directory);
+  return threads;
+}
+
+uint64_t read_auxv(pid_t pid, uint64_t type) {
+  const std::string bytes = read_file("/proc/" + std::to_string(pid) + "/auxv");
+  for (size_t at = 0; at + 16 <= bytes.size(); at += 16) {
+    uint64_t pair[2];
+    memcpy(pair, bytes.data() + at, sizeof pair);
+    if (pair[0] == type) return pair[1];
+  }
+  return 0;
+}
+
+}  // namespace vsup::supervisor

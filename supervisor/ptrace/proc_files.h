@@ -1,0 +1,51 @@
+// Purpose: what /proc says about a process: mappings, signal sets, owners, names.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vsup::supervisor {
+
+struct Mapping {
+  uint64_t start = 0, end = 0, offset = 0;
+  bool readable = false, writable = false, executable = false, shared = false;
+  bool file = false;  // an inode stands behind it
+  std::string path;   // file name, or [heap] and the like
+};
+
+// One line of /proc/PID/maps; none when it is not one.
+std::optional<Mapping> parse_maps_line(std::string_view line);
+std::vector<Mapping> parse_maps(std::string_view text);
+std::vector<Mapping> read_maps(pid_t pid);
+
+// The mapping at `address`, or, when nothing is there, the next one above. Uses PROCMAP_QUERY (Linux 6.11) on the
+// open /proc/PID/maps `maps_fd` and falls back to reading it. `path` is filled for executable file mappings only.
+std::optional<Mapping> query_mapping(int maps_fd, uint64_t address);
+
+struct ProcessStatus {
+  pid_t tgid = 0, ppid = 0, tracer = 0;
+  uid_t uid = 0;
+  char state = '?';
+  int seccomp = 0;
+  uint64_t pending = 0, shared_pending = 0, blocked = 0, ignored = 0, caught = 0;  // bit n-1: signal n
+};
+
+ProcessStatus parse_status(std::string_view text);
+// From an open /proc/PID/status (kept open: a pread is all it costs).
+std::optional<ProcessStatus> read_status(int status_fd);
+std::optional<ProcessStatus> read_status_of(pid_t pid);
+
+std::string read_file(const std::string& path);
+std::string read_link(const std::string& path);
+std::vector<std::string> read_command_line(pid_t pid);
+std::string thread_name(pid_t pid, pid_t tid);
+std::vector<pid_t> list_threads(pid_t pid);
+// A value of /proc/PID/auxv, 0 when absent.
+uint64_t read_auxv(pid_t pid, uint64_t type);
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,108 @@
+#include "supervisor/ptrace/remote_syscall.h"
+
+#include <sys/ptrace.h>
+
+#include "supervisor/base/check.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+constexpr int kMaxDisturbances = 1000;
+
+// A single-step's trap: TRAP_TRACE, or TRAP_BRKPT at the exit of a system call.
+bool is_step_trap(const siginfo_t& info) { return info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT; }
+
+}  // namespace
+
+RemoteCalls::RemoteCalls(Tracee& tracee, uint64_t syscall_pc)
+    : tracee_(tracee), syscall_pc_(syscall_pc), saved_(tracee.registers()) {}
+
+RemoteCalls::~RemoteCalls() {
+  if (tracee_.gone || !tracee_.stopped) return;
+  try {
+    tracee_.set_registers(saved_);
+  } catch (...) {
+    // It has gone; whoever touches it next learns so.
+  }
+}
+
+int64_t RemoteCalls::syscall(long number, std::initializer_list<uint64_t> arguments) {
+  Registers registers = saved_;
+  unsigned long long* const slots[] = {&registers.rdi, &registers.rsi, &registers.rdx,
+                                       &registers.r10, &registers.r8,  &registers.r9};
+  unsigned index = 0;
+  for (const uint64_t argument : arguments) *slots[index++] = argument;
+  registers.rax = static_cast<uint64_t>(number);
+  registers.orig_rax = ~uint64_t{0};
+  registers.rip = syscall_pc_;
+  tracee_.set_registers(registers);
+  for (int disturbance = 0; disturbance < kMaxDisturbances; ++disturbance) {
+    tracee_.step();
+    tracee_.wait_for_stop();
+    if (tracee_.stop.kind() == WaitStatus::Kind::kSignal) {
+      const siginfo_t info = tracee_.signal_info();
+      if (tracee_.stop.signal() == SIGTRAP && is_step_trap(info)) {
+        const Registers after = tracee_.registers();
+        VS_CHECK(after.rip == syscall_pc_ + 2, tracee_);
+        return static_cast<int64_t>(after.rax);
+      }
+      tracee_.held.push_back({tracee_.stop.signal(), info});
+    }
+    if (tracee_.stop.kind() == WaitStatus::Kind::kGroupStop) tracee_.group_stopped = true;
+    // Anything else (an interrupt that was under way) has come too early: the instruction is still to be executed.
+  }
+  VS_CHECK(!"a remote system call completes", tracee_);
+  return 0;
+}
+
+void RemoteCalls::call(uint64_t function, uint64_t stack_top, uint64_t gs_base, uint64_t return_trap) {
+  Registers registers = saved_;
+  registers.rsp = (stack_top & ~uint64_t{15}) - 8;
+  tracee_.write_as<uint64_t>(registers.rsp, return_trap);
+  registers.rip = function;
+  registers.gs_base = gs_base;
+  registers.eflags &= ~uint64_t{0x400};  // DF
+  registers.orig_rax = ~uint64_t{0};
+  tracee_.set_registers(registers);
+  for (int disturbance = 0; disturbance < kMaxDisturbances; ++disturbance) {
+    tracee_.cont();
+    tracee_.wait_for_stop();
+    if (tracee_.stop.kind() == WaitStatus::Kind::kSignal) {
+      if (tracee_.stop.signal() == SIGTRAP && tracee_.registers().rip == return_trap + 1) return;
+      const siginfo_t info = tracee_.signal_info();
+      // A fault of the function itself would repeat for ever.
+      VS_CHECK(info.si_code <= 0 || (tracee_.stop.signal() != SIGSEGV && tracee_.stop.signal() != SIGBUS &&
+                                     tracee_.stop.signal() != SIGILL && tracee_.stop.signal() != SIGFPE &&
+                                     tracee_.stop.signal() != SIGTRAP),
+               tracee_);
+      tracee_.held.push_back({tracee_.stop.signal(), info});
+    }
+    if (tracee_.stop.kind() == WaitStatus::Kind::kGroupStop) tracee_.group_stopped = true;
+  }
+  VS_CHECK(!"a remote call returns", tracee_);
+}
+
+void leave_event_stop(Tracee& tracee) {
+  for (int disturbance = 0; disturbance < kMaxDisturbances; ++disturbance) {
+    tracee.step_to_syscall_exit();
+    tracee.wait_for_stop();
+    if (tracee.stop.kind() == WaitStatus::Kind::kSyscallStop) return;
+    if (tracee.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(tracee);
+    if (tracee.stop.kind() == WaitStatus::Kind::kGroupStop) tracee.group_stopped = true;
+  }
+  VS_CHECK(!"the system call ends", tracee);
+}
+
+bool can_inject_signal(Tracee& tracee) {
+  if (tracee.stop.kind() != WaitStatus::Kind::kSignal) return false;
+  return tracee.stop.signal() != SIGTRAP || tracee.signal_info().si_code != SIGTRAP;
+}
+
+void hold_signal_of_stop(Tracee& tracee) {
+  const siginfo_t info = tracee.signal_info();
+  if (tracee.stop.signal() == SIGTRAP && (is_step_trap(info) || info.si_code == SIGTRAP)) return;
+  tracee.held.push_back({tracee.stop.signal(), info});
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,125 @@
+#include "supervisor/ptrace/tracee.h"
+
+#include <sys/ptrace.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "supervisor/base/check.h"
+#include "supervisor/base/log.h"
+#include "supervisor/ptrace/tracee_memory.h"
+
+namespace vsup::supervisor {
+
+long Tracee::call(int request, uint64_t address, uint64_t data) {
+  errno = 0;
+  const long result = ptrace(static_cast<__ptrace_request>(request), tid, address, data);
+  if (result < 0 && errno == ESRCH) {
+    gone = true;
+    throw TraceeGone{tid};
+  }
+  return result;
+}
+
+Registers Tracee::registers() {
+  Registers result{};
+  const long status = call(PTRACE_GETREGS, 0, reinterpret_cast<uint64_t>(&result));
+  VS_CHECK(status == 0, *this);
+  return result;
+}
+
+void Tracee::set_registers(const Registers& registers) {
+  const long status = call(PTRACE_SETREGS, 0, reinterpret_cast<uint64_t>(&registers));
+  VS_CHECK(status == 0, *this);
+}
+
+siginfo_t Tracee::signal_info() {
+  siginfo_t info{};
+  if (call(PTRACE_GETSIGINFO, 0, reinterpret_cast<uint64_t>(&info)) != 0) info = {};
+  return info;
+}
+
+void Tracee::set_signal_info(const siginfo_t& info) {
+  call(PTRACE_SETSIGINFO, 0, reinterpret_cast<uint64_t>(&info));
+}
+
+uint64_t Tracee::event_message() {
+  unsigned long message = 0;
+  call(PTRACE_GETEVENTMSG, 0, reinterpret_cast<uint64_t>(&message));
+  return message;
+}
+
+void Tracee::resume(int request, int signal) {
+  VS_CHECK(stopped, *this);
+  stopped = false;
+  listening = request == PTRACE_LISTEN;
+  call(request, 0, static_cast<uint64_t>(signal));
+}
+
+void Tracee::cont(int signal) { resume(PTRACE_CONT, signal); }
+void Tracee::step(int signal) { resume(PTRACE_SINGLESTEP, signal); }
+void Tracee::step_to_syscall_exit() { resume(PTRACE_SYSCALL, 0); }
+
+void Tracee::listen() {
+  stopped = false;
+  listening = true;
+  // Fails with EIO when SIGCONT came meanwhile: the thread is to run then.
+  if (call(PTRACE_LISTEN, 0, 0) != 0) {
+    listening = false;
+    call(PTRACE_CONT, 0, 0);
+  }
+}
+
+bool Tracee::interrupt() {
+  if (ptrace(PTRACE_INTERRUPT, tid, 0, 0) == 0) return true;
+  gone = gone || errno == ESRCH;
+  return false;
+}
+
+bool Tracee::detach(int signal) {
+  stopped = false;
+  return ptrace(PTRACE_DETACH, tid, 0, signal) == 0;
+}
+
+void Tracee::read(uint64_t address, void* to, size_t size) {
+  if (read_memory(tid, address, to, size)) return;
+  registers();  // throws when that is why
+  log_line(LogLevel::kError, "cannot read %zu bytes at %#lx of thread %d", size, address, tid);
+  VS_CHECK(!"memory of the agent is readable", *this);
+}
+
+void Tracee::write(uint64_t address, const void* from, size_t size) {
+  if (write_memory(tid, address, from, size)) return;
+  registers();
+  log_line(LogLevel::kError, "cannot write %zu bytes at %#lx of thread %d", size, address, tid);
+  VS_CHECK(!"memory of the agent is writable", *this);
+}
+
+void Tracee::note_stop(WaitStatus status) {
+  stop = status;
+  stopped = true;
+  listening = false;
+  ++stop_count;
+}
+
+void Tracee::wait_for_stop() {
+  const std::optional<WaitStatus> status = waits.wait_for(tid);
+  if (!status) {
+    gone = true;
+    throw TraceeGone{tid};
+  }
+  note_stop(*status);
+}
+
+std::string Tracee::describe() {
+  char text[512];
+  Registers now{};
+  const bool readable = stopped && ptrace(PTRACE_GETREGS, tid, 0, &now) == 0;
+  snprintf(text, sizeof text, "%s (%s)%s rip %#llx rsp %#llx rax %#llx orig_rax %lld gs_base %#llx",
+           stopped ? "stopped" : "running", stop.describe().c_str(), readable ? "" : " registers unknown", now.rip,
+           now.rsp, now.rax, static_cast<long long>(now.orig_rax), now.gs_base);
+  return text;
+}
+
+}  // namespace vsup::supervisor

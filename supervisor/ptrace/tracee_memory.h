@@ -1,0 +1,30 @@
+// Purpose: reads and writes a tracee's memory, read-only and not readable pages included.
+// Promises: all or nothing is reported; false when the range is not mapped or the tracee has gone.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace vsup::supervisor {
+
+bool read_memory(pid_t tid, uint64_t address, void* to, size_t size);
+bool write_memory(pid_t tid, uint64_t address, const void* from, size_t size);
+
+template <typename T>
+bool read_value(pid_t tid, uint64_t address, T& to) {
+  return read_memory(tid, address, &to, sizeof to);
+}
+
+template <typename T>
+bool write_value(pid_t tid, uint64_t address, const T& from) {
+  return write_memory(tid, address, &from, sizeof from);
+}
+
+// A NUL-terminated string of at most `limit` bytes.
+std::optional<std::string> read_string(pid_t tid, uint64_t address, size_t limit);
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,59 @@
+#include "supervisor/ptrace/wait.h"
+
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
+namespace vsup::supervisor {
+
+namespace {
+
+double now() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+}  // namespace
+
+std::optional<WaitManager::Event> WaitManager::next() {
+  if (!queued_.empty()) {
+    const Event event = queued_.front();
+    queued_.pop_front();
+    return event;
+  }
+  int status = 0;
+  pid_t tid = 0;
+  do {
+    tid = waitpid(-1, &status, __WALL | WNOHANG);
+  } while (tid < 0 && errno == EINTR);
+  if (tid <= 0) return std::nullopt;
+  return Event{tid, WaitStatus(status)};
+}
+
+std::optional<WaitStatus> WaitManager::wait_for(pid_t tid, double seconds) {
+  sigset_t child_signal;
+  sigemptyset(&child_signal);
+  sigaddset(&child_signal, SIGCHLD);
+  const double end = now() + seconds;
+  dirty_ = true;
+  for (unsigned round = 0;; ++round) {
+    int status = 0;
+    const pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+    if (got == tid) {
+      const WaitStatus result(status);
+      if (!result.is_gone()) return result;
+      queued_.push_back({tid, result});
+      return std::nullopt;
+    }
+    if (got < 0 && errno != EINTR) return std::nullopt;
+    if (round > 2 && now() > end) return std::nullopt;
+    // The stop sends SIGCHLD; it may also be pending already for another tracee, which costs one round.
+    const timespec pause{0, 20'000'000};
+    sigtimedwait(&child_signal, nullptr, &pause);
+  }
+}
+
+}  // namespace vsup::supervisor
