@@ -98,7 +98,6 @@ struct ThreadContext {
   uint64_t spill_flags;        // app flags borrowed by inserted code, lahf/seto form: AH = flags, AL = OF
   uint64_t app_gs_base;        // the app's own GS base
   uint64_t syscall_pc;         // app address of the system call instruction being executed
-  uint64_t resume_action;      // agent private: what the restore path does (agent/engine)
   uint64_t service;            // Service, valid at service_trap
   uint64_t request_argument[2];
   uint64_t request_result[4];
@@ -119,7 +118,7 @@ struct FragmentInfo {
   uint32_t hash_next;     // agent private: index + 1 of the next fragment in its bucket
   uint32_t flags;         // FragmentFlags
 };
-static_assert(sizeof(FragmentInfo) == 40);
+static_assert(sizeof(FragmentInfo) == 32);
 
 enum FragmentFlags : uint32_t {
   kFragmentChecked = 1,   // compares its source bytes on entry
@@ -128,7 +127,7 @@ enum FragmentFlags : uint32_t {
 
 // State map: a byte string of entries in cache order, from cache_start on.
 //   byte 0: bits 0-3 app bytes to advance before this entry (0 to 15), bit 7: a state follows
-//   byte 1: cache bytes that this entry covers (1 to 255)
+//   byte 1: cache bytes that this entry covers (0 to 255)
 //   with bit 7: u16 mask: bit r set: the app value of GPR r is in ThreadContext::spill[r];
 //                         bit 4 (rsp is never spilled): the app's flags are in spill_flags
 //               u8 StateKind

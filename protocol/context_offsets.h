@@ -12,7 +12,7 @@
 #define VSUP_CTX_SPILL 184
 #define VSUP_CTX_SPILL_FLAGS 312
 #define VSUP_CTX_SYSCALL_PC 328
-#define VSUP_CTX_SERVICE 344
+#define VSUP_CTX_SERVICE 336
 
 // Service values that assembly sets.
 #define VSUP_SERVICE_SAFE_POINT 1

@@ -1,0 +1,21 @@
+// Purpose: the few system calls that the agent makes for itself.
+#pragma once
+
+#include <stdint.h>
+
+namespace vsup::agent {
+
+inline int64_t raw_syscall(int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
+  int64_t result;
+  register uint64_t r10 asm("r10") = d;
+  asm volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+  return result;
+}
+
+// Numbers: arch/x86/entry/syscalls/syscall_64.tbl. FUTEX_WAIT_PRIVATE 128, FUTEX_WAKE_PRIVATE 129.
+inline void futex_wait(uint32_t* word, uint32_t value) {
+  raw_syscall(202, reinterpret_cast<uint64_t>(word), 128, value, 0);
+}
+inline void futex_wake(uint32_t* word) { raw_syscall(202, reinterpret_cast<uint64_t>(word), 129, 1, 0); }
+
+}  // namespace vsup::agent

@@ -1,0 +1,58 @@
+#include "agent/engine/code_cache.h"
+
+#include "agent/base/memory.h"
+
+vsup::protocol::AgentState vsup_state;
+
+// Initialised, so that it lies in the data that the supervisor writes before the first instruction.
+vsup::protocol::AgentSettings vsup_settings = {
+    .max_block_instructions = 128,
+    .link = 1,
+    .cache_limit = vsup::protocol::kCacheHotSize,
+    .flush_every = 0,
+    .translate_limit = ~0ull,
+    .check_all = 0,
+    .verify = 0,
+};
+
+namespace vsup::agent {
+
+CodeCache code_cache;
+
+bool CodeCache::full() const {
+  uint64_t limit = vsup_settings.cache_limit < protocol::kCacheHotSize ? vsup_settings.cache_limit : protocol::kCacheHotSize;
+  if (vsup_state.cache_used + kHeadroom > limit && translations_ > 0) return true;
+  if (vsup_settings.flush_every != 0 && translations_ >= vsup_settings.flush_every) return true;
+  return vsup_state.cold_used + kHeadroom > protocol::kColdSize || literal_used_ + kHeadroom > protocol::kLiteralSize ||
+         map_used_ + kHeadroom > kMapBytes || vsup_state.fragment_count + 64 > kMaxFragments ||
+         link_count_ + 1024 > kMaxLinks;
+}
+
+void CodeCache::reset() {
+  memset(buckets(), 0, kBuckets * sizeof(uint32_t));
+  memset(thunk_heads(), 0, protocol::kBranchTableEntries * sizeof(uint32_t));
+  memset(thunk_of(), 0, vsup_state.fragment_count * sizeof(uint32_t));
+  memset(chunk_first(), 0, ((vsup_state.cache_used >> protocol::kChunkShift) + 2) * sizeof(uint32_t));
+  vsup_state.cache_used = 0;
+  vsup_state.cold_used = 0;
+  vsup_state.fragment_count = 0;
+  link_count_ = 1;
+  literal_used_ = 0;
+  map_used_ = 0;
+  translations_ = 0;
+  ++epoch_;
+}
+
+uint8_t* CodeCache::add_literal(uint64_t value) {
+  auto* literal = reinterpret_cast<uint8_t*>(protocol::kLiteralBase + literal_used_);
+  literal_used_ += sizeof value;
+  store(literal, value);
+  return literal;
+}
+
+uint32_t CodeCache::add_link(const LinkRecord& record) {
+  links()[link_count_] = record;
+  return link_count_++;
+}
+
+}  // namespace vsup::agent

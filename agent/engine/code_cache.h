@@ -1,0 +1,89 @@
+// Purpose: the memory of the code cache and its tables: bump allocation of hot code, cold code (stubs, thunks) and
+// literals, and where each table lies in the agent heap.
+// Assumes: callers hold the engine lock. Promises: nothing moves; everything is given back at once by reset().
+//
+//   agent heap  +0x0000'0000  FragmentInfo[4 Mi]          +0x1c00'0000  uint32_t thunk_of[4 Mi]
+//               +0x0c00'0000  state maps, 256 MiB         +0x1d00'0000  uint32_t buckets[256 Ki]
+//               +0x1d80'0000  uint32_t thunk_heads[64 Ki]  +0x1e00'0000  uint32_t chunk_first[1 Mi]
+//               +0x2000'0000  LinkRecord[16 Mi]
+#pragma once
+
+#include "agent/engine/types.h"
+#include "protocol/agent_boot.h"
+
+extern "C" {
+extern vsup::protocol::AgentState vsup_state;
+extern vsup::protocol::AgentSettings vsup_settings;
+}
+
+namespace vsup::agent {
+
+// A direct exit whose target was not translated when it was emitted. Its stub puts the record's number into exit_id.
+enum class LinkKind : uint32_t {
+  kDirect,   // go on at target; the branch can be patched
+  kSyscall,  // target is a system call instruction
+  kNative,   // target is an instruction to be executed natively
+  kStale,    // target's entry check found other bytes than were translated
+};
+
+struct LinkRecord {
+  uint64_t target;  // app pc
+  uint32_t site;    // offset of the branch's rel32 from kCacheBase
+  LinkKind kind;
+};
+static_assert(sizeof(LinkRecord) == 16);
+
+class CodeCache {
+ public:
+  static constexpr uint32_t kMaxFragments = 4u << 20;
+  static constexpr uint32_t kMaxLinks = 16u << 20;
+  static constexpr uint32_t kBuckets = 256u << 10;
+  static constexpr uint64_t kMapBytes = 256u << 20;
+  // Room that one translation may need in each area; below it the cache counts as full.
+  static constexpr uint64_t kHeadroom = 48u << 10;
+
+  static protocol::FragmentInfo* fragments() { return at<protocol::FragmentInfo>(0); }
+  static uint8_t* state_maps() { return at<uint8_t>(0x0c00'0000); }
+  static uint32_t* thunk_of() { return at<uint32_t>(0x1c00'0000); }
+  static uint32_t* buckets() { return at<uint32_t>(0x1d00'0000); }
+  static uint32_t* thunk_heads() { return at<uint32_t>(0x1d80'0000); }
+  static uint32_t* chunk_first() { return at<uint32_t>(0x1e00'0000); }
+  static LinkRecord* links() { return at<LinkRecord>(0x2000'0000); }
+
+  bool full() const;
+  void reset();
+
+  uint8_t* hot() const { return reinterpret_cast<uint8_t*>(protocol::kCacheBase + vsup_state.cache_used); }
+  void set_hot(const uint8_t* end) { vsup_state.cache_used = reinterpret_cast<uint64_t>(end) - protocol::kCacheBase; }
+  uint8_t* cold() const { return reinterpret_cast<uint8_t*>(protocol::kColdBase + vsup_state.cold_used); }
+  void set_cold(const uint8_t* end) { vsup_state.cold_used = reinterpret_cast<uint64_t>(end) - protocol::kColdBase; }
+
+  // A new 8-byte constant that code can reach rip-relatively.
+  uint8_t* add_literal(uint64_t value);
+
+  uint32_t add_link(const LinkRecord& record);
+  uint32_t link_count() const { return link_count_; }
+  uint64_t map_used() const { return map_used_; }
+  void set_map_used(uint64_t used) { map_used_ = used; }
+
+  // Counts resets, from 1: what a branch table filled in an earlier epoch says is void.
+  uint64_t epoch() const { return epoch_; }
+  uint64_t translations() const { return translations_; }
+  void count_translation() { ++translations_; }
+
+ private:
+  template <typename T>
+  static T* at(uint64_t offset) {
+    return reinterpret_cast<T*>(protocol::kHeapBase + offset);
+  }
+
+  uint32_t link_count_ = 1;  // record 0 is exit_id's VSUP_EXIT_ENTER
+  uint64_t literal_used_ = 0;
+  uint64_t map_used_ = 0;
+  uint64_t epoch_ = 1;
+  uint64_t translations_ = 0;  // since the last reset
+};
+
+extern CodeCache code_cache;
+
+}  // namespace vsup::agent

@@ -1,0 +1,132 @@
+// Purpose: the dispatcher: every way out of the code cache ends here, and here is decided how the thread goes on.
+#include "agent/engine/dispatch.h"
+
+#include "agent/base/check.h"
+#include "agent/base/context.h"
+#include "agent/engine/actions.h"
+#include "agent/engine/code_regions.h"
+#include "agent/engine/link.h"
+#include "agent/engine/syscall_handler.h"
+#include "agent/engine/translate.h"
+#include "protocol/context_offsets.h"
+
+extern "C" {
+void vsup_enter();
+void vsup_indirect_miss();
+int vsup_dispatch(vsup::protocol::ThreadContext* ctx);
+void vsup_reset_cache();
+}
+
+namespace vsup::agent {
+
+using protocol::Service;
+using protocol::ThreadContext;
+
+Lock engine_lock;
+
+namespace {
+
+SyscallHandler syscall_handler = nullptr;
+AfterForkHandler after_fork_handler = nullptr;
+
+void empty_branch_table(ThreadContext& ctx) {
+  auto* table = reinterpret_cast<uint64_t*>(ctx.self + protocol::kBranchTableOffset);
+  auto miss = reinterpret_cast<uint64_t>(&vsup_indirect_miss);
+  for (uint64_t i = 0; i < protocol::kBranchTableEntries; ++i) table[i] = miss;
+  ctx.branch_table_epoch = code_cache.epoch();
+}
+
+// The block at `tag` has other bytes than its fragment: translates it anew and forwards the old one.
+uint32_t replace_stale(AppPc tag) {
+  uint32_t old = find_fragment(tag);
+  if (old != kNoFragment) remove_fragment(old);
+  uint32_t fresh = translate(tag, Arrival::kDirect);
+  if (fresh != kNoFragment && old != kNoFragment && (CodeCache::fragments()[old].flags & protocol::kFragmentChecked)) {
+    forward_fragment(old, fresh);
+    CodeCache::thunk_of()[fresh] = CodeCache::thunk_of()[old];
+  }
+  count(protocol::kCounter_stale_blocks);
+  return fresh;
+}
+
+// Brings ctx to a fragment for ctx.app_pc. `link` is the direct exit that was taken, 0 for none.
+int resume(ThreadContext& ctx, uint32_t link, bool indirect, bool stale) {
+  LockGuard guard(engine_lock);
+  AppPc pc{ctx.app_pc};
+  if (code_cache.full()) return request_service(ctx, Service::kFlush);
+  uint32_t index = stale ? replace_stale(pc) : find_fragment(pc);
+  if (index == kNoFragment) {
+    index = translate(pc, indirect ? Arrival::kIndirect : Arrival::kDirect);
+    if (index == kNoFragment) return request_service(ctx, Service::kStepNative);
+  }
+  if (link != 0) link_exit(link, index);
+  if (indirect && vsup_settings.link != 0) {
+    auto* table = reinterpret_cast<uint64_t*>(ctx.self + protocol::kBranchTableOffset);
+    table[ctx.app_pc & 0xffff] = reinterpret_cast<uint64_t>(ensure_thunk(index));
+    count(protocol::kCounter_indirect_misses);
+  }
+  ctx.next_cache_pc = reinterpret_cast<uint64_t>(fragment_entry(index));
+  return VSUP_ACTION_RESUME;
+}
+
+int dispatch_syscall(ThreadContext& ctx) {
+  ctx.syscall_pc = ctx.app_pc;
+  ctx.app_pc = ctx.syscall_pc + 2;
+  count(protocol::kCounter_system_calls);
+  int action = syscall_handler(ctx);
+  return action == kDispatchAgain ? resume(ctx, 0, false, false) : action;
+}
+
+}  // namespace
+
+int request_service(ThreadContext& ctx, Service service) {
+  if (service == Service::kStepNative) count(protocol::kCounter_native_steps);
+  ctx.service = static_cast<uint64_t>(service);
+  return VSUP_ACTION_SERVICE;
+}
+
+uint64_t continuation(const ThreadContext& ctx) {
+  LockGuard guard(engine_lock);
+  uint32_t index = find_fragment(AppPc{ctx.app_pc});
+  return index == kNoFragment || vsup_settings.link == 0 ? reinterpret_cast<uint64_t>(&vsup_enter)
+                                                         : reinterpret_cast<uint64_t>(fragment_entry(index));
+}
+
+void set_syscall_handler(SyscallHandler handler, AfterForkHandler after_fork) {
+  syscall_handler = handler;
+  after_fork_handler = after_fork;
+}
+
+}  // namespace vsup::agent
+
+int vsup_dispatch(vsup::protocol::ThreadContext* context) {
+  using namespace vsup::agent;
+  ThreadContext& ctx = *context;
+  count(vsup::protocol::kCounter_dispatches);
+  if (ctx.branch_table_epoch != code_cache.epoch()) empty_branch_table(ctx);
+  auto exit_id = static_cast<int64_t>(ctx.exit_id);
+  switch (exit_id) {
+    case VSUP_EXIT_ENTER: return resume(ctx, 0, false, false);
+    case VSUP_EXIT_INDIRECT: return resume(ctx, 0, true, false);
+    case VSUP_EXIT_AFTER_FORK: after_fork_handler(); return resume(ctx, 0, false, false);
+    default: break;
+  }
+  auto link = static_cast<uint32_t>(exit_id);
+  VS_CHECK(link < code_cache.link_count(), link, code_cache.link_count());
+  const LinkRecord& record = CodeCache::links()[link];
+  ctx.app_pc = record.target;
+  switch (record.kind) {
+    case LinkKind::kDirect: return resume(ctx, link, false, false);
+    case LinkKind::kSyscall: return dispatch_syscall(ctx);
+    case LinkKind::kNative: return request_service(ctx, Service::kStepNative);
+    case LinkKind::kStale: return resume(ctx, 0, false, true);
+  }
+  VS_CHECK(false, link);
+  return VSUP_ACTION_SERVICE;
+}
+
+void vsup_reset_cache() {
+  vsup::agent::code_cache.reset();
+  vsup::agent::code_regions_reset();
+  vsup::agent::count(vsup::protocol::kCounter_flushes);
+}

@@ -1,0 +1,112 @@
+#include "agent/engine/emitter.h"
+
+namespace vsup::agent {
+
+void Emitter::cover(uint32_t app_offset, EmitState state) {
+  while (covered_ != out_) {
+    auto size = static_cast<uint64_t>(out_ - covered_);
+    uint8_t piece = size > 255 ? 255 : static_cast<uint8_t>(size);
+    uint32_t step = app_offset - map_offset_;
+    uint8_t advance = step > 15 ? 15 : static_cast<uint8_t>(step);
+    bool plain = state.spilled == 0 && !state.step;
+    if (advance < step) piece = 0;  // a long way: an entry that only advances
+    map_offset_ += advance;
+    *map_++ = static_cast<uint8_t>(advance | (plain ? 0 : 0x80));
+    *map_++ = piece;
+    if (!plain) {
+      store(map_, state.spilled);
+      map_[2] = static_cast<uint8_t>(state.step ? protocol::StateKind::kStep : protocol::StateKind::kExact);
+      map_ += 3;
+    }
+    covered_ += piece;
+  }
+}
+
+void Emitter::context_move(uint8_t opcode, GprIndex reg) {
+  byte(0x65);
+  byte(reg >= 8 ? 0x4c : 0x48);
+  byte(opcode);
+  byte(static_cast<uint8_t>(0x04 | (reg & 7) << 3));
+  byte(0x25);
+  u32(VSUP_CTX_SPILL + 8u * reg);
+}
+
+void Emitter::load_constant(GprIndex reg, uint64_t value) {
+  if (value >> 32 == 0) {
+    if (reg >= 8) byte(0x41);
+    byte(static_cast<uint8_t>(0xb8 | (reg & 7)));
+    u32(static_cast<uint32_t>(value));
+    return;
+  }
+  byte(reg >= 8 ? 0x49 : 0x48);
+  byte(static_cast<uint8_t>(0xb8 | (reg & 7)));
+  u64(value);
+}
+
+void Emitter::load_displaced(uint8_t rex, GprIndex reg, GprIndex base, uint8_t disp8) {
+  byte(static_cast<uint8_t>(rex | (reg >= 8 ? 4 : 0) | (base >= 8 ? 1 : 0)));
+  byte(0x8b);
+  byte(static_cast<uint8_t>(0x40 | (reg & 7) << 3 | (base & 7)));
+  if ((base & 7) == protocol::kRsp) byte(0x24);
+  byte(disp8);
+}
+
+void Emitter::push_constant(uint64_t value) {
+  if (value < 0x8000'0000) {
+    byte(0x68);
+    u32(static_cast<uint32_t>(value));
+    return;
+  }
+  const uint8_t* literal = code_cache.add_literal(value);
+  byte(0xff);
+  byte(0x35);
+  u32(static_cast<uint32_t>(literal - (out_ + 4)));
+}
+
+void Emitter::add_without_flags(GprIndex a, GprIndex b) {
+  byte(0x48);
+  byte(0x8d);
+  byte(static_cast<uint8_t>(0x04 | a << 3));
+  byte(static_cast<uint8_t>(b << 3 | a));
+}
+
+void Emitter::subtract_prepared(GprIndex a, GprIndex b) {
+  byte(0x48);
+  byte(0x8d);
+  byte(static_cast<uint8_t>(0x44 | a << 3));
+  byte(static_cast<uint8_t>(b << 3 | a));
+  byte(1);
+}
+
+void Emitter::invert(GprIndex reg) {
+  byte(0x48);
+  byte(0xf7);
+  byte(static_cast<uint8_t>(0xd0 | reg));
+}
+
+void Emitter::jump(const uint8_t* target) {
+  byte(0xe9);
+  u32(static_cast<uint32_t>(target - (out_ + 4)));
+}
+
+void Emitter::jump_through_table() {
+  static constexpr uint8_t kMovzxEdxCx[] = {0x0f, 0xb7, 0xd1};
+  static constexpr uint8_t kJmpTable[] = {0x65, 0xff, 0x24, 0xd5};
+  bytes(kMovzxEdxCx, sizeof kMovzxEdxCx);
+  bytes(kJmpTable, sizeof kJmpTable);
+  u32(protocol::kBranchTableOffset);
+}
+
+void Emitter::exit_stub(uint32_t id, const void* agent_exit) {
+  static constexpr uint8_t kMovGs[] = {0x65, 0x48, 0xc7, 0x04, 0x25};
+  bytes(kMovGs, sizeof kMovGs);
+  u32(VSUP_CTX_EXIT_ID);
+  u32(id);
+  jump(static_cast<const uint8_t*>(agent_exit));
+}
+
+void Emitter::align_patch_site(uint32_t offset) {
+  while (((reinterpret_cast<uint64_t>(out_) + offset) & 15) > 12) byte(0x90);
+}
+
+}  // namespace vsup::agent

@@ -1,0 +1,83 @@
+// Purpose: writes one fragment's machine code and, beside it, its state map.
+// Assumes: room was checked (CodeCache::full). Promises: encodings of inserted code live here and nowhere else.
+#pragma once
+
+#include "agent/base/memory.h"
+#include "agent/engine/code_cache.h"
+#include "protocol/context_offsets.h"
+
+namespace vsup::agent {
+
+using protocol::GprIndex;
+
+// A state of the map: which registers are in their spill slots, and whether the place is an app state at all.
+struct EmitState {
+  uint16_t spilled = 0;
+  bool step = false;
+};
+
+class Emitter {
+ public:
+  Emitter(uint8_t* out, uint8_t* map) : out_(out), map_start_(map), map_(map), covered_(out) {}
+
+  uint8_t* here() const { return out_; }
+  uint32_t map_size() const { return static_cast<uint32_t>(map_ - map_start_); }
+
+  // What has been emitted since the last call belongs to the app instruction `app_offset` bytes into the block.
+  void cover(uint32_t app_offset, EmitState state = {});
+  // Leaves what was emitted so far out of the map.
+  void skip_coverage() { covered_ = out_; }
+
+  void byte(uint8_t value) { *out_++ = value; }
+  void bytes(const uint8_t* from, size_t size) {
+    for (size_t i = 0; i < size; ++i) out_[i] = from[i];
+    out_ += size;
+  }
+  void u32(uint32_t value) {
+    store(out_, value);
+    out_ += 4;
+  }
+  void u64(uint64_t value) {
+    store(out_, value);
+    out_ += 8;
+  }
+
+  void spill(GprIndex reg) { context_move(0x89, reg); }
+  void unspill(GprIndex reg) { context_move(0x8b, reg); }
+  // mov reg, imm64 in its shortest form
+  void load_constant(GprIndex reg, uint64_t value);
+  // mov r64, [base + disp8]; mov r32, [base + disp8]
+  void load_displaced(GprIndex reg, GprIndex base, uint8_t disp8) { load_displaced(0x48, reg, base, disp8); }
+  void load_displaced32(GprIndex reg, GprIndex base, uint8_t disp8) { load_displaced(0x40, reg, base, disp8); }
+  // push qword [rip + ...] of a literal
+  void push_constant(uint64_t value);
+  // lea a, [a + b]; lea a, [a + b + 1]; not b
+  void add_without_flags(GprIndex a, GprIndex b);
+  void subtract_prepared(GprIndex a, GprIndex b);
+  void invert(GprIndex reg);
+  // jmp rel32 and jcc rel32 to an address within reach
+  void jump(const uint8_t* target);
+  // jrcxz over the next `distance` bytes
+  void jrcxz(uint8_t distance) {
+    byte(0xe3);
+    byte(distance);
+  }
+  // movzx edx, cx; jmp gs:[rdx * 8 + branch table]: rcx is the app target
+  void jump_through_table();
+  // Sets exit_id to `id` and jumps to the agent's exit.
+  void exit_stub(uint32_t id, const void* agent_exit);
+  // NOPs, so that a rel32 placed `offset` bytes from here can be patched by one store.
+  void align_patch_site(uint32_t offset);
+
+ private:
+  void context_move(uint8_t opcode, GprIndex reg);
+  void load_displaced(uint8_t rex, GprIndex reg, GprIndex base, uint8_t disp8);
+
+  uint8_t* out_;
+  uint8_t* map_start_;
+  uint8_t* map_;
+  uint8_t* covered_;          // code before it is in the map
+  uint32_t map_offset_ = 0;   // app offset of the map's last entry
+};
+
+}  // namespace vsup::agent

@@ -1,0 +1,42 @@
+#include "agent/engine/fragment_table.h"
+
+namespace vsup::agent {
+
+namespace {
+
+uint32_t bucket_of(uint64_t pc) { return static_cast<uint32_t>((pc * 0x9e37'79b9'7f4a'7c15) >> 46); }
+static_assert(CodeCache::kBuckets == 1u << (64 - 46));
+
+}  // namespace
+
+uint32_t find_fragment(AppPc pc) {
+  const protocol::FragmentInfo* fragments = CodeCache::fragments();
+  for (uint32_t link = CodeCache::buckets()[bucket_of(raw(pc))]; link != 0; link = fragments[link - 1].hash_next)
+    if (fragments[link - 1].app_pc == raw(pc)) return link - 1;
+  return kNoFragment;
+}
+
+uint32_t add_fragment(const protocol::FragmentInfo& info) {
+  auto index = static_cast<uint32_t>(vsup_state.fragment_count);
+  uint32_t& bucket = CodeCache::buckets()[bucket_of(info.app_pc)];
+  protocol::FragmentInfo& entry = CodeCache::fragments()[index];
+  entry = info;
+  entry.hash_next = bucket;
+  bucket = index + 1;
+  uint32_t first = info.cache_start >> protocol::kChunkShift;
+  uint32_t last = (info.cache_start + info.cache_size - 1) >> protocol::kChunkShift;
+  for (uint32_t chunk = first; chunk <= last; ++chunk)
+    if (CodeCache::chunk_first()[chunk] == 0) CodeCache::chunk_first()[chunk] = index + 1;
+  vsup_state.fragment_count = index + 1;
+  return index;
+}
+
+void remove_fragment(uint32_t index) {
+  protocol::FragmentInfo* fragments = CodeCache::fragments();
+  uint32_t* link = &CodeCache::buckets()[bucket_of(fragments[index].app_pc)];
+  while (*link != index + 1) link = &fragments[*link - 1].hash_next;
+  *link = fragments[index].hash_next;
+  fragments[index].flags |= protocol::kFragmentRemoved;
+}
+
+}  // namespace vsup::agent

@@ -1,0 +1,24 @@
+// Purpose: from an app pc to its fragment, and the index that leads the supervisor from a cache pc to it.
+// Assumes: callers hold the engine lock.
+#pragma once
+
+#include "agent/engine/code_cache.h"
+
+namespace vsup::agent {
+
+inline constexpr uint32_t kNoFragment = ~0u;
+
+// Index of the fragment whose tag is `pc`, or kNoFragment.
+uint32_t find_fragment(AppPc pc);
+
+// Enters `info` (cache_start at the end of all earlier ones) and returns its index.
+uint32_t add_fragment(const protocol::FragmentInfo& info);
+
+// Lookups no longer find it; its code stays.
+void remove_fragment(uint32_t index);
+
+inline uint8_t* fragment_entry(uint32_t index) {
+  return reinterpret_cast<uint8_t*>(protocol::kCacheBase + CodeCache::fragments()[index].cache_start);
+}
+
+}  // namespace vsup::agent

@@ -1,0 +1,54 @@
+#include "agent/engine/link.h"
+
+#include "agent/base/check.h"
+#include "agent/base/context.h"
+
+extern "C" void vsup_exit();
+
+namespace vsup::agent {
+
+void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc) {
+  const uint8_t* destination = nullptr;
+  bool patchable = vsup_settings.link != 0 && kind == LinkKind::kDirect;
+  if (patchable)
+    if (uint32_t known = find_fragment(target); known != kNoFragment) destination = fragment_entry(known);
+  if (destination == nullptr) out.align_patch_site(jcc != 0 ? 2 : 1);
+  if (jcc != 0) {
+    out.byte(0x0f);
+    out.byte(jcc);
+  } else {
+    out.byte(0xe9);
+  }
+  uint8_t* site = out.here();
+  if (destination == nullptr) {
+    uint8_t* stub = code_cache.cold();
+    uint32_t id = code_cache.add_link(
+        {raw(target), patchable ? static_cast<uint32_t>(reinterpret_cast<uint64_t>(site) - protocol::kCacheBase) : 0, kind});
+    Emitter cold(stub, nullptr);
+    cold.exit_stub(id, reinterpret_cast<const void*>(&vsup_exit));
+    code_cache.set_cold(cold.here());
+    destination = stub;
+  }
+  out.u32(static_cast<uint32_t>(destination - (site + 4)));
+}
+
+void link_exit(uint32_t link, uint32_t index) {
+  LinkRecord& record = CodeCache::links()[link];
+  if (record.site == 0) return;
+  uint8_t* site = reinterpret_cast<uint8_t*>(protocol::kCacheBase + record.site);
+  VS_CHECK((record.site & 15) <= 12, record.site);
+  auto distance = static_cast<uint32_t>(fragment_entry(index) - (site + 4));
+  __atomic_store_n(reinterpret_cast<uint32_t*>(site), distance, __ATOMIC_RELEASE);
+  count(protocol::kCounter_links);
+}
+
+void forward_fragment(uint32_t removed, uint32_t replacement) {
+  uint8_t* entry = fragment_entry(removed);
+  VS_CHECK((reinterpret_cast<uint64_t>(entry) & 7) == 0, reinterpret_cast<uint64_t>(entry));
+  auto distance = static_cast<uint32_t>(fragment_entry(replacement) - (entry + 5));
+  // The first instruction of a checked fragment is nine bytes long, so no thread stands inside these eight.
+  uint64_t code = (load<uint64_t>(entry) & ~0xff'ffff'ffffull) | 0xe9 | static_cast<uint64_t>(distance) << 8;
+  __atomic_store_n(reinterpret_cast<uint64_t*>(entry), code, __ATOMIC_RELEASE);
+}
+
+}  // namespace vsup::agent

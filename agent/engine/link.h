@@ -1,0 +1,19 @@
+// Purpose: direct exits: where they lead when emitted, and patching them when their target comes to life.
+// Assumes: the engine lock is held. Other threads may execute the code that is patched.
+#pragma once
+
+#include "agent/engine/emitter.h"
+#include "agent/engine/fragment_table.h"
+
+namespace vsup::agent {
+
+// Emits a direct branch (jmp rel32, or the jcc of condition opcode `jcc`, 0x80 to 0x8f) to the fragment of `target`, or to a new stub.
+void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc = 0);
+
+// Patches the exit of record `link` to lead to fragment `index`.
+void link_exit(uint32_t link, uint32_t index);
+
+// Turns the entry of `removed`, a checked fragment, into a jump to `replacement`.
+void forward_fragment(uint32_t removed, uint32_t replacement);
+
+}  // namespace vsup::agent

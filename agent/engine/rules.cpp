@@ -1,0 +1,216 @@
+#include "agent/engine/rules.h"
+
+#include "agent/base/check.h"
+#include "agent/engine/link.h"
+
+namespace vsup::agent {
+
+namespace {
+
+using protocol::kRbx;
+using protocol::kRcx;
+using protocol::kRdi;
+using protocol::kRdx;
+using protocol::kRsi;
+using protocol::kRsp;
+
+constexpr uint16_t bit(GprIndex reg) { return static_cast<uint16_t>(1u << reg); }
+
+uint64_t rip_target(const Source& source) {
+  return raw(source.next()) + static_cast<uint64_t>(source.instr.mem.displacement);
+}
+
+uint8_t modrm_reg(const Instr& instr) { return instr.modrm >> 3 & 7; }
+
+bool has_rex(const Instr& instr, uint8_t bits) { return (instr.rex & bits) != 0; }
+
+// The instruction with its [rip + disp32] replaced by [base], base one of rbx, rsi, rdi.
+void emit_rebased(Emitter& out, const Source& source, GprIndex base) {
+  const Instr& instr = source.instr;
+  uint8_t copy[16];
+  for (unsigned i = 0; i < instr.length; ++i) copy[i] = source.bytes[i];
+  uint8_t prefixes = instr.legacy_prefix_count;
+  // The bits that would extend the base register mean nothing beside rip.
+  switch (instr.space) {
+    case Space::kLegacy:
+      if (instr.rex != 0) copy[prefixes] &= 0xfe;
+      break;
+    case Space::kVex:
+      if (copy[prefixes] == 0xc4) copy[prefixes + 1] |= 0x20;
+      break;
+    case Space::kXop:
+      copy[prefixes + 1] |= 0x20;
+      break;
+    case Space::kEvex:
+      copy[prefixes + 1] |= 0x60;
+      break;
+  }
+  copy[instr.modrm_offset] = static_cast<uint8_t>((copy[instr.modrm_offset] & 0x38) | base);
+  out.bytes(copy, instr.modrm_offset + 1u);
+  unsigned rest = instr.disp_offset + 4u;
+  out.bytes(copy + rest, instr.length - rest);
+}
+
+// A register that the instruction, which has a rip-relative operand, does not name. Beside the operands in ModRM.reg
+// and vvvv only rax, rcx, rdx, rsp and (cmpxchg16b) rbx are ever used implicitly beside such an operand.
+GprIndex scratch_for(const Instr& instr) {
+  unsigned reg = modrm_reg(instr) | (has_rex(instr, 4) ? 8 : 0);
+  unsigned vvvv = instr.space == Space::kLegacy ? 16 : instr.vvvv & 15u;
+  static constexpr GprIndex kCandidates[] = {kRdi, kRsi, kRbx};
+  for (GprIndex candidate : kCandidates)
+    if (candidate != reg && candidate != vvvv) return candidate;
+  return kRbx;
+}
+
+// mov rcx, r/m64 with the operand of an indirect branch; rcx and rdx are spilled already and still hold app values.
+void emit_load_target(Emitter& out, const Source& source) {
+  const Instr& instr = source.instr;
+  if (instr.rip_relative()) {
+    out.load_constant(kRcx, rip_target(source));
+    out.cover(source.offset);
+    if (instr.segment == Segment::kFs) out.byte(0x64);
+    out.load_displaced(kRcx, kRcx, 0);
+    out.cover(source.offset, {.spilled = bit(kRcx)});
+    return;
+  }
+  if (instr.mem.present) {
+    if (instr.segment == Segment::kFs) out.byte(0x64);
+    if (instr.address32) out.byte(0x67);
+  }
+  out.byte(static_cast<uint8_t>(0x48 | (instr.rex & 3)));
+  out.byte(0x8b);
+  out.byte(static_cast<uint8_t>((instr.modrm & 0xc7) | kRcx << 3));
+  out.bytes(source.bytes + instr.modrm_offset + 1, instr.length - instr.modrm_offset - 1u);
+  out.cover(source.offset);
+}
+
+}  // namespace
+
+// Rule 1: everything else.
+// Match:   no rip-relative operand, no control flow
+// Becomes: itself
+// Needs:   nothing
+void translate_plain(Emitter& out, const Source& source) {
+  out.bytes(source.bytes, source.instr.length);
+  out.cover(source.offset);
+}
+
+// Rule 2: rip-relative operand.
+// Match:   [rip + disp32] in an instruction that is no branch
+// Becomes: lea r64        mov r64, imm64
+//          mov r, [rip]   spill r ; mov r, imm64 ; mov r, [r]       (also movzx, movsx, movsxd; r 32 or 64 bits)
+//          otherwise      spill s ; mov s, imm64 ; <instr> [s] ; unspill s
+// Needs:   one scratch register in the last form; flags untouched
+void translate_rip_relative(Emitter& out, const Source& source) {
+  const Instr& instr = source.instr;
+  uint64_t target = rip_target(source);
+  bool one_byte = instr.space == Space::kLegacy && instr.map == OpMap::kOneByte;
+  auto destination = static_cast<GprIndex>(modrm_reg(instr) | (has_rex(instr, 4) ? 8 : 0));
+  if (one_byte && instr.opcode == 0x8d && !instr.operand16 && !instr.address32) {
+    out.load_constant(destination, has_rex(instr, 8) ? target : target & 0xffff'ffff);
+    out.cover(source.offset);
+    return;
+  }
+  if (instr.address32) target &= 0xffff'ffff;
+  bool extending = instr.space == Space::kLegacy && instr.map == OpMap::k0F &&
+                   (instr.opcode == 0xb6 || instr.opcode == 0xb7 || instr.opcode == 0xbe || instr.opcode == 0xbf);
+  bool whole_load = ((one_byte && (instr.opcode == 0x8b || instr.opcode == 0x63)) || extending) && !instr.operand16;
+  if (whole_load && instr.segment == Segment::kDefault && destination != kRsp && !instr.address32) {
+    bool usable_base = destination == kRbx || destination == kRsi || destination == kRdi;
+    if (usable_base || (one_byte && instr.opcode == 0x8b)) {
+      out.spill(destination);
+      out.load_constant(destination, target);
+      out.cover(source.offset);
+      if (usable_base) {
+        emit_rebased(out, source, destination);
+      } else if (has_rex(instr, 8)) {
+        out.load_displaced(destination, destination, 0);
+      } else {
+        out.load_displaced32(destination, destination, 0);
+      }
+      out.cover(source.offset, {.spilled = bit(destination)});
+      return;
+    }
+  }
+  GprIndex scratch = scratch_for(instr);
+  out.spill(scratch);
+  out.load_constant(scratch, target);
+  out.cover(source.offset);
+  emit_rebased(out, source, scratch);
+  out.cover(source.offset, {.spilled = bit(scratch)});
+  out.unspill(scratch);
+  out.cover(source.offset + instr.length, {.spilled = bit(scratch)});
+}
+
+// Rule 3: jmp rel.
+// Becomes: jmp to the fragment of the target, or to a stub
+void translate_jump(Emitter& out, const Source& source) {
+  emit_exit(out, LinkKind::kDirect, AppPc{source.instr.target});
+  out.cover(source.offset);
+}
+
+// Rule 4: jcc rel.
+// Becomes: jcc to the fragment of the target, or to a stub
+void translate_cond_jump(Emitter& out, const Source& source) {
+  emit_exit(out, LinkKind::kDirect, AppPc{source.instr.target}, static_cast<uint8_t>(0x80 | source.instr.condition()));
+  out.cover(source.offset);
+}
+
+// Rule 5: loop, loope, loopne, jrcxz, jecxz.
+// Becomes: <instr> over a jump ; jmp next ; jmp target
+// Needs:   the jumps are no app state: rcx has been counted down already
+void translate_loop(Emitter& out, const Source& source) {
+  const Instr& instr = source.instr;
+  if (instr.address32) out.byte(0x67);
+  out.byte(instr.opcode);
+  uint8_t* distance = out.here();
+  out.byte(0);
+  out.cover(source.offset);
+  emit_exit(out, LinkKind::kDirect, source.next());
+  store(distance, static_cast<uint8_t>(out.here() - (distance + 1)));
+  emit_exit(out, LinkKind::kDirect, AppPc{instr.target});
+  out.cover(source.offset, {.step = true});
+}
+
+// Rule 6: call rel32.
+// Becomes: push the app's return address, from a literal ; jmp to the fragment of the target
+void translate_call(Emitter& out, const Source& source) {
+  out.push_constant(raw(source.next()));
+  out.cover(source.offset);
+  emit_exit(out, LinkKind::kDirect, AppPc{source.instr.target});
+  out.cover(source.offset, {.step = true});
+}
+
+// Rule 7: call and jmp r/m64.
+// Becomes: spill rcx ; spill rdx ; mov rcx, r/m64 ; [push return address] ; movzx edx, cx ; jmp table[rdx]
+// Needs:   rcx and rdx, which the prefix of the target gives back
+void translate_indirect(Emitter& out, const Source& source) {
+  out.spill(kRcx);
+  out.spill(kRdx);
+  out.cover(source.offset);
+  emit_load_target(out, source);
+  if (source.instr.flow == Flow::kCallIndirect) {
+    out.push_constant(raw(source.next()));
+    out.cover(source.offset, {.spilled = bit(kRcx)});
+  }
+  out.jump_through_table();
+  out.cover(source.offset, {.step = true});
+}
+
+// Rule 8: ret, ret imm16.
+// Becomes: spill rcx ; spill rdx ; pop rcx ; [lea rsp, [rsp + imm16]] ; movzx edx, cx ; jmp table[rdx]
+void translate_return(Emitter& out, const Source& source) {
+  out.spill(kRcx);
+  out.spill(kRdx);
+  out.byte(0x59);
+  out.cover(source.offset);
+  if (source.instr.imm_size != 0) {
+    static constexpr uint8_t kLeaRsp[] = {0x48, 0x8d, 0xa4, 0x24};
+    out.bytes(kLeaRsp, sizeof kLeaRsp);
+    out.u32(static_cast<uint32_t>(source.instr.imm) & 0xffff);
+  }
+  out.jump_through_table();
+  out.cover(source.offset, {.step = true});
+}
+
+}  // namespace vsup::agent

@@ -1,0 +1,34 @@
+// Purpose: the translation rules: how each kind of app instruction becomes cache code.
+// Assumes: GS base is the thread context when the code runs. Promises: between app instructions every register and flag
+// holds the app's value; inserted code leaves the flags alone.
+#pragma once
+
+#include "agent/engine/emitter.h"
+#include "agent/x86/decoder.h"
+
+namespace vsup::agent {
+
+// One app instruction in its place.
+struct Source {
+  const uint8_t* bytes;
+  AppPc pc;
+  uint32_t offset;  // from the tag
+  const Instr& instr;
+
+  AppPc next() const { return advance(pc, instr.length); }
+};
+
+// Rules 1 and 2: instructions that fall through.
+void translate_plain(Emitter& out, const Source& source);
+void translate_rip_relative(Emitter& out, const Source& source);
+
+// Rules 3 to 8: instructions that end a block.
+void translate_jump(Emitter& out, const Source& source);
+// Emits only the taken side; the block goes on or exits at source.next().
+void translate_cond_jump(Emitter& out, const Source& source);
+void translate_loop(Emitter& out, const Source& source);
+void translate_call(Emitter& out, const Source& source);
+void translate_indirect(Emitter& out, const Source& source);
+void translate_return(Emitter& out, const Source& source);
+
+}  // namespace vsup::agent
