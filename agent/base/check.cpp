@@ -1,7 +1,7 @@
 #include "agent/base/check.h"
 
 #include "agent/base/context.h"
-#include "agent/base/memory.h"
+#include "agent/base/entry_points.h"
 
 namespace vsup::agent {
 

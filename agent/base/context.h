@@ -1,14 +1,7 @@
-// Purpose: where the agent finds its thread context, the shared block, and the trap that calls the supervisor.
+// Purpose: where the agent finds its thread context and the shared block.
 #pragma once
 
 #include "protocol/agent_boot.h"
-
-extern "C" {
-// Stops at the service trap with ThreadContext::service set; returns when the supervisor has answered.
-void vsup_service_query();
-// Copies memory that the app may have unmapped; false when it faults.
-bool vsup_safe_copy(void* to, const void* from, size_t size);
-}
 
 namespace vsup::agent {
 

@@ -1,6 +1,7 @@
 #include "agent/engine/code_regions.h"
 
 #include "agent/base/context.h"
+#include "agent/base/entry_points.h"
 #include "agent/engine/code_cache.h"
 
 namespace vsup::agent {

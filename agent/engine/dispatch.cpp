@@ -3,6 +3,7 @@
 
 #include "agent/base/check.h"
 #include "agent/base/context.h"
+#include "agent/base/entry_points.h"
 #include "agent/engine/actions.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/link.h"
@@ -11,8 +12,6 @@
 #include "protocol/context_offsets.h"
 
 extern "C" {
-void vsup_enter();
-void vsup_indirect_miss();
 int vsup_dispatch(vsup::protocol::ThreadContext* ctx);
 void vsup_reset_cache();
 }

@@ -2,8 +2,7 @@
 
 #include "agent/base/check.h"
 #include "agent/base/context.h"
-
-extern "C" void vsup_exit();
+#include "agent/base/entry_points.h"
 
 namespace vsup::agent {
 

@@ -2,12 +2,11 @@
 
 #include "agent/base/check.h"
 #include "agent/base/context.h"
+#include "agent/base/entry_points.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/entry_check.h"
 #include "agent/engine/link.h"
 #include "agent/engine/rules.h"
-
-extern "C" void vsup_indirect_miss();
 
 namespace vsup::agent {
 

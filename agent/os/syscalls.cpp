@@ -2,12 +2,11 @@
 #include "agent/os/syscalls.h"
 
 #include "agent/base/context.h"
+#include "agent/base/entry_points.h"
 #include "agent/engine/actions.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/dispatch.h"
 #include "agent/engine/syscall_handler.h"
-
-extern "C" void vsup_enter();
 
 namespace vsup::agent {
 
