@@ -83,6 +83,7 @@ enum FlagBits : uint32_t {
   kFlagCf = 0x001, kFlagPf = 0x004, kFlagAf = 0x010, kFlagZf = 0x040, kFlagSf = 0x080,
   kFlagTf = 0x100, kFlagIf = 0x200, kFlagDf = 0x400, kFlagOf = 0x800, kFlagAc = 0x40000,
   kFlagsArithmetic = kFlagCf | kFlagPf | kFlagAf | kFlagZf | kFlagSf | kFlagOf,
+  kFlagsAll = kFlagsArithmetic | kFlagTf | kFlagIf | kFlagDf | kFlagAc,
 };
 
 // One memory access, explicit or implicit.

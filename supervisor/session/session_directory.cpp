@@ -1,0 +1,172 @@
+#include "supervisor/session/session_directory.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+#include "supervisor/session/log_name.h"
+
+namespace vsup::supervisor {
+namespace {
+
+[[noreturn]] void cannot(const std::string& what, const std::string& path, int error) {
+  throw SessionDirectoryError("cannot " + what + " " + path + ": " + std::strerror(error));
+}
+
+// $XDG_STATE_HOME/vsup or ~/.local/state/vsup.
+std::string default_parent() {
+  const char* state = std::getenv("XDG_STATE_HOME");
+  if (state != nullptr && state[0] == '/') return std::string(state) + "/vsup";
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') {
+    const passwd* entry = getpwuid(getuid());
+    home = entry != nullptr ? entry->pw_dir : nullptr;
+  }
+  if (home == nullptr || home[0] != '/') {
+    throw SessionDirectoryError("there is no home directory for the results; give --log-dir=DIR");
+  }
+  return std::string(home) + "/.local/state/vsup";
+}
+
+void make_directories(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return;
+  if (errno != ENOENT) cannot("make the directory", path, errno);
+  for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    std::string parent = path.substr(0, slash);
+    if (mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST) cannot("make the directory", parent, errno);
+  }
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) cannot("make the directory", path, errno);
+}
+
+std::string absolute(const std::string& path) {
+  char here[4096];
+  if (path[0] == '/' || getcwd(here, sizeof here) == nullptr) return path;
+  return std::string(here) + "/" + path;
+}
+
+std::string new_default_directory(std::string_view program) {
+  std::string parent = default_parent();
+  make_directories(parent);
+  char stamp[32] = "";
+  time_t now = time(nullptr);
+  struct tm fields {};
+  if (localtime_r(&now, &fields) != nullptr) std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &fields);
+  std::string name = std::string(stamp) + "-" + sanitize_file_name(base_name(program)) + "-" + std::to_string(getpid());
+  std::string path = parent + "/" + name;
+  for (int attempt = 2; mkdir(path.c_str(), 0700) != 0; ++attempt) {
+    if (errno != EEXIST || attempt > 100) cannot("make the directory", path, errno);
+    path = parent + "/" + name + "-" + std::to_string(attempt);
+  }
+  // A convenience: without it the session goes on all the same.
+  std::string link = parent + "/.latest-" + std::to_string(getpid());
+  unlink(link.c_str());
+  if (symlink(path.c_str() + parent.size() + 1, link.c_str()) == 0 &&
+      rename(link.c_str(), (parent + "/latest").c_str()) != 0) {
+    unlink(link.c_str());
+  }
+  return path;
+}
+
+std::string named_directory(const std::string& pattern) {
+  std::string error;
+  std::string path = expand_log_name(pattern, getpid(), 0, error);
+  if (!error.empty()) throw SessionDirectoryError("bad value '" + pattern + "' for --log-dir: " + error);
+  path = absolute(path);
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  make_directories(path);
+  if (access((path + "/session.json").c_str(), F_OK) == 0) {
+    throw SessionDirectoryError(path + " holds the results of an earlier session; name another directory (%p helps)");
+  }
+  return path;
+}
+
+}  // namespace
+
+bool write_fully(int fd, std::string_view content) {
+  while (!content.empty()) {
+    ssize_t count = write(fd, content.data(), content.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      if (count == 0) errno = ENOSPC;
+      return false;
+    }
+    content.remove_prefix(static_cast<size_t>(count));
+  }
+  return true;
+}
+
+SessionDirectory::SessionDirectory(const std::string& pattern, std::string_view program,
+                                   std::function<void(const std::string&)> report)
+    : report_(std::move(report)) {
+  path_ = pattern.empty() ? new_default_directory(program) : named_directory(pattern);
+  fd_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd_ < 0) cannot("use the directory", path_, errno);
+  if (faccessat(fd_, ".", W_OK | X_OK, AT_EACCESS) != 0) {
+    int error = errno;
+    close(fd_);
+    cannot("write to the directory", path_, error);
+  }
+}
+
+SessionDirectory::~SessionDirectory() {
+  if (fd_ >= 0) close(fd_);
+}
+
+std::string SessionDirectory::make_process_directory(pid_t pid, unsigned image, std::string_view executable) {
+  std::string base =
+      std::to_string(pid) + "." + std::to_string(image) + "-" + sanitize_file_name(base_name(executable));
+  std::string name = base;
+  // A pid can come round again.
+  for (unsigned attempt = 2; mkdirat(fd_, name.c_str(), 0700) != 0; ++attempt) {
+    if (errno != EEXIST || attempt > 1000) {
+      failed(name, errno);
+      return {};
+    }
+    name = base + "-" + std::to_string(attempt);
+  }
+  return name;
+}
+
+bool SessionDirectory::write_file(const std::string& name, std::string_view content) {
+  std::string temporary = name + ".new";
+  int fd = openat(fd_, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  bool good = fd >= 0 && write_fully(fd, content);
+  int error = errno;
+  if (fd >= 0 && close(fd) != 0 && good) {
+    good = false;
+    error = errno;
+  }
+  if (good && renameat(fd_, temporary.c_str(), fd_, name.c_str()) != 0) {
+    good = false;
+    error = errno;
+  }
+  if (!good) {
+    if (fd >= 0) unlinkat(fd_, temporary.c_str(), 0);
+    failed(name, error);
+  }
+  return good;
+}
+
+bool SessionDirectory::append_file(const std::string& name, std::string_view content) {
+  int fd = openat(fd_, name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+  bool good = fd >= 0 && write_fully(fd, content);
+  int error = errno;
+  if (fd >= 0) close(fd);
+  if (!good) failed(name, error);
+  return good;
+}
+
+void SessionDirectory::failed(const std::string& name, int error) {
+  if (failures_++ != 0) return;
+  report_("cannot write " + path_ + "/" + name + ": " + std::strerror(error) +
+          "; the program goes on, what was written before is kept");
+}
+
+}  // namespace vsup::supervisor
