@@ -1,0 +1,169 @@
+#include "supervisor/symbols/module_map.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+
+namespace vsup::supervisor {
+namespace {
+
+constexpr std::string_view kDeleted = " (deleted)";
+
+// Takes a number from the front of `text`; false if there is none or `after` does not follow it.
+template <typename Number>
+bool take_number(std::string_view& text, Number& value, int base, char after) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end == text.data() + text.size() || *end != after) return false;
+  text.remove_prefix(static_cast<size_t>(end - text.data()) + 1);
+  return true;
+}
+
+// The kernel (seq_path, d_path) writes a newline in a name as \012, and nothing else is escaped in maps.
+std::string unescape(std::string_view text) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); i++) {
+    if (text.substr(i, 4) == "\\012") {
+      result += '\n';
+      i += 3;
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+bool parse_line(std::string_view line, MapEntry& entry) {
+  if (!take_number(line, entry.start, 16, '-') || !take_number(line, entry.end, 16, ' ')) return false;
+  if (line.size() < 5 || line[4] != ' ') return false;
+  entry.readable = line[0] == 'r';
+  entry.writable = line[1] == 'w';
+  entry.executable = line[2] == 'x';
+  entry.shared = line[3] == 's';
+  line.remove_prefix(5);
+  if (!take_number(line, entry.offset, 16, ' ') || !take_number(line, entry.device_major, 16, ':') ||
+      !take_number(line, entry.device_minor, 16, ' ')) {
+    return false;
+  }
+  auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), entry.inode, 10);
+  if (error != std::errc()) return false;
+  line.remove_prefix(static_cast<size_t>(end - line.data()));
+  line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+  if (line.size() > kDeleted.size() && line.ends_with(kDeleted)) {
+    entry.deleted = true;
+    line.remove_suffix(kDeleted.size());
+  }
+  entry.path = unescape(line);
+  return entry.start < entry.end;
+}
+
+}  // namespace
+
+std::string read_proc_file(const std::string& path) {
+  constexpr size_t kLimit = 64u << 20;
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::string text;
+  std::vector<char> buffer(64 << 10);
+  while (text.size() < kLimit) {
+    ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    text.append(buffer.data(), static_cast<size_t>(got));
+  }
+  ::close(fd);
+  return text;
+}
+
+std::vector<MapEntry> parse_maps(std::string_view text) {
+  std::vector<MapEntry> entries;
+  while (!text.empty()) {
+    size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    MapEntry entry;
+    if (!parse_line(line, entry)) continue;
+    if (!entries.empty() && entry.start < entries.back().end) continue;
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::string Module::name() const {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+ModuleMap::ModuleMap(std::string_view maps_text, pid_t pid) : pid_(pid), entries_(parse_maps(maps_text)) {
+  for (const MapEntry& entry : entries_) {
+    if (!entry.is_file() && entry.path != "[vdso]") continue;
+    Module* last = modules_.empty() ? nullptr : &modules_.back();
+    // The same file mapped twice gives two modules: file offsets rise within one, except where two segments share the
+    // file's first page, and then their mappings touch.
+    bool goes_on = last && last->path == entry.path && last->inode == entry.inode && last->deleted == entry.deleted &&
+                   (entry.offset > last->mappings.front().offset || entry.start == last->end);
+    if (!goes_on) {
+      modules_.emplace_back();
+      last = &modules_.back();
+      last->path = entry.path;
+      last->inode = entry.inode;
+      last->deleted = entry.deleted;
+      last->start = entry.start;
+    }
+    last->end = entry.end;
+    last->mappings.push_back(entry);
+  }
+  // Data files are mapped too: a module has code, or it is not one.
+  std::erase_if(modules_, [](const Module& module) {
+    return std::none_of(module.mappings.begin(), module.mappings.end(), [](const auto& m) { return m.executable; });
+  });
+}
+
+ModuleMap ModuleMap::of_process(pid_t pid) {
+  return ModuleMap(read_proc_file("/proc/" + std::to_string(pid) + "/maps"), pid);
+}
+
+const MapEntry* ModuleMap::entry_at(uint64_t address) const {
+  auto after = std::upper_bound(entries_.begin(), entries_.end(), address,
+                                [](uint64_t value, const MapEntry& entry) { return value < entry.start; });
+  if (after == entries_.begin() || address >= std::prev(after)->end) return nullptr;
+  return &*std::prev(after);
+}
+
+const Module* ModuleMap::module_at(uint64_t address) const {
+  auto after = std::upper_bound(modules_.begin(), modules_.end(), address,
+                                [](uint64_t value, const Module& module) { return value < module.start; });
+  if (after == modules_.begin() || address >= std::prev(after)->end) return nullptr;
+  const Module& module = *std::prev(after);
+  for (const auto& mapping : module.mappings) {
+    if (address >= mapping.start && address < mapping.end) return &module;
+  }
+  return nullptr;
+}
+
+const Module* ModuleMap::inspect(uint64_t address, const ReadBytes& read_memory) {
+  const Module* found = module_at(address);
+  if (!found || found->inspected) return found;
+  Module& module = modules_[static_cast<size_t>(found - modules_.data())];
+  module.inspected = true;
+  if (module.mappings.front().offset == 0) module.image = inspect_loaded_image(read_memory, module.start);
+  if (module.is_vdso() && module.end - module.start <= (1u << 20)) {
+    auto bytes = std::make_shared<std::vector<uint8_t>>(module.end - module.start);
+    if (read_memory(module.start, bytes->data(), bytes->size())) module.memory = std::move(bytes);
+  }
+  return found;
+}
+
+std::optional<uint64_t> load_bias(const Module& module, uint64_t address, const ElfFile& file) {
+  for (const auto& mapping : module.mappings) {
+    if (address < mapping.start || address >= mapping.end) continue;
+    auto vaddr = file.vaddr_of_offset(mapping.offset, mapping.executable);
+    if (!vaddr) return std::nullopt;
+    return mapping.start - *vaddr;
+  }
+  return std::nullopt;
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,285 @@
+#include "supervisor/symbols/symbol_module.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "supervisor/symbols/demangle.h"
+
+namespace vsup::supervisor {
+namespace {
+
+constexpr size_t kMaxCachedAddresses = 65536;
+constexpr size_t kMaxInlineDepth = 64;
+constexpr off_t kMaxCopiedBytes = 512 << 20;
+
+int find_no_elf(Dwfl_Module*, void**, const char*, Dwarf_Addr, char**, Elf**) {
+  return -1;
+}
+
+Dwfl* begin_session() {
+  static Dwfl_Callbacks callbacks = [] {
+    Dwfl_Callbacks result{};
+    result.find_elf = find_no_elf;
+    result.find_debuginfo = dwfl_standard_find_debuginfo;  // null path: ":.debug:/usr/lib/debug"
+    result.section_address = dwfl_offline_section_address;
+    return result;
+  }();
+  return dwfl_begin(&callbacks);
+}
+
+// libdw maps files, and a mapped file that someone truncates kills the reader with SIGBUS. Files that only root
+// changes come from packages, which are replaced by renaming; any other is copied first.
+int stable_copy(int fd) {
+  struct stat status;
+  if (::fstat(fd, &status) != 0) return fd;
+  bool packaged = status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0 && ::geteuid() != 0;
+  if (packaged || status.st_size > kMaxCopiedBytes) return fd;
+  int copy = ::memfd_create("vsup-symbols", MFD_CLOEXEC);
+  if (copy < 0) return fd;
+  off_t offset = 0;
+  std::vector<char> buffer(1 << 20);
+  while (offset < status.st_size) {
+    ssize_t got = ::pread(fd, buffer.data(), buffer.size(), offset);
+    if (got <= 0 || ::write(copy, buffer.data(), static_cast<size_t>(got)) != got) break;
+    offset += got;
+  }
+  if (offset != status.st_size) {
+    ::close(copy);
+    return fd;
+  }
+  ::close(fd);
+  return copy;
+}
+
+std::string name_of(Dwarf_Die* die) {
+  Dwarf_Attribute attribute;
+  const char* name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute));
+  if (!name) name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute));
+  if (name) return demangle(name);
+  name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute));
+  return name ? name : "";
+}
+
+std::string absolute_path(const char* file, Dwarf_Die* unit) {
+  if (!file) return {};
+  if (file[0] == '/') return file;
+  Dwarf_Attribute attribute;
+  const char* directory = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
+  return directory ? std::string(directory) + "/" + file : file;
+}
+
+unsigned long number_of(Dwarf_Die* die, unsigned attribute_name) {
+  Dwarf_Attribute attribute;
+  Dwarf_Word value = 0;
+  if (dwarf_formudata(dwarf_attr(die, attribute_name, &attribute), &value) != 0) return 0;
+  return value;
+}
+
+// libdw's arrays of scopes are the caller's.
+struct Scopes {
+  ~Scopes() { std::free(dies); }
+  Dwarf_Die* dies = nullptr;
+  int count = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<SymbolModule> SymbolModule::from_file(int fd, const std::string& name) {
+  fd = stable_copy(fd);
+  auto elf = ElfFile::from_fd(fd);
+  if (!elf || elf->class_bits() != 64) {
+    ::close(fd);
+    return nullptr;
+  }
+  std::unique_ptr<SymbolModule> module(new SymbolModule(std::move(*elf)));
+  module->dwfl_ = begin_session();
+  if (module->dwfl_) {
+    dwfl_report_begin(module->dwfl_);
+    // Base 0 plus the file's own addresses: libdwfl's addresses are then the link-time ones.
+    module->module_ = dwfl_report_elf(module->dwfl_, "module", name.c_str(), fd, 0, true);
+    dwfl_report_end(module->dwfl_, nullptr, nullptr);
+  }
+  if (!module->module_) ::close(fd);
+  GElf_Addr bias = 0;
+  if (module->module_ && dwfl_module_getelf(module->module_, &bias)) module->bias_ = bias;
+  return module;
+}
+
+std::unique_ptr<SymbolModule> SymbolModule::from_memory(std::shared_ptr<const std::vector<uint8_t>> image,
+                                                        const std::string& name) {
+  auto elf = ElfFile::from_bytes(*image);
+  if (!elf || elf->class_bits() != 64) return nullptr;
+  std::unique_ptr<SymbolModule> module(new SymbolModule(std::move(*elf)));
+  module->memory_ = image;
+  module->dwfl_ = begin_session();
+  if (module->dwfl_) {
+    dwfl_report_begin(module->dwfl_);
+    char* bytes = reinterpret_cast<char*>(const_cast<uint8_t*>(image->data()));  // read only, says libelf
+    module->module_ = dwfl_report_offline_memory(module->dwfl_, "module", name.c_str(), bytes, image->size());
+    dwfl_report_end(module->dwfl_, nullptr, nullptr);
+  }
+  GElf_Addr bias = 0;
+  if (module->module_ && dwfl_module_getelf(module->module_, &bias)) module->bias_ = bias;
+  return module;
+}
+
+SymbolModule::~SymbolModule() {
+  if (dwfl_) dwfl_end(dwfl_);
+}
+
+const std::vector<Frame>& SymbolModule::frames_at(uint64_t vaddr) {
+  auto found = cache_.find(vaddr);
+  if (found != cache_.end()) return found->second;
+  if (cache_.size() >= kMaxCachedAddresses) cache_.clear();
+  return cache_.emplace(vaddr, find_frames(vaddr)).first->second;
+}
+
+std::vector<Frame> SymbolModule::find_frames(uint64_t vaddr) {
+  if (!module_) return {};
+  uint64_t address = vaddr + bias_;
+  std::vector<Frame> frames = find_debug_frames(address);
+  if (frames.empty()) frames.emplace_back();
+  // The symbol table knows where the function starts, and names those without debug information.
+  GElf_Off offset = 0;
+  GElf_Sym symbol;
+  GElf_Word section;
+  const char* name = dwfl_module_addrinfo(module_, address, &offset, &symbol, &section, nullptr, nullptr);
+  if (name) {
+    if (frames.back().function.empty()) frames.back().function = demangle(name);
+    frames.back().offset = offset;
+  }
+  if (frames.size() == 1 && frames[0].function.empty() && frames[0].line == 0) return {};
+  return frames;
+}
+
+// The unit whose ranges hold the address, for files without .debug_aranges (clang, Rust).
+void SymbolModule::index_units() {
+  units_indexed_ = true;
+  Dwarf_Addr bias;
+  Dwarf* dwarf = dwfl_module_getdwarf(module_, &bias);
+  if (!dwarf) return;
+  Dwarf_CU* unit = nullptr;
+  Dwarf_Half version;
+  uint8_t unit_type;
+  Dwarf_Die die, sub_die;
+  while (dwarf_get_units(dwarf, unit, &unit, &version, &unit_type, &die, &sub_die) == 0) {
+    Dwarf_Addr base, start, end;
+    ptrdiff_t offset = 0;
+    while ((offset = dwarf_ranges(&die, offset, &base, &start, &end)) > 0) {
+      if (start < end) units_[start] = {end, dwarf_dieoffset(&die)};
+    }
+  }
+}
+
+std::vector<Frame> SymbolModule::find_debug_frames(uint64_t address) {
+  Dwarf_Addr bias = 0;
+  Dwarf_Die unit_memory;
+  Dwarf_Die* unit = dwfl_module_addrdie(module_, address, &bias);
+  if (!unit) {
+    Dwarf* dwarf = dwfl_module_getdwarf(module_, &bias);
+    if (!dwarf) return {};
+    if (!units_indexed_) index_units();
+    auto after = units_.upper_bound(address - bias);
+    if (after == units_.begin() || address - bias >= std::prev(after)->second.end) return {};
+    unit = dwarf_offdie(dwarf, std::prev(after)->second.die_offset, &unit_memory);
+    if (!unit) return {};
+  }
+  Dwarf_Addr pc = address - bias;
+
+  std::vector<Frame> frames;
+  // Where the innermost code comes from: the line table. Then each inlined scope names its caller's line.
+  std::string file;
+  unsigned line_number = 0;
+  if (Dwarf_Line* line = dwarf_getsrc_die(unit, pc)) {
+    int number = 0;
+    if (dwarf_lineno(line, &number) == 0 && number > 0) line_number = static_cast<unsigned>(number);
+    file = absolute_path(dwarf_linesrc(line, nullptr, nullptr), unit);
+  }
+
+  // A skeleton unit (-gsplit-dwarf) has its scopes elsewhere.
+  Dwarf_Die split;
+  Dwarf_Die* scope_unit = unit;
+  uint8_t unit_type = 0;
+  if (dwarf_cu_info(unit->cu, nullptr, &unit_type, nullptr, &split, nullptr, nullptr, nullptr) == 0 &&
+      unit_type == DW_UT_skeleton && dwarf_tag(&split) != DW_TAG_invalid) {
+    scope_unit = &split;
+  }
+
+  Scopes innermost, scopes;
+  innermost.count = dwarf_getscopes(scope_unit, pc, &innermost.dies);
+  if (innermost.count > 0) scopes.count = dwarf_getscopes_die(&innermost.dies[0], &scopes.dies);
+  Dwarf_Files* files = nullptr;
+  if (scopes.count > 0) dwarf_getsrcfiles(unit, &files, nullptr);
+  for (int i = 0; i < scopes.count && frames.size() < kMaxInlineDepth; i++) {
+    Dwarf_Die* die = &scopes.dies[i];
+    int tag = dwarf_tag(die);
+    if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram && tag != DW_TAG_entry_point) continue;
+    Frame frame;
+    frame.function = name_of(die);
+    frame.file = file;
+    frame.line = line_number;
+    frame.inlined = tag == DW_TAG_inlined_subroutine;
+    frames.push_back(frame);
+    if (!frame.inlined) break;
+    line_number = static_cast<unsigned>(number_of(die, DW_AT_call_line));
+    file = files ? absolute_path(dwarf_filesrc(files, number_of(die, DW_AT_call_file), nullptr, nullptr), unit) : "";
+  }
+  if (frames.empty() || frames.back().inlined) {
+    if (line_number == 0 && frames.empty()) return {};
+    Frame frame;
+    frame.file = file;
+    frame.line = line_number;
+    frames.push_back(frame);
+  }
+  return frames;
+}
+
+int open_module_file(const Module& module, pid_t pid, std::string* path) {
+  if (module.path.empty() || module.path[0] != '/') return -1;
+  std::string process = "/proc/" + std::to_string(pid);
+  char range[64];
+  const MapEntry& first = module.mappings.front();
+  std::snprintf(range, sizeof range, "/map_files/%llx-%llx", static_cast<unsigned long long>(first.start),
+                static_cast<unsigned long long>(first.end));
+  std::vector<std::string> candidates;
+  if (pid > 0) {
+    candidates.push_back(process + range);  // the very file, even if deleted; needs privilege
+    candidates.push_back(process + "/root" + module.path);
+  }
+  candidates.push_back(module.path);
+  for (const std::string& candidate : candidates) {
+    int fd = ::open(candidate.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) continue;
+    auto elf = ElfFile::from_fd(fd);
+    bool same = elf && elf->class_bits() == 64;
+    bool known_id = module.image && !module.image->build_id.empty();
+    bool is_mapped_file = pid > 0 && &candidate == &candidates[0];
+    if (same && known_id) same = elf->build_id() == module.image->build_id;
+    if (same && !known_id && !is_mapped_file) same = !module.deleted;
+    if (same) {
+      if (path) *path = candidate;
+      return fd;
+    }
+    ::close(fd);
+  }
+  if (module.image && module.image->build_id.size() > 2) {
+    const std::string& id = module.image->build_id;
+    std::string debug = "/usr/lib/debug/.build-id/" + id.substr(0, 2) + "/" + id.substr(2) + ".debug";
+    int fd = ::open(debug.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+      if (path) *path = debug;
+      return fd;
+    }
+  }
+  return -1;
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,60 @@
+// Purpose: the symbols of one ELF file through libdw, by link-time address.
+// Assumes: one thread at a time. Promises: a file that is damaged or has no symbols answers with nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "supervisor/symbols/elf_file.h"
+#include "supervisor/symbols/symbolizer.h"
+
+struct Dwfl;
+struct Dwfl_Module;
+
+namespace vsup::supervisor {
+
+class SymbolModule {
+ public:
+  // `name` is the path to look for separate debug files by; fd is taken over.
+  static std::unique_ptr<SymbolModule> from_file(int fd, const std::string& name);
+  static std::unique_ptr<SymbolModule> from_memory(std::shared_ptr<const std::vector<uint8_t>> image,
+                                                   const std::string& name);
+  ~SymbolModule();
+  SymbolModule(const SymbolModule&) = delete;
+  SymbolModule& operator=(const SymbolModule&) = delete;
+
+  const ElfFile& elf() const { return elf_; }
+
+  // Frames at a link-time address, innermost first, without address and module. Empty: unknown.
+  const std::vector<Frame>& frames_at(uint64_t vaddr);
+
+ private:
+  explicit SymbolModule(ElfFile elf) : elf_(std::move(elf)) {}
+  std::vector<Frame> find_frames(uint64_t vaddr);
+  std::vector<Frame> find_debug_frames(uint64_t address);
+  void index_units();
+
+  struct UnitRange {
+    uint64_t end;
+    uint64_t die_offset;
+  };
+
+  ElfFile elf_;
+  std::shared_ptr<const std::vector<uint8_t>> memory_;
+  Dwfl* dwfl_ = nullptr;
+  Dwfl_Module* module_ = nullptr;
+  uint64_t bias_ = 0;  // address for libdwfl minus link-time address
+  bool units_indexed_ = false;
+  std::map<uint64_t, UnitRange> units_;  // by start, link-time: for compilers that write no .debug_aranges
+  std::unordered_map<uint64_t, std::vector<Frame>> cache_;
+};
+
+// Opens the file that `module` was mapped from, if it is still that one (same build id, where there is one);
+// the process's own root directory counts. -1 if there is none. *path: what was opened.
+int open_module_file(const Module& module, pid_t pid, std::string* path);
+
+}  // namespace vsup::supervisor
