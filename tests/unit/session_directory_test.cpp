@@ -94,9 +94,12 @@ TEST_CASE("the default directory is private, has a latest link and a free name")
     struct stat status {};
     REQUIRE(stat(first.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0700);
+    CHECK_FALSE(fs::exists(temporary.path + "/state/vsup/latest"));
+    directory.publish();
     CHECK(fs::read_symlink(temporary.path + "/state/vsup/latest") == fs::path(first).filename());
   }
   SessionDirectory again("", "/usr/bin/../evil name", [](const std::string&) {});
+  again.publish();
   CHECK(again.path() != first);
   CHECK(fs::read_symlink(temporary.path + "/state/vsup/latest") == fs::path(again.path()).filename());
   unsetenv("XDG_STATE_HOME");
@@ -116,6 +119,15 @@ TEST_CASE("a named directory is made with its parents, and never shared with an 
   CHECK_THROWS_AS(SessionDirectory(temporary.path + "/file/x", "p", [](const std::string&) {}), SessionDirectoryError);
   CHECK_THROWS_AS(SessionDirectory(temporary.path + "/file", "p", [](const std::string&) {}), SessionDirectoryError);
   CHECK_THROWS_AS(SessionDirectory("/proc/vsup", "p", [](const std::string&) {}), SessionDirectoryError);
+}
+
+TEST_CASE("a session that never began leaves nothing") {
+  TemporaryDirectory temporary;
+  SessionDirectory directory(temporary.path + "/s", "prog", [](const std::string&) {});
+  directory.publish();
+  directory.write_file("session.json", "{}");
+  directory.discard();
+  CHECK(fs::is_empty(temporary.path));
 }
 
 TEST_CASE("process directories have safe names") {
