@@ -17,7 +17,8 @@ namespace vsup::supervisor {
 namespace {
 
 constexpr size_t kMaxCachedAddresses = 65536;
-constexpr size_t kMaxInlineDepth = 64;
+constexpr int kMaxDieDepth = 200;
+constexpr size_t kMaxDiesPerUnit = 50'000'000;
 constexpr off_t kMaxCopiedBytes = 512 << 20;
 
 int find_no_elf(Dwfl_Module*, void**, const char*, Dwarf_Addr, char**, Elf**) {
@@ -83,12 +84,49 @@ unsigned long number_of(Dwarf_Die* die, unsigned attribute_name) {
   return value;
 }
 
-// libdw's arrays of scopes are the caller's.
-struct Scopes {
-  ~Scopes() { std::free(dies); }
-  Dwarf_Die* dies = nullptr;
-  int count = 0;
-};
+bool has_code_inside(int tag) {
+  switch (tag) {
+    case DW_TAG_subprogram:
+    case DW_TAG_lexical_block:
+    case DW_TAG_namespace:
+    case DW_TAG_module:
+    case DW_TAG_class_type:
+    case DW_TAG_structure_type:
+    case DW_TAG_union_type:
+    case DW_TAG_enumeration_type:  // Rust's methods of enums
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Calls visit(die) for the children of `parent`; a damaged sibling chain may be endless, so `budget` counts down.
+template <typename Visit>
+void for_children(Dwarf_Die* parent, size_t& budget, Visit visit) {
+  Dwarf_Die child;
+  if (dwarf_child(parent, &child) != 0) return;
+  do {
+    if (budget == 0) return;
+    budget--;
+    if (!visit(&child)) return;
+  } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+// The inlined functions around `pc` within `parent`, outermost first.
+void find_inlined(Dwarf_Die* parent, Dwarf_Addr pc, size_t& budget, int depth, std::vector<Dwarf_Die>& chain) {
+  if (depth > kMaxDieDepth) return;
+  for_children(parent, budget, [&](Dwarf_Die* die) {
+    int tag = dwarf_tag(die);
+    bool inlined = tag == DW_TAG_inlined_subroutine;
+    if (!inlined && tag != DW_TAG_lexical_block && tag != DW_TAG_try_block && tag != DW_TAG_catch_block) return true;
+    bool bare_block = !inlined && !dwarf_hasattr(die, DW_AT_low_pc) && !dwarf_hasattr(die, DW_AT_ranges);
+    if (!bare_block && dwarf_haspc(die, pc) <= 0) return true;
+    if (inlined) chain.push_back(*die);
+    size_t before = chain.size();
+    find_inlined(die, pc, budget, depth + 1, chain);
+    return bare_block && chain.size() == before;
+  });
+}
 
 }  // namespace
 
@@ -213,33 +251,61 @@ std::vector<Frame> SymbolModule::find_debug_frames(uint64_t address) {
     scope_unit = &split;
   }
 
-  Scopes innermost, scopes;
-  innermost.count = dwarf_getscopes(scope_unit, pc, &innermost.dies);
-  if (innermost.count > 0) scopes.count = dwarf_getscopes_die(&innermost.dies[0], &scopes.dies);
+  std::vector<Dwarf_Die> chain;
+  Dwarf_Die function;
+  bool has_function = find_function(scope_unit, pc, &function);
+  if (has_function) {
+    size_t budget = kMaxDiesPerUnit;
+    find_inlined(&function, pc, budget, 0, chain);
+  }
   Dwarf_Files* files = nullptr;
-  if (scopes.count > 0) dwarf_getsrcfiles(unit, &files, nullptr);
-  for (int i = 0; i < scopes.count && frames.size() < kMaxInlineDepth; i++) {
-    Dwarf_Die* die = &scopes.dies[i];
-    int tag = dwarf_tag(die);
-    if (tag != DW_TAG_inlined_subroutine && tag != DW_TAG_subprogram && tag != DW_TAG_entry_point) continue;
-    Frame frame;
-    frame.function = name_of(die);
-    frame.file = file;
-    frame.line = line_number;
-    frame.inlined = tag == DW_TAG_inlined_subroutine;
-    frames.push_back(frame);
-    if (!frame.inlined) break;
+  if (!chain.empty()) dwarf_getsrcfiles(unit, &files, nullptr);
+  for (size_t i = chain.size(); i > 0; i--) {
+    Dwarf_Die* die = &chain[i - 1];
+    frames.push_back({0, name_of(die), 0, "", file, line_number, true});
     line_number = static_cast<unsigned>(number_of(die, DW_AT_call_line));
     file = files ? absolute_path(dwarf_filesrc(files, number_of(die, DW_AT_call_file), nullptr, nullptr), unit) : "";
   }
-  if (frames.empty() || frames.back().inlined) {
-    if (line_number == 0 && frames.empty()) return {};
-    Frame frame;
-    frame.file = file;
-    frame.line = line_number;
-    frames.push_back(frame);
-  }
+  if (!has_function && line_number == 0) return {};
+  frames.push_back({0, has_function ? name_of(&function) : "", 0, "", file, line_number, false});
   return frames;
+}
+
+// libdw's dwarf_getscopes looks at no function inside a namespace, where clang and rustc put them.
+bool SymbolModule::find_function(Dwarf_Die* unit, uint64_t pc, Dwarf_Die* function) {
+  auto [entry, is_new] = functions_.try_emplace(unit->cu);
+  std::vector<FunctionRange>& ranges = entry->second;
+  if (is_new) {
+    size_t budget = kMaxDiesPerUnit;
+    index_functions(unit, budget, 0, ranges);
+    std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+  }
+  auto after = std::upper_bound(ranges.begin(), ranges.end(), pc,
+                                [](uint64_t value, const FunctionRange& range) { return value < range.start; });
+  for (int tries = 0; tries < 64 && after != ranges.begin(); tries++) {
+    --after;
+    if (pc >= after->end) continue;
+    *function = after->die;
+    return true;
+  }
+  return false;
+}
+
+void SymbolModule::index_functions(Dwarf_Die* parent, size_t& budget, int depth, std::vector<FunctionRange>& ranges) {
+  if (depth > kMaxDieDepth) return;
+  for_children(parent, budget, [&](Dwarf_Die* die) {
+    int tag = dwarf_tag(die);
+    if (!has_code_inside(tag)) return true;
+    if (tag == DW_TAG_subprogram) {
+      Dwarf_Addr base, start, end;
+      ptrdiff_t offset = 0;
+      while ((offset = dwarf_ranges(die, offset, &base, &start, &end)) > 0) {
+        if (start != 0 && start < end) ranges.push_back({start, end, *die});  // 0: discarded by the linker
+      }
+    }
+    if (dwarf_haschildren(die) > 0) index_functions(die, budget, depth + 1, ranges);
+    return true;
+  });
 }
 
 int open_module_file(const Module& module, pid_t pid, std::string* path) {

@@ -2,6 +2,9 @@
 // Assumes: one thread at a time. Promises: a file that is damaged or has no symbols answers with nothing.
 #pragma once
 
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,9 +14,6 @@
 
 #include "supervisor/symbols/elf_file.h"
 #include "supervisor/symbols/symbolizer.h"
-
-struct Dwfl;
-struct Dwfl_Module;
 
 namespace vsup::supervisor {
 
@@ -38,6 +38,13 @@ class SymbolModule {
   std::vector<Frame> find_debug_frames(uint64_t address);
   void index_units();
 
+  struct FunctionRange {
+    uint64_t start, end;
+    Dwarf_Die die;
+  };
+  bool find_function(Dwarf_Die* unit, uint64_t pc, Dwarf_Die* function);
+  static void index_functions(Dwarf_Die* parent, size_t& budget, int depth, std::vector<FunctionRange>& ranges);
+
   struct UnitRange {
     uint64_t end;
     uint64_t die_offset;
@@ -50,6 +57,7 @@ class SymbolModule {
   uint64_t bias_ = 0;  // address for libdwfl minus link-time address
   bool units_indexed_ = false;
   std::map<uint64_t, UnitRange> units_;  // by start, link-time: for compilers that write no .debug_aranges
+  std::unordered_map<Dwarf_CU*, std::vector<FunctionRange>> functions_;  // sorted, of the units asked for so far
   std::unordered_map<uint64_t, std::vector<Frame>> cache_;
 };
 
