@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -50,15 +51,14 @@ class Run:
         self.header = Header(args.source)
         self.folder = os.path.join(args.work, args.mode)
         self.session = os.path.join(self.folder, "log")
+        self.runtime = tempfile.mkdtemp(prefix="vsup-test-")  # short: a socket's path has 107 characters at most
 
     def environment(self):
         env = dict(os.environ)
         for name in list(env):
             if name.startswith("VSUP_"):
                 del env[name]
-        run_dir = os.path.join(self.folder, "run")
-        os.makedirs(run_dir, mode=0o700, exist_ok=True)
-        env.update(XDG_RUNTIME_DIR=run_dir, XDG_STATE_HOME=os.path.join(self.folder, "state"), LC_ALL="C.UTF-8")
+        env.update(XDG_RUNTIME_DIR=self.runtime, XDG_STATE_HOME=os.path.join(self.folder, "state"), LC_ALL="C.UTF-8")
         env.pop("LD_PRELOAD", None)
         for assignment in self.header.values.get("ENV", []):
             name, _, value = assignment.partition("=")
@@ -161,7 +161,11 @@ def main():
     parser.add_argument("--work", required=True, help="folder for this victim's runs")
     parser.add_argument("--option", action="append", default=[], help="a further option for vsup")
     parser.add_argument("--timeout-factor", type=float, default=1.0)
-    Run(parser.parse_args()).go()
+    run = Run(parser.parse_args())
+    try:
+        run.go()
+    finally:
+        shutil.rmtree(run.runtime, ignore_errors=True)
 
 
 if __name__ == "__main__":

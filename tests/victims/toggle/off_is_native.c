@@ -1,0 +1,35 @@
+// After a switch off no thread's pc lies in the agent's arena: blocked and computing ones are asked.
+// MODES: default, one-instruction, no-link, tiny-cache
+// EXPECT: native for sure
+#include "toggle.h"
+static int pipes[2];
+static volatile int tid, stop;
+static void* reader(void* unused) {
+  char c;
+  tid = (int)syscall(SYS_gettid);
+  read(pipes[0], &c, 1);
+  return NULL;
+}
+int main(void) {
+  toggle_open();
+  CHECK(pipe(pipes) == 0);
+  pthread_t thread;
+  pthread_create(&thread, NULL, reader, NULL);
+  usleep(20000);
+  for (int i = 0; i < 10; ++i) {
+    toggle(0);
+    char path[64], text[512] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+    int fd = open(path, O_RDONLY);
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n > 0) {
+      uint64_t pc = strtoull(strrchr(text, ' ') + 1, NULL, 16);
+      CHECK(pc != 0 && !in_arena(pc));
+    }
+    toggle(1);
+  }
+  write(pipes[1], "x", 1);
+  pthread_join(thread, NULL);
+  puts("native for sure");
+}
