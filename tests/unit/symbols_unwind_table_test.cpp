@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
 #include <random>
 #include <string>
 
@@ -84,10 +87,13 @@ UnwindRow row_of_libdw(Dwarf_Frame* frame) {
   } else if (count == 2 && is_register_plus(ops[0], number, offset) && ops[1].atom == DW_OP_deref) {
     if (signal && number == 7 && offset == 160) {
       row.forms = kCfaSignalFrame;
-      CHECK(return_text == "77(168,0) ");
+      CHECK(return_text == "9c(0,0) 77(168,0) ");
       return row;
     }
     row.forms = static_cast<uint8_t>(kCfaDereference + number);
+  } else if (count == 3 && is_register_plus(ops[0], number, offset) && ops[1].atom == DW_OP_deref &&
+             ops[2].atom == DW_OP_plus_uconst && ops[2].number == 8) {
+    row.forms = static_cast<uint8_t>(kCfaDereferencePlus8 + number);
   } else if (count == 9 && ops[0].atom == DW_OP_breg7 && ops[1].atom == DW_OP_breg16 && ops[5].atom == DW_OP_ge) {
     row.forms = kCfaPlt;
     offset = ops[4].atom - DW_OP_lit0;
@@ -109,7 +115,9 @@ UnwindRow row_of_libdw(Dwarf_Frame* frame) {
   } else if (is_cfa_plus(ops, count, offset)) {
     form = kRbpAtCfa;
     row.rbp_offset = static_cast<int16_t>(offset / 8);
-  } else if (count == 1 && is_register_plus(ops[0], number, offset) && number == 6) {
+  } else if (count == 2 && ops[0].atom == DW_OP_call_frame_cfa && is_register_plus(ops[1], number, offset) &&
+             number == 6) {
+    // (An expression starts with the CFA on its stack.)
     form = kRbpAtRbp;
     row.rbp_offset = static_cast<int16_t>(offset / 8);
   }
@@ -168,6 +176,18 @@ Comparison compare_with_libdw(const char* path, const UnwindTable& table, const 
   return result;
 }
 
+// Realigns its stack and takes arguments from it: GCC keeps the CFA in memory then.
+[[gnu::noinline]] int realigned(int count, ...) {
+  alignas(128) volatile char room[256];
+  room[count] = 1;
+  va_list arguments;
+  va_start(arguments, count);
+  auto* more = static_cast<volatile char*>(__builtin_alloca(static_cast<size_t>(va_arg(arguments, int))));
+  more[0] = room[count];
+  va_end(arguments);
+  return more[0] + getpid();
+}
+
 }  // namespace
 
 TEST_CASE("unwind_table: every row of real libraries as libdw has it") {
@@ -176,25 +196,38 @@ TEST_CASE("unwind_table: every row of real libraries as libdw has it") {
                                                "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
                                                "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
                                                "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
-                                               "/usr/lib/x86_64-linux-gnu/libcrypto.so.3"};
+                                               "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
+                                               "/usr/lib/x86_64-linux-gnu/libopenblas.so.0",
+                                               "/usr/lib/x86_64-linux-gnu/libgmp.so.10"};
   for (const char* path : kLibraries) {
-    CAPTURE(path);
+    CAPTURE(std::string(path));
     auto file = ElfFile::open(path);
     if (!file) {
-      MESSAGE("absent: " << path);
+      MESSAGE("absent: " << std::string(path));
       continue;
     }
     auto table = UnwindTable::compile(*file);
     REQUIRE(table);
     CHECK(table->broken_functions() == 0);
     Comparison comparison = compare_with_libdw(path, *table, *file);
-    MESSAGE(path << ": " << table->functions() << " functions, " << table->rows().size() << " rows, "
-                 << table->unsupported_rows() << " unsupported; " << comparison.rows << " compared, "
-                 << comparison.uncovered_bytes << " bytes of code without information");
+    MESSAGE(std::string(path) << ": " << table->functions() << " functions, " << table->rows().size() << " rows, "
+                              << table->unsupported_rows() << " unsupported; " << comparison.rows << " compared, "
+                              << comparison.uncovered_bytes << " bytes of code without information");
     CAPTURE(comparison.first);
     CHECK(comparison.rows > 100);
     CHECK(comparison.different == 0);
   }
+}
+
+TEST_CASE("unwind_table: a function that realigns its stack") {
+  CHECK(realigned(2, 16) > 0);
+  auto file = ElfFile::open("/proc/self/exe");
+  REQUIRE(file);
+  auto table = UnwindTable::compile(*file);
+  REQUIRE(table);
+  CHECK(std::any_of(table->rows().begin(), table->rows().end(), [](const UnwindRow& row) {
+    return row.cfa_form() == kCfaDereference + 6 && row.rbp_form() == kRbpAtRbp;
+  }));
 }
 
 TEST_CASE("unwind_table: rows are sorted and say something new") {

@@ -117,8 +117,9 @@ void on_signal(int, siginfo_t* info, void* opaque) {
         uc->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(exports->enter);
         return;
       case Service::kStepNative:
-        if (ctx->app_pc != kSnippetEnd) fail("an instruction for native execution in a snippet");
         registers_from_context(uc);
+        final_info = {};
+        if (ctx->app_pc != kSnippetEnd) final_info.si_signo = kNativeOnlySignal;
         break;
       case Service::kCrash: {
         const auto& crash = reinterpret_cast<protocol::SharedBlock*>(protocol::kSharedBase)->crash;
@@ -127,7 +128,6 @@ void on_signal(int, siginfo_t* info, void* opaque) {
       default:
         fail("unexpected service");
     }
-    final_info = {};
   } else {
     final_info = *info;
     if (running_cached && pc >= protocol::kCacheBase && pc < protocol::kColdBase) registers_from_cache(uc);

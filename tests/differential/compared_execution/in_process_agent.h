@@ -18,6 +18,9 @@ namespace vsup::test {
 // Where snippets jump when they are done; nothing is mapped there.
 inline constexpr uint64_t kSnippetEnd = 0x10'0000'0000;
 
+// MachineState::signal of a cached run that met an instruction which only the supervisor can execute.
+inline constexpr int kNativeOnlySignal = 1000;
+
 struct MachineState {
   uint64_t gpr[16];
   uint64_t rflags;
