@@ -197,7 +197,6 @@ TEST_CASE("unwind_table: every row of real libraries as libdw has it") {
                                                "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
                                                "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
                                                "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
-                                               "/usr/lib/x86_64-linux-gnu/libopenblas.so.0",
                                                "/usr/lib/x86_64-linux-gnu/libgmp.so.10"};
   for (const char* path : kLibraries) {
     CAPTURE(std::string(path));
@@ -210,9 +209,7 @@ TEST_CASE("unwind_table: every row of real libraries as libdw has it") {
     REQUIRE(table);
     CHECK(table->broken_functions() == 0);
     Comparison comparison = compare_with_libdw(path, *table, *file);
-    MESSAGE(std::string(path) << ": " << table->functions() << " functions, " << table->rows().size() << " rows, "
-                              << table->unsupported_rows() << " unsupported; " << comparison.rows << " compared, "
-                              << comparison.uncovered_bytes << " bytes of code without information");
+    CHECK(table->unsupported_rows() < table->rows().size() / 1000 + 2);
     CAPTURE(comparison.first);
     CHECK(comparison.rows > 100);
     CHECK(comparison.different == 0);
