@@ -21,9 +21,7 @@ namespace {
 
 class EmptyController : public Controller {
  public:
-  std::vector<ProcessSummary> processes() const override {
-    return std::vector<ProcessSummary>(rows);
-  }
+  std::vector<ProcessSummary> processes() const override { return std::vector<ProcessSummary>(rows); }
   void toggle(bool, const std::vector<pid_t>&, std::function<void(ToggleResult)>) override {}
   std::vector<CounterValue> counters(pid_t) const override { return {}; }
   void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override { visit({}); }
@@ -67,11 +65,12 @@ struct Fixture {
       io.restart();
       io.poll();
       char c;
-      while (recv(fd, &c, 1, MSG_DONTWAIT) == 1) {
+      ssize_t count = 0;
+      while ((count = recv(fd, &c, 1, MSG_DONTWAIT)) == 1) {
         if (c == '\n') return line;
         line += c;
       }
-      if (errno != EAGAIN) return line;
+      if (count == 0 || errno != EAGAIN) return line;
       usleep(1000);
     }
     return "timeout";
