@@ -1,7 +1,9 @@
 // Purpose: decode(): prefixes, opcode, ModRM, displacement, immediate, flow.
-// Assumes: the attribute tables of opcode_attributes.h. Promises: see decoder.h.
+// Assumes: the attribute tables of opcode_attributes.h, which alone answer for most instructions without vector prefix,
+// and the forms, which say whether the others exist and how evex scales their displacement. Promises: see decoder.h.
 #include "agent/x86/decoder.h"
 
+#include "agent/x86/form.h"
 #include "agent/x86/opcode_attributes.h"
 
 namespace vsup::agent {
@@ -149,8 +151,14 @@ bool read_vector_prefix(Cursor& cursor, Instr& instr, uint8_t lead) {
   return true;
 }
 
-// ModRM with SIB and displacement. `disp8_shift`: log2 of the scale of an evex disp8.
-bool read_modrm(Cursor& cursor, Instr& instr, unsigned disp8_shift) {
+// How an instruction reads its memory operand.
+struct Addressing {
+  unsigned disp8_shift;  // log2 of the scale of an evex disp8
+  bool vsib;
+};
+
+// SIB and displacement after a ModRM byte.
+bool read_address(Cursor& cursor, Instr& instr, Addressing addressing) {
   const unsigned mod = instr.modrm >> 6, rm = instr.modrm & 7;
   if (mod == 3) return true;
   MemOperand& mem = instr.mem;
@@ -167,8 +175,10 @@ bool read_modrm(Cursor& cursor, Instr& instr, unsigned disp8_shift) {
     const uint8_t sib = cursor.next();
     instr.has_sib = true;
     instr.sib = sib;
-    const uint8_t index = static_cast<uint8_t>(((sib >> 3) & 7) | ((instr.rex & kRexX) != 0 ? 8 : 0));
-    if (index != 4) {
+    uint8_t index = static_cast<uint8_t>(((sib >> 3) & 7) | ((instr.rex & kRexX) != 0 ? 8 : 0));
+    mem.vsib = addressing.vsib;
+    if (addressing.vsib) index |= instr.vvvv & 0x10;
+    if (index != 4 || addressing.vsib) {
       mem.index = index;
       mem.scale = static_cast<uint8_t>(1U << (sib >> 6));
     }
@@ -186,7 +196,7 @@ bool read_modrm(Cursor& cursor, Instr& instr, unsigned disp8_shift) {
     instr.disp_size = static_cast<uint8_t>(disp_size);
     instr.disp_offset = static_cast<uint8_t>(cursor.position);
     mem.displacement = read_signed(cursor.bytes + cursor.position, disp_size);
-    if (disp_size == 1) mem.displacement = static_cast<int64_t>(static_cast<uint64_t>(mem.displacement) << disp8_shift);
+    if (disp_size == 1) mem.displacement = static_cast<int64_t>(static_cast<uint64_t>(mem.displacement) << addressing.disp8_shift);
     cursor.position += disp_size;
   }
   return true;
@@ -248,47 +258,65 @@ bool read_imm(Cursor& cursor, Instr& instr, Imm kind) {
   return true;
 }
 
-// Flow and immediate of the opcodes that ModRM.reg or a prefix divides further.
-void refine_irregular(const Instr& instr, Imm& imm, Flow& flow) {
+// Flow and immediate of the one-byte opcodes that ModRM divides further.
+void refine_group(const Instr& instr, Imm& imm, Flow& flow) {
   const unsigned reg = (instr.modrm >> 3) & 7;
-  if (instr.map == OpMap::kOneByte) {
-    switch (instr.opcode) {
-      case 0xc6:
-        break;
-      case 0xc7:
-        if (instr.modrm == 0xf8) {
-          imm = Imm::kRelOperand;
-          flow = Flow::kNativeOnly;
-        }
-        break;
-      case 0xf6:
-        if (reg <= 1) imm = Imm::kByte;
-        break;
-      case 0xf7:
-        if (reg <= 1) imm = Imm::kOperand;
-        break;
-      case 0xff:
-        if (reg == 2) flow = Flow::kCallIndirect;
-        if (reg == 4) flow = Flow::kJumpIndirect;
-        if (reg == 3 || reg == 5) flow = Flow::kNativeOnly;
-        break;
-      default:
-        break;
-    }
-  } else if (instr.opcode == 0x78 && instr.mandatory_prefix != 0) {
-    imm = Imm::kTwoBytes;
+  switch (instr.opcode) {
+    case 0xc7:
+      if (instr.modrm == 0xf8) {  // xbegin
+        imm = Imm::kRelOperand;
+        flow = Flow::kNativeOnly;
+      }
+      break;
+    case 0xf6:
+      if (reg <= 1) imm = Imm::kByte;
+      break;
+    case 0xf7:
+      if (reg <= 1) imm = Imm::kOperand;
+      break;
+    case 0xff:
+      if (reg == 2) flow = Flow::kCallIndirect;
+      if (reg == 4) flow = Flow::kJumpIndirect;
+      if (reg == 3 || reg == 5) flow = Flow::kNativeOnly;
+      break;
+    default:
+      break;
   }
-  // Near branches with 66 but without rex.W differ between the makers.
-  const bool branches = flow == Flow::kJump || flow == Flow::kCondJump || flow == Flow::kLoop || flow == Flow::kCall ||
-                        flow == Flow::kJumpIndirect || flow == Flow::kCallIndirect || flow == Flow::kReturn;
-  if (branches && instr.operand16 && (instr.rex & kRexW) == 0) flow = Flow::kNativeOnly;
 }
 
-// Opcode, ModRM, displacement and immediate of an instruction without vector prefix.
-bool read_legacy(Cursor& cursor, Instr& instr) {
-  instr.opcode_offset = static_cast<uint8_t>(cursor.position);
+// The prefix that takes part in selecting the opcode: the last of f2 and f3, else 66.
+void set_mandatory_prefix(Instr& instr, bool selects) {
+  if (!selects) {
+    instr.mandatory_prefix = 0;
+  } else if (instr.mandatory_prefix == 0 && instr.operand16) {
+    instr.mandatory_prefix = 0x66;
+  }
+}
+
+// Whether the prefixes select an instruction of this opcode; sets the mandatory prefix.
+bool select_by_prefix(Instr& instr, uint16_t attributes) {
+  const unsigned selectors = (attributes & kSelectMask) >> kSelectShift;
+  set_mandatory_prefix(instr, selectors != 0);
+  if (selectors == 0) return true;
+  const unsigned selector = instr.mandatory_prefix == 0      ? forms::NP
+                            : instr.mandatory_prefix == 0x66 ? forms::P66
+                            : instr.mandatory_prefix == 0xf3 ? forms::PF3
+                                                             : forms::PF2;
+  return (selectors & selector) != 0;
+}
+
+// Whether there is such an instruction, of those that opcode and prefix do not settle.
+bool check_form(Instr& instr) {
+  const forms::Form* form = forms::find_form(instr);
+  if (form == nullptr) return false;
+  set_mandatory_prefix(instr, form->select != forms::ANY);
+  return true;
+}
+
+// Reads the opcode after its escape bytes and returns its attributes.
+bool read_opcode(Cursor& cursor, Instr& instr, uint16_t& attributes) {
   uint8_t opcode = cursor.next();
-  uint16_t attributes = kOneByteAttributes[opcode];
+  attributes = kOneByteAttributes[opcode];
   if (opcode == 0x0f) {
     if (!cursor.has(1)) return false;
     opcode = cursor.next();
@@ -297,34 +325,51 @@ bool read_legacy(Cursor& cursor, Instr& instr) {
     if (opcode == 0x38 || opcode == 0x3a) {
       if (!cursor.has(1)) return false;
       instr.map = opcode == 0x38 ? OpMap::k0F38 : OpMap::k0F3A;
-      attributes = opcode == 0x38 ? kHasModrm : kHasModrm | with_imm(Imm::kByte);
+      attributes = kHasModrm | kIrregular | with_imm(opcode == 0x38 ? Imm::kNone : Imm::kByte);
       opcode = cursor.next();
     } else if (opcode == 0x0f) {
       instr.map = OpMap::k3dNow;
-      attributes = kHasModrm | with_imm(Imm::kByte);
     }
-    instr.opcode_offset = static_cast<uint8_t>(cursor.position - 1);
   }
+  instr.opcode_offset = static_cast<uint8_t>(cursor.position - 1);
   instr.opcode = opcode;
-  if ((attributes & kInvalidOpcode) != 0) return false;
+  return (attributes & kInvalidOpcode) == 0;
+}
+
+bool near_branch(Flow flow) { return flow != Flow::kNone && flow <= Flow::kReturn; }
+
+// Opcode, ModRM, displacement and immediate of an instruction without vector prefix.
+bool read_legacy(Cursor& cursor, Instr& instr) {
+  uint16_t attributes;
+  if (!read_opcode(cursor, instr, attributes)) return false;
   if ((attributes & kHasModrm) != 0) {
     if (!cursor.has(1)) return false;
     instr.has_modrm = true;
     instr.modrm_offset = static_cast<uint8_t>(cursor.position);
     instr.modrm = cursor.next();
-    const bool register_always = instr.map == OpMap::k0F && (opcode & 0xfc) == 0x20;  // mov to and from cr, dr
-    if (!register_always && !read_modrm(cursor, instr, 0)) return false;
+    const bool register_always = instr.map == OpMap::k0F && (instr.opcode & 0xfc) == 0x20;  // mov to and from cr, dr
+    if (!register_always && !read_address(cursor, instr, {0, false})) return false;
   }
   Imm imm = imm_of(attributes);
   instr.flow = flow_of(attributes);
-  if ((attributes & kIrregular) != 0) refine_irregular(instr, imm, instr.flow);
+  if ((attributes & kIrregular) != 0 && instr.map == OpMap::kOneByte) refine_group(instr, imm, instr.flow);
+  if (instr.map == OpMap::k0F && instr.opcode == 0x78 && instr.mandatory_prefix + instr.operand16 != 0) {
+    imm = Imm::kTwoBytes;  // extrq, insertq
+  }
   if (imm != Imm::kNone && !read_imm(cursor, instr, imm)) return false;
-  if (instr.map == OpMap::k3dNow) {
+  if (instr.map == OpMap::k3dNow) {  // what looks like an immediate is the opcode
     instr.opcode = static_cast<uint8_t>(instr.imm);
     instr.opcode_offset = instr.imm_offset;
     instr.imm_size = 0;
     instr.imm = 0;
   }
+  if ((attributes & kIrregular) != 0 || instr.lock) {
+    if (!check_form(instr)) return false;
+  } else if (!select_by_prefix(instr, attributes)) {
+    return false;
+  }
+  // With 66, but without rex.W, the makers of processors do not agree on near branches.
+  if (near_branch(instr.flow) && instr.operand16 && (instr.rex & kRexW) == 0) instr.flow = Flow::kNativeOnly;
   return true;
 }
 
@@ -345,16 +390,36 @@ Imm vector_imm(const Instr& instr) {
   }
 }
 
+Addressing addressing_of(const forms::Form& form, const Instr& instr) {
+  Addressing addressing{0, (form.traits & forms::kTraitVsib) != 0};
+  if (instr.space != Space::kEvex) return addressing;
+  const uint8_t scale = instr.evex_b ? form.element : form.disp8 != 0 ? form.disp8 : form.size;
+  for (unsigned bytes = forms::resolve_size(scale, instr); bytes > 1; bytes /= 2) addressing.disp8_shift++;
+  return addressing;
+}
+
+// Gathers fault when destination, index and, in vex, mask are not different registers.
+bool gather_allowed(const forms::Form& form, const Instr& instr) {
+  if ((form.traits & forms::kTraitGather) == 0) return true;
+  const unsigned destination =
+      ((instr.modrm >> 3) & 7) | ((instr.rex & kRexR) != 0 ? 8 : 0) | (instr.evex_r2 ? 16 : 0);
+  if (destination == instr.mem.index) return false;
+  return instr.space == Space::kEvex || (instr.vvvv != destination && instr.vvvv != instr.mem.index);
+}
+
 bool read_vector(Cursor& cursor, Instr& instr) {
-  if (instr.space == Space::kVex && instr.map == OpMap::k0F && instr.opcode == 0x77) return true;  // vzeroupper
-  if (!cursor.has(1)) return false;
-  instr.has_modrm = true;
-  instr.modrm_offset = static_cast<uint8_t>(cursor.position);
-  instr.modrm = cursor.next();
-  const unsigned disp8_shift = instr.space != Space::kEvex ? 0
-                               : instr.evex_b              ? ((instr.rex & kRexW) != 0 ? 3 : 2)
-                                                           : 4 + instr.vector_length;
-  return read_modrm(cursor, instr, disp8_shift) && read_imm(cursor, instr, vector_imm(instr));
+  const bool has_modrm = instr.space != Space::kVex || instr.map != OpMap::k0F || instr.opcode != 0x77;  // vzeroupper
+  if (has_modrm) {
+    if (!cursor.has(1)) return false;
+    instr.has_modrm = true;
+    instr.modrm_offset = static_cast<uint8_t>(cursor.position);
+    instr.modrm = cursor.next();
+  }
+  const forms::Form* form = forms::find_form(instr);
+  if (form == nullptr) return false;
+  if (!has_modrm) return true;
+  return read_address(cursor, instr, addressing_of(*form, instr)) && gather_allowed(*form, instr) &&
+         read_imm(cursor, instr, vector_imm(instr));
 }
 
 bool has_vector_prefix(const Cursor& cursor) {

@@ -100,6 +100,9 @@ enum Trait : uint32_t {
   kTraitGather = 0x400,    // destination, index and mask must differ
   kTraitNoRexB = 0x800,    // only without rex.b: nop and pause
   kTraitShiftCount = 0x1000,  // an immediate count other than 0 changes the flags whatever they were
+  kTraitNeedsSib = 0x4000, // ModRM must be followed by a SIB byte
+  kTraitTiles = 0x8000,    // registers are tiles
+  kTraitMaskPair = 0x10000,  // vp2intersect: writes the mask register and its neighbour
   kTraitAnyMod = 0x2000,   // ModRM.rm is a register whatever mod says
 };
 
@@ -115,7 +118,7 @@ struct Form {
   uint8_t widths = 3;             // allowed W, a set
   uint8_t lengths = 7;            // allowed vector lengths, a set
   uint8_t size = 0;
-  uint8_t element = 0;            // evex: bytes of a broadcast element; 0: no broadcast
+  uint8_t element = 0;            // evex: bytes of a broadcast element, or kSizeY; 0: no broadcast
   uint8_t disp8 = 0;              // evex: scale of disp8 where it is not the operand size
   Operand operands[4] = {};
   FlagEffect flag_effect = FlagEffect::kNone;
@@ -157,7 +160,10 @@ struct Form {
 // The row that matches `instr`, of which all but displacement and immediate is decoded; null: no such instruction.
 const Form* find_form(const Instr& instr);
 
-// Size in bytes of the form's memory operand.
+// Bytes that a size code stands for in `instr`.
+unsigned resolve_size(uint8_t size, const Instr& instr);
+
+// Bytes of the form's memory operand, broadcast counted as one element.
 unsigned memory_size(const Form& form, const Instr& instr);
 
 }  // namespace vsup::agent::forms
