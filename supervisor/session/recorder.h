@@ -22,7 +22,6 @@ struct RecorderOptions {
   std::string tool;
   std::string socket;
   LogFileOptions log;
-  bool instrument_at_start = true;
   bool quiet = false;
   int verbosity = 0;
   bool debug = false;

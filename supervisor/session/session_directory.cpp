@@ -64,13 +64,6 @@ std::string new_default_directory(std::string_view program) {
     if (errno != EEXIST || attempt > 100) cannot("make the directory", path, errno);
     path = parent + "/" + name + "-" + std::to_string(attempt);
   }
-  // A convenience: without it the session goes on all the same.
-  std::string link = parent + "/.latest-" + std::to_string(getpid());
-  unlink(link.c_str());
-  if (symlink(path.c_str() + parent.size() + 1, link.c_str()) == 0 &&
-      rename(link.c_str(), (parent + "/latest").c_str()) != 0) {
-    unlink(link.c_str());
-  }
   return path;
 }
 
@@ -104,7 +97,7 @@ bool write_fully(int fd, std::string_view content) {
 
 SessionDirectory::SessionDirectory(const std::string& pattern, std::string_view program,
                                    std::function<void(const std::string&)> report)
-    : report_(std::move(report)) {
+    : in_default_place_(pattern.empty()), report_(std::move(report)) {
   path_ = pattern.empty() ? new_default_directory(program) : named_directory(pattern);
   fd_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd_ < 0) cannot("use the directory", path_, errno);
@@ -117,6 +110,23 @@ SessionDirectory::SessionDirectory(const std::string& pattern, std::string_view 
 
 SessionDirectory::~SessionDirectory() {
   if (fd_ >= 0) close(fd_);
+}
+
+// A convenience: without it the session goes on all the same.
+void SessionDirectory::publish() {
+  if (!in_default_place_) return;
+  std::string name(base_name(path_));
+  std::string parent = path_.substr(0, path_.size() - name.size());
+  std::string link = parent + ".latest-" + std::to_string(getpid());
+  unlink(link.c_str());
+  if (symlink(name.c_str(), link.c_str()) == 0 && rename(link.c_str(), (parent + "latest").c_str()) != 0) {
+    unlink(link.c_str());
+  }
+}
+
+void SessionDirectory::discard() {
+  unlinkat(fd_, "session.json", 0);
+  rmdir(path_.c_str());
 }
 
 std::string SessionDirectory::make_process_directory(pid_t pid, unsigned image, std::string_view executable) {

@@ -20,9 +20,8 @@ class SessionDirectoryError : public std::runtime_error {
 
 class SessionDirectory {
  public:
-  // `pattern`: --log-dir with its escapes; empty: a new directory in the default place, with `latest` beside it pointing
-  // there. `program` becomes part of the default name. `report` is told, once, that writing fails.
-  // Throws SessionDirectoryError.
+  // `pattern`: --log-dir with its escapes; empty: a new directory in the default place. `program` becomes part of the
+  // default name. `report` is told, once, that writing fails. Throws SessionDirectoryError.
   SessionDirectory(const std::string& pattern, std::string_view program, std::function<void(const std::string&)> report);
   ~SessionDirectory();
   SessionDirectory(const SessionDirectory&) = delete;
@@ -37,6 +36,11 @@ class SessionDirectory {
   bool write_file(const std::string& name, std::string_view content);
   bool append_file(const std::string& name, std::string_view content);
 
+  // Points `latest`, beside a directory in the default place, to it.
+  void publish();
+  // Takes back a directory that nothing but session.json was written to: the session never began.
+  void discard();
+
   // Writes that failed, for the closing words.
   unsigned failures() const { return failures_; }
 
@@ -44,6 +48,7 @@ class SessionDirectory {
   void failed(const std::string& name, int error);
 
   std::string path_;
+  bool in_default_place_ = false;
   int fd_ = -1;
   unsigned failures_ = 0;
   std::function<void(const std::string&)> report_;

@@ -1,0 +1,165 @@
+#include "ctl/arguments.h"
+
+#include <cstring>
+
+namespace vsup::ctl {
+namespace {
+
+enum class Group { kShow, kControl, kGeneral };
+
+struct Row {
+  const char* name;       // long option
+  char short_name;        // or 0
+  const char* values;     // of an option with a value, else nullptr
+  Action action;          // kNone: no action but a setting
+  Group group;
+  const char* help;
+};
+
+constexpr Row kRows[] = {
+    {"list", 'l', nullptr, Action::kList, Group::kShow, "sessions and their processes as a tree, with state"},
+    {"stat", 's', nullptr, Action::kStatus, Group::kShow, "counters, each with its meaning"},
+    {"back", 'b', nullptr, Action::kStacks, Group::kShow, "stacks of all threads"},
+    {"instr", 'i', "on|off", Action::kToggle, Group::kControl, "switch instrumentation on or off"},
+    {"kill", 'k', nullptr, Action::kKill, Group::kControl, "kill processes (SIGKILL)"},
+    {"detach", 0, nullptr, Action::kDetach, Group::kControl,
+     "let go of processes, they go on without vsup; also: vctl detach"},
+    {"session", 0, "PID|DIR", Action::kNone, Group::kGeneral,
+     "the session, by vsup's pid or its directory; needed when there are several"},
+    {"json", 0, nullptr, Action::kNone, Group::kGeneral, "answer in JSON"},
+    {"help", 'h', nullptr, Action::kHelp, Group::kGeneral, "show this message"},
+    {"version", 0, nullptr, Action::kVersion, Group::kGeneral, "show the version"},
+    {"list-options", 0, nullptr, Action::kListOptions, Group::kGeneral, "print the options for completion"},
+};
+
+constexpr struct {
+  Group group;
+  const char* title;
+} kGroups[] = {{Group::kShow, "Look"}, {Group::kControl, "Act"}, {Group::kGeneral, "General"}};
+
+const Row* find_row(const std::string& name) {
+  for (const Row& row : kRows) {
+    if (name == row.name || (name.size() == 1 && name[0] == row.short_name)) return &row;
+  }
+  return nullptr;
+}
+
+std::string spelling(const Row& row) {
+  std::string text;
+  if (row.short_name != 0) {
+    text = std::string("-") + row.short_name + (row.values != nullptr ? std::string(" ") + row.values : "") + ", ";
+  }
+  text += std::string("--") + row.name;
+  if (row.values != nullptr) text += std::string("=") + row.values;
+  return text;
+}
+
+void set_action(const Row& row, Arguments& arguments) {
+  bool asks_for_help = arguments.action == Action::kHelp || arguments.action == Action::kVersion;
+  if (asks_for_help) return;
+  bool wins = row.action == Action::kHelp || row.action == Action::kVersion || row.action == Action::kListOptions;
+  if (!wins && arguments.action != Action::kNone && arguments.action != row.action) {
+    throw ArgumentError(std::string("one action at a time: --") + row.name + " and another one were given");
+  }
+  arguments.action = row.action;
+}
+
+void apply(const Row& row, const std::string& value, Arguments& arguments) {
+  if (row.action != Action::kNone) set_action(row, arguments);
+  if (row.action == Action::kToggle) {
+    if (value != "on" && value != "off") throw ArgumentError("-i takes on or off, not '" + value + "'");
+    arguments.on = value == "on";
+  }
+  if (std::strcmp(row.name, "json") == 0) arguments.json = true;
+  if (std::strcmp(row.name, "session") == 0) arguments.session = value;
+}
+
+}  // namespace
+
+Arguments parse_arguments(const std::vector<std::string>& words) {
+  Arguments arguments;
+  bool options_over = false;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (options_over || word.size() < 2 || word[0] != '-') {
+      bool verb = !options_over && word == "detach" && arguments.action == Action::kNone;
+      if (verb) {
+        arguments.action = Action::kDetach;
+      } else {
+        arguments.targets.push_back(word);
+      }
+      continue;
+    }
+    if (word == "--") {
+      options_over = true;
+      continue;
+    }
+    bool is_long = word[1] == '-';
+    size_t equals = word.find('=');
+    std::string name = is_long ? word.substr(2, equals == std::string::npos ? equals : equals - 2) : word.substr(1, 1);
+    const Row* row = find_row(name);
+    if (row == nullptr || (is_long && name.size() < 2)) {
+      throw ArgumentError("unknown option '" + word + "'; vctl --help lists all");
+    }
+    std::string value;
+    bool has_value = false;
+    if (is_long && equals != std::string::npos) {
+      value = word.substr(equals + 1);
+      has_value = true;
+    } else if (!is_long && word.size() > 2) {
+      value = word.substr(word[2] == '=' ? 3 : 2);
+      has_value = true;
+    }
+    if (row->values == nullptr && has_value) {
+      throw ArgumentError(std::string(is_long ? "--" : "-") + name + " takes no value, but '" + word + "' was given");
+    }
+    if (row->values != nullptr && !has_value) {
+      if (i + 1 >= words.size()) throw ArgumentError("'" + word + "' needs a value: " + spelling(*row));
+      value = words[++i];
+    }
+    apply(*row, value, arguments);
+  }
+  if (arguments.action == Action::kNone) throw ArgumentError("nothing to do; vctl -l lists sessions, vctl --help explains");
+  if (arguments.action == Action::kList && !arguments.targets.empty()) {
+    throw ArgumentError("-l takes no targets, but '" + arguments.targets.front() + "' was given");
+  }
+  return arguments;
+}
+
+std::string help_text() {
+  constexpr size_t kColumn = 30;
+  std::string text =
+      "usage: vctl -l [options]\n"
+      "       vctl -s | -b | -i on|off | -k | detach [options] [PID|NAME ...]\n"
+      "\n"
+      "Shows and controls running vsup sessions. Targets are processes by id or by the name of their executable; without\n"
+      "targets all processes of the session are meant.\n";
+  for (const auto& group : kGroups) {
+    text += std::string("\n") + group.title + ":\n";
+    for (const Row& row : kRows) {
+      if (row.group != group.group) continue;
+      std::string line = "  " + spelling(row);
+      if (line.size() + 1 > kColumn) {
+        line += "\n" + std::string(kColumn, ' ');
+      } else {
+        line.resize(kColumn, ' ');
+      }
+      text += line + row.help + "\n";
+    }
+  }
+  return text + "\nSee vctl(1), vsup(1).\n";
+}
+
+std::string list_options_text() {
+  std::string text;
+  for (const Row& row : kRows) {
+    std::string values;
+    if (row.action == Action::kToggle) values = "on off";
+    if (std::strcmp(row.name, "session") == 0) values = "@session";
+    text += std::string("--") + row.name + (row.values != nullptr ? "=" : "") + "\t" + values + "\n";
+    if (row.short_name != 0) text += std::string("-") + row.short_name + "\t" + values + "\n";
+  }
+  return text;
+}
+
+}  // namespace vsup::ctl

@@ -1,0 +1,33 @@
+// Purpose: vctl's command line.
+// Assumes: nothing. Promises: pure; errors are one line.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace vsup::ctl {
+
+enum class Action { kNone, kHelp, kVersion, kListOptions, kList, kStatus, kToggle, kStacks, kKill, kDetach };
+
+struct Arguments {
+  Action action = Action::kNone;
+  bool on = false;       // of kToggle
+  bool json = false;
+  std::string session;   // vsup's pid or a session directory; empty: the only one
+  std::vector<std::string> targets;  // pids and names; empty: all
+};
+
+class ArgumentError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// `words` without argv[0].
+Arguments parse_arguments(const std::vector<std::string>& words);
+
+std::string help_text();
+// As vsup --list-options.
+std::string list_options_text();
+
+}  // namespace vsup::ctl

@@ -1,0 +1,84 @@
+// Purpose: the control protocol between vctl and a running vsup: names, limits and where the socket is.
+// Assumes: hosted (both ends are ordinary programs). Promises: header-only; includes nothing of ours.
+//
+// A Unix stream socket, <vsup pid>.sock in the first of control_directories() that can be made or is there, owned by
+// the user, closed to others. vsup talks to processes of its own user only. One JSON object a line, UTF-8.
+//
+// vsup says first:  {"hello": "vsup", "protocol": 1, "version": "0.1.0", "pid": N, "session": "/directory"}
+// or, and hangs up: {"error": {"code": "too-many-clients", "message": "..."}}
+//
+// The client asks:  {"id": 1, "request": "toggle", "on": true, "targets": [1234, "python3"]}
+// vsup answers:     {"id": 1, "ok": true, "result": {...}}
+//              or:  {"id": 1, "ok": false, "error": {"code": "no-such-process", "message": "..."}}
+// before that, while work is long:  {"id": 1, "progress": {"done": 3, "total": 8}}
+// `id` is an integer or a string of at most kLongestId bytes; answers may come in another order than the requests.
+// A line that is no request is answered with "id": null or the id it had. Members without a meaning are ignored.
+//
+// targets: process ids or names (of executables, without directory); absent or empty: all processes.
+//
+// request  members   result
+// list               session {pid, directory, tool, command[], started}, processes[PROCESS]
+// status   targets   processes[PROCESS with counters[{name, value, sentence}], without threads]
+// toggle   on        processes, threads (how many moved), milliseconds
+//          targets
+// stacks   targets   processes[PROCESS with threads[{tid, name, frames[FRAME]}]]; streams progress
+// kill     targets   processes (how many were sent SIGKILL)
+// detach   targets   processes (how many were let go of)
+//
+// PROCESS: pid, parent, image, executable, arguments[], mode (instrumented, native, not-traceable, exited), note,
+//          directory, started (seconds since 1970), threads[{tid, name, instrumented}]
+// FRAME:   address ("0x..."), function, offset, module, file, line, inlined; innermost first, what is unknown is absent
+#pragma once
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace vsup::protocol {
+
+inline constexpr int kControlVersion = 1;
+
+inline constexpr char kRequestList[] = "list";
+inline constexpr char kRequestStatus[] = "status";
+inline constexpr char kRequestToggle[] = "toggle";
+inline constexpr char kRequestStacks[] = "stacks";
+inline constexpr char kRequestKill[] = "kill";
+inline constexpr char kRequestDetach[] = "detach";
+
+inline constexpr size_t kLongestLine = size_t{64} << 10;  // of a client, without the newline
+inline constexpr size_t kLongestId = 128;
+inline constexpr size_t kMostTargets = 4096;
+inline constexpr size_t kMostClients = 16;
+inline constexpr size_t kMostPendingRequests = 64;         // of one client
+inline constexpr size_t kReadPauseBytes = size_t{1} << 20;  // unread answers of a client; then it is not listened to
+inline constexpr size_t kMostQueuedBytes = size_t{32} << 20;  // unread answers of a client; then it is hung up on
+
+inline constexpr char kErrorBadJson[] = "bad-json";                // the line is no JSON object
+inline constexpr char kErrorBadRequest[] = "bad-request";          // a member is missing or of the wrong kind
+inline constexpr char kErrorUnknownRequest[] = "unknown-request";
+inline constexpr char kErrorLineTooLong[] = "line-too-long";
+inline constexpr char kErrorNoSuchProcess[] = "no-such-process";
+inline constexpr char kErrorNotTraceable[] = "not-traceable";
+inline constexpr char kErrorTooManyClients[] = "too-many-clients";
+inline constexpr char kErrorTooManyRequests[] = "too-many-requests";
+inline constexpr char kErrorSessionEnded[] = "session-ended";      // before there was an answer
+inline constexpr char kErrorFailed[] = "failed";
+
+inline constexpr char kSocketSuffix[] = ".sock";
+
+// Where sockets may be, in the order to try.
+inline std::vector<std::string> control_directories() {
+  std::vector<std::string> directories;
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  std::string user = std::to_string(geteuid());
+  if (runtime != nullptr && runtime[0] == '/') directories.push_back(std::string(runtime) + "/vsup");
+  std::string usual = "/run/user/" + user + "/vsup";
+  if (directories.empty() || directories.front() != usual) directories.push_back(usual);
+  directories.push_back("/tmp/vsup-" + user);
+  return directories;
+}
+
+}  // namespace vsup::protocol

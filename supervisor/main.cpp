@@ -1,0 +1,240 @@
+// Purpose: vsup's main program: options, session directory, control socket, session, and an end like the program's own.
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+#include <ctime>
+#include <list>
+#include <memory>
+
+#include "supervisor/base/log.h"
+#include "supervisor/control/control_server.h"
+#include "supervisor/options.h"
+#include "supervisor/session/recorder.h"
+#include "supervisor/session/session.h"
+#include "supervisor/session/session_directory.h"
+#include "supervisor/symbols/thread_stacks.h"
+
+namespace vsup::supervisor {
+namespace {
+
+namespace asio = boost::asio;
+
+void say(const std::string& lines) { write_to_people(STDERR_FILENO, lines); }
+
+int fail(const std::string& message, int status = 1) {
+  say("vsup: " + message + "\n");
+  return status;
+}
+
+// Nothing that vsup opens may become standard input, output or error; the program finds them closed as they were.
+void fill_standard_descriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    if (open("/dev/null", O_RDWR | O_CLOEXEC) != fd) _exit(1);
+  }
+}
+
+// Timers that do not keep the loop going once the session has ended.
+class Timers {
+ public:
+  explicit Timers(asio::io_context& io) : io_(io) {}
+
+  void run_later(double seconds, std::function<void()> action) {
+    if (over_) return;
+    auto timer = timers_.emplace(timers_.end(), io_);
+    timer->expires_after(std::chrono::microseconds(static_cast<int64_t>(seconds * 1e6)));
+    timer->async_wait([this, timer, action = std::move(action)](boost::system::error_code stopped) {
+      if (!stopped) action();
+      timers_.erase(timer);
+    });
+  }
+
+  void cancel() {
+    over_ = true;
+    for (auto& timer : timers_) timer.cancel();
+  }
+
+ private:
+  asio::io_context& io_;
+  std::list<asio::steady_timer> timers_;
+  bool over_ = false;
+};
+
+class SessionRecorder : public Recorder {
+ public:
+  SessionRecorder(SessionDirectory& directory, RecorderOptions options, Timers& timers, std::function<void()> ended)
+      : Recorder(
+            directory, std::move(options),
+            [&timers](double seconds, std::function<void()> action) { timers.run_later(seconds, std::move(action)); },
+            say),
+        ended_(std::move(ended)) {}
+
+  void session_ended(int wait_status) override {
+    Recorder::session_ended(wait_status);
+    wait_status_ = wait_status;
+    ended_();
+  }
+
+  int wait_status() const { return wait_status_; }
+
+ private:
+  std::function<void()> ended_;
+  int wait_status_ = 0;
+};
+
+// The constructor of the server wants a controller, that of the session an observer, which wants the server's path.
+class LateController : public Controller {
+ public:
+  void set(Controller& controller) { controller_ = &controller; }
+
+  std::vector<ProcessSummary> processes() const override { return controller_->processes(); }
+  void toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done) override {
+    controller_->toggle(on, pids, std::move(done));
+  }
+  std::vector<CounterValue> counters(pid_t pid) const override { return controller_->counters(pid); }
+  void with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) override {
+    controller_->with_threads_stopped(pid, std::move(visit));
+  }
+  unsigned kill(const std::vector<pid_t>& pids) override { return controller_->kill(pids); }
+  void detach(const std::vector<pid_t>& pids, std::function<void(unsigned)> done) override {
+    controller_->detach(pids, std::move(done));
+  }
+
+ private:
+  Controller* controller_ = nullptr;
+};
+
+RecorderOptions recorder_options(const Options& options, const std::string& socket) {
+  RecorderOptions result;
+  result.command = options.session.arguments;
+  result.options = options.given;
+  result.tool = options.session.tool;
+  result.socket = socket;
+  result.log = {options.log_file, options.log_fd, options.time_stamp};
+  result.quiet = options.quiet;
+  result.verbosity = options.verbosity;
+  result.debug = options.debug;
+  result.stats = options.stats;
+  return result;
+}
+
+double now_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+std::string session_name(const SessionOptions& options) {
+  return options.arguments.empty() ? "attach-" + std::to_string(options.attach_pids.front())
+                                   : options.arguments.front();
+}
+
+// Ends as the program did: whoever waits for vsup sees the same status.
+int end_like(int wait_status) {
+  if (WIFEXITED(wait_status)) return WEXITSTATUS(wait_status);
+  if (!WIFSIGNALED(wait_status)) return 0;
+  int number = WTERMSIG(wait_status);
+  rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  prctl(PR_SET_DUMPABLE, 0);  // a core_pattern with a pipe does not heed the limit
+  std::signal(number, SIG_DFL);
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, number);
+  sigprocmask(SIG_UNBLOCK, &mask, nullptr);
+  raise(number);
+  return 128 + number;
+}
+
+// Returns a wait status.
+int run(const Options& options) {
+  SessionDirectory directory(options.log_dir, session_name(options.session),
+                             [](const std::string& line) { say("vsup: " + line + "\n"); });
+  // Declared in the order of need: what is used by callbacks of the loop outlives the loop's handlers.
+  LateController controller;
+  asio::io_context io(1);
+  Timers timers(io);
+  std::unique_ptr<SymbolWorker> symbol_worker;
+
+  CommandContext context{controller, {}, getpid(), directory.path(), options.session.tool, options.session.arguments,
+                         now_seconds()};
+  context.collect_stacks = [&](pid_t pid, std::function<void(std::vector<ThreadStack>)> done) {
+    if (!symbol_worker) {
+      symbol_worker = std::make_unique<SymbolWorker>([&io](SymbolWorker::Task task) { asio::post(io, std::move(task)); });
+    }
+    collect_thread_stacks(controller, *symbol_worker, pid, std::move(done));
+  };
+  ControlServer server(io, std::move(context));
+
+  SessionRecorder recorder(directory, recorder_options(options, server.path()), timers, [&] {
+    server.close();
+    timers.cancel();
+  });
+  set_log_sink([&recorder](LogLevel level, const std::string& line) { recorder.log(level, line); });
+  enable_debug_log(options.debug);
+  if (server.path().empty()) {
+    recorder.log(LogLevel::kWarning, "no control socket, vctl will not reach this session: " + server.error());
+  }
+
+  Session session(io, options.session, recorder);
+  controller.set(session);
+  try {
+    session.start();
+  } catch (const StartError& error) {
+    set_log_sink({});
+    directory.discard();
+    return W_EXITCODE(fail(error.what(), error.exit_status), 0);
+  }
+  directory.publish();
+  io.run();
+  set_log_sink({});
+  symbol_worker.reset();
+  recorder.finish();
+  return recorder.wait_status();
+}
+
+int main_program(int argc, char** argv) {
+  fill_standard_descriptors();
+  std::vector<std::string> warnings;
+  Options options;
+  try {
+    std::vector<OptionSource> sources = find_option_sources(warnings);
+    options = parse_options(std::vector<std::string>(argv + 1, argv + argc), sources);
+  } catch (const OptionError& error) {
+    return fail(error.what());
+  }
+  for (const std::string& warning : warnings) say("vsup: " + warning + "\n");
+  std::string text;
+  switch (options.action) {
+    case OptionsAction::kHelp:
+      text = help_text();
+      break;
+    case OptionsAction::kVersion:
+      text = "vsup " VSUP_VERSION "\n";
+      break;
+    case OptionsAction::kListOptions:
+      text = list_options_text();
+      break;
+    case OptionsAction::kRun:
+      break;
+  }
+  if (!text.empty()) return write_fully(STDOUT_FILENO, text) ? 0 : 1;
+  try {
+    return end_like(run(options));
+  } catch (const SessionDirectoryError& error) {
+    return fail(error.what());
+  }
+}
+
+}  // namespace
+}  // namespace vsup::supervisor
+
+int main(int argc, char** argv) { return vsup::supervisor::main_program(argc, argv); }

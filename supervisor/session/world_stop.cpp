@@ -1,0 +1,92 @@
+// Purpose: stops every thread of an address space in app state, acts, and lets all go on as their processes want.
+#include <cstddef>
+
+#include "supervisor/base/check.h"
+#include "supervisor/base/log.h"
+#include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/session/session_impl.h"
+
+namespace vsup::supervisor {
+
+void SessionImpl::with_world_stopped(const std::shared_ptr<AddressSpace>& space, std::function<void()> action,
+                                     std::function<void()> afterwards, bool needs_vfork_parents) {
+  if (action) space->actions.push_back(std::move(action));
+  if (afterwards) space->afterwards.push_back(std::move(afterwards));
+  space->needs_vfork_parents = space->needs_vfork_parents || needs_vfork_parents;
+  if (!space->stopping) {
+    space->stopping = true;
+    for (Task* task : space->tasks) request_stop(*task);
+    if (!space->tasks.empty()) ++space->tasks.front()->process->counters.world_stops;
+  }
+  check_world(space);
+}
+
+void SessionImpl::request_stop(Task& task) {
+  if (task.gone || task.stopped) return;
+  if (task.in_vfork) {
+    // It cannot stop before its child lets it; what it does first after that is to look at this word.
+    if (task.instrumented && !task.pending_set) {
+      task.pending_set = true;
+      write_value<uint64_t>(task.tid,
+                            slot_address(static_cast<unsigned>(task.slot)) + offsetof(protocol::ThreadContext, pending),
+                            1);
+    }
+    return;
+  }
+  if (task.pending_set) return;
+  task.interrupt();
+}
+
+void SessionImpl::check_world(const std::shared_ptr<AddressSpace>& space) {
+  if (!space || !space->stopping || space->acting) return;
+  for (const Task* task : space->tasks) {
+    if (task->parked || task->gone) continue;
+    if (task->in_vfork && !task->stopped && !space->needs_vfork_parents) continue;
+    return;
+  }
+  space->acting = true;
+  while (!space->actions.empty()) {
+    const auto actions = std::exchange(space->actions, {});
+    for (const auto& action : actions) action();
+  }
+  space->acting = false;
+  space->stopping = false;
+  space->needs_vfork_parents = false;
+  std::vector<pid_t> parked;
+  for (Task* task : space->tasks) {
+    if (task->parked) parked.push_back(task->tid);
+    task->parked = false;
+  }
+  for (const pid_t tid : parked) guarded(tid, [this](Task& task) { settle(task); });
+  const auto afterwards = std::exchange(space->afterwards, {});
+  for (const auto& job : afterwards) job();
+  if (waits_.take_dirty()) schedule_drain();
+}
+
+void SessionImpl::with_threads_stopped(pid_t pid,
+                                       std::function<void(const std::vector<ThreadRegisters>&)> visit) {
+  Process* process = find_process(pid);
+  if (process == nullptr) {
+    visit({});
+    return;
+  }
+  with_world_stopped(
+      process->space,
+      [this, pid, visit = std::move(visit)] {
+        std::vector<ThreadRegisters> threads;
+        if (const Process* visited = find_process(pid)) {
+          for (const auto& [tid, task] : visited->tasks) {
+            if (!task->parked || task->gone) continue;
+            ThreadRegisters thread;
+            thread.tid = tid;
+            for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(task->app, index);
+            thread.pc = task->app.rip;
+            threads.push_back(thread);
+          }
+        }
+        visit(threads);
+      },
+      {});
+}
+
+}  // namespace vsup::supervisor
