@@ -6,11 +6,13 @@
 // SessionObserver::session_ended was called.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <boost/asio/io_context.hpp>
 
 #include "supervisor/session/controller.h"
 #include "supervisor/session/session_observer.h"

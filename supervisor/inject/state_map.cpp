@@ -1,0 +1,49 @@
+#include "supervisor/inject/state_map.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+constexpr uint64_t kLahfFlags = 0xd5;  // SF ZF AF PF CF
+constexpr uint64_t kOverflowFlag = 0x800;
+
+}  // namespace
+
+std::optional<StatePoint> walk_state_map(std::span<const uint8_t> map, uint64_t cache_offset) {
+  uint64_t cache_at = 0;
+  uint64_t app_at = 0;
+  for (size_t at = 0; at + 2 <= map.size();) {
+    const uint8_t head = map[at];
+    const uint8_t size = map[at + 1];
+    at += 2;
+    StatePoint point;
+    app_at += head & 15;
+    if ((head & 0x80) != 0) {
+      if (at + 3 > map.size() || map[at + 2] > static_cast<uint8_t>(protocol::StateKind::kStep)) return {};
+      point.spilled = static_cast<uint16_t>(map[at] | (map[at + 1] << 8));
+      point.kind = static_cast<protocol::StateKind>(map[at + 2]);
+      at += 3;
+    }
+    if (cache_offset < cache_at + size) {
+      point.app_offset = app_at;
+      return point;
+    }
+    cache_at += size;
+  }
+  return {};
+}
+
+void restore_spilled(Registers& registers, const protocol::ThreadContext& context, uint16_t spilled) {
+  for (unsigned index = 0; index < 16; ++index) {
+    if ((spilled & (1u << index)) == 0) continue;
+    if (index == protocol::kRsp) {
+      const uint64_t flags = (context.spill_flags >> 8) & kLahfFlags;
+      const uint64_t overflow = (context.spill_flags & 0xff) != 0 ? kOverflowFlag : 0;
+      registers.eflags = (registers.eflags & ~(kLahfFlags | kOverflowFlag)) | flags | overflow;
+    } else {
+      set_gpr(registers, index, context.spill[index]);
+    }
+  }
+}
+
+}  // namespace vsup::supervisor

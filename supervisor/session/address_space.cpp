@@ -1,0 +1,23 @@
+#include "supervisor/session/address_space.h"
+
+namespace vsup::supervisor {
+
+int SlotTable::allocate() {
+  for (size_t slot = 0; slot < protocol::kMaxSlots; ++slot) {
+    if (slot < used_.size() && used_[slot]) continue;
+    take(static_cast<int>(slot));
+    return static_cast<int>(slot);
+  }
+  return -1;
+}
+
+void SlotTable::take(int slot) {
+  if (used_.size() <= static_cast<size_t>(slot)) used_.resize(static_cast<size_t>(slot) + 1);
+  used_[static_cast<size_t>(slot)] = true;
+}
+
+void SlotTable::release(int slot) {
+  if (slot >= 0 && static_cast<size_t>(slot) < used_.size()) used_[static_cast<size_t>(slot)] = false;
+}
+
+}  // namespace vsup::supervisor

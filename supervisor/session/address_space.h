@@ -1,0 +1,47 @@
+// Purpose: one address space of traced threads: whether the agent is in it, who has which thread slot, and the stop of
+// its world. A vfork child shares its parent's; a fork child and an exec get their own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "supervisor/base/unique_fd.h"
+#include "supervisor/inject/inject.h"
+
+namespace vsup::supervisor {
+
+struct Task;
+
+class SlotTable {
+ public:
+  // -1 when all are taken.
+  int allocate();
+  void take(int slot);
+  void release(int slot);
+  void release_all() { used_.clear(); }
+
+ private:
+  std::vector<bool> used_;
+};
+
+struct AddressSpace {
+  bool injected = false;
+  uint64_t vdso_syscall = 0;  // a `syscall` instruction in the app's vdso, 0: none
+  UniqueFd maps_fd;           // /proc/PID/maps, opened when first asked for
+  SharedView shared;
+  SlotTable slots;
+  std::vector<Task*> tasks;
+  std::vector<uint64_t> reported_modules;
+
+  // The stop of the world: while `stopping`, threads that stop are parked in app state; when all are, the actions
+  // run, then everybody resumes as its process wants, then `afterwards` run.
+  bool stopping = false;
+  bool acting = false;
+  bool needs_vfork_parents = false;
+  std::vector<std::function<void()>> actions;
+  std::vector<std::function<void()>> afterwards;
+  bool nudge_armed = false;
+};
+
+}  // namespace vsup::supervisor

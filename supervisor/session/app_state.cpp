@@ -1,0 +1,271 @@
+// Purpose: from any stop of a thread to the app's registers, and from the app's registers back into the code cache or
+// to native code. The places are those of protocol::Exports.
+#include <sys/syscall.h>
+
+#include <cstddef>
+
+#include "supervisor/base/check.h"
+#include "supervisor/base/log.h"
+#include "supervisor/inject/state_map.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/session/session_impl.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+using protocol::Exports;
+using protocol::ThreadContext;
+
+constexpr int kMaxCacheSteps = 256;
+constexpr auto kNudgePeriod = std::chrono::milliseconds(1);
+constexpr uint64_t kUnusedSyscall = ~uint64_t{0};
+
+bool in_hot(uint64_t pc) { return pc >= protocol::kCacheBase && pc < protocol::kCacheBase + protocol::kCacheHotSize; }
+bool in_cold(uint64_t pc) { return pc >= protocol::kColdBase && pc < protocol::kColdBase + protocol::kColdSize; }
+
+}  // namespace
+
+bool SessionImpl::wants_cache(const Task& task) const {
+  const Process& process = *task.process;
+  return process.want_on && process.traceable && process.space->injected;
+}
+
+uint64_t SessionImpl::syscall_pc_for(const Task& task) const {
+  const AddressSpace& space = *task.process->space;
+  return space.injected ? agent_.exports.syscall_insn : space.vdso_syscall;
+}
+
+void SessionImpl::take_state_from_context(Task& task, const ThreadContext& context) {
+  task.app = task.registers();
+  for (unsigned index = 0; index < 16; ++index) set_gpr(task.app, index, context.gpr[index]);
+  task.app.eflags = context.rflags;
+  task.app.rip = context.app_pc;
+  task.app.gs_base = context.app_gs_base;
+  task.app.orig_rax = kUnusedSyscall;
+  task.at_app_state = true;
+}
+
+SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, const ThreadContext& context) {
+  const Exports& agent = agent_.exports;
+  const uint64_t pc = registers.rip;
+  if (in_hot(pc)) return locate_in_fragment(task, registers, context);
+  if (in_cold(pc)) return Place::kStep;
+  const bool complete = pc >= agent.restore_start && pc < agent.restore_end;
+  const bool complete_syscall = pc >= agent.syscall_restore_start && pc < agent.syscall_restore_end;
+  if (complete || complete_syscall) {
+    take_state_from_context(task, context);
+    if (complete_syscall) task.app.rip = context.syscall_pc;
+    return Place::kExact;
+  }
+  if (pc == agent.enter || pc == agent.syscall_insn || pc == agent.syscall_return) {
+    task.app = registers;
+    task.app.gs_base = context.app_gs_base;
+    task.app.rip = pc == agent.syscall_insn ? context.syscall_pc : context.app_pc;
+    if (pc == agent.syscall_return) {
+      task.app.rcx = context.app_pc;
+      task.syscall_pc = context.syscall_pc;
+    } else {
+      task.app.orig_rax = kUnusedSyscall;
+    }
+    task.at_app_state = true;
+    return Place::kExact;
+  }
+  return pc >= agent.text_start && pc < agent.text_end ? Place::kInAgent : Place::kLost;
+}
+
+SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& registers,
+                                                   const ThreadContext& context) {
+  const auto state = task.read_as<protocol::AgentState>(agent_.exports.state);
+  const uint64_t offset = registers.rip - protocol::kCacheBase;
+  const auto first = task.read_as<uint32_t>(state.chunk_first + (offset >> protocol::kChunkShift) * sizeof(uint32_t));
+  if (first == 0 || first > state.fragment_count) return Place::kLost;
+  protocol::FragmentInfo fragments[8];
+  for (uint64_t index = first - 1; index < state.fragment_count;) {
+    const uint64_t count = std::min<uint64_t>(8, state.fragment_count - index);
+    task.read(state.fragments + index * sizeof fragments[0], fragments, count * sizeof fragments[0]);
+    for (uint64_t at = 0; at < count; ++at) {
+      const protocol::FragmentInfo& fragment = fragments[at];
+      if (fragment.cache_start > offset) return Place::kLost;
+      if (offset >= fragment.cache_start + uint64_t{fragment.cache_size}) continue;
+      uint8_t map[65536];
+      task.read(state.state_maps + fragment.map_offset, map, fragment.map_size);
+      const auto point = walk_state_map({map, fragment.map_size}, offset - fragment.cache_start);
+      if (!point) return Place::kLost;
+      if (point->kind == protocol::StateKind::kStep) return Place::kStep;
+      task.app = registers;
+      restore_spilled(task.app, context, point->spilled);
+      task.app.rip = fragment.app_pc + point->app_offset;
+      task.app.gs_base = context.app_gs_base;
+      task.app.orig_rax = kUnusedSyscall;
+      task.at_app_state = true;
+      return Place::kExact;
+    }
+    index += count;
+  }
+  return Place::kLost;
+}
+
+bool SessionImpl::reach_app_state(Task& task) {
+  if (task.at_app_state) return true;
+  if (!task.instrumented) {
+    task.app = task.registers();
+    task.syscall_pc = task.app.rip - 2;
+    task.at_app_state = true;
+    return true;
+  }
+  const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
+  for (int steps = 0; steps < kMaxCacheSteps; ++steps) {
+    const Registers registers = task.registers();
+    const auto context = task.read_as<ThreadContext>(context_address);
+    const Place place = locate(task, registers, context);
+    if (place == Place::kExact) {
+      if (task.pending_set) {
+        task.pending_set = false;
+        task.write_as<uint64_t>(context_address + offsetof(ThreadContext, pending), 0);
+      }
+      return true;
+    }
+    if (place == Place::kInAgent) break;
+    if (place == Place::kLost) {
+      log_line(LogLevel::kError, "thread %d: no app state for pc %#llx", task.tid, registers.rip);
+      VS_CHECK(!"every cache pc has an app state", task);
+    }
+    ++task.process->counters.cache_steps;
+    task.step();
+    task.wait_for_stop();
+    if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
+    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+  }
+  set_pending_and_run(task);
+  return false;
+}
+
+void SessionImpl::set_pending_and_run(Task& task) {
+  task.pending_set = true;
+  const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
+  task.write_as<uint64_t>(context_address + offsetof(ThreadContext, pending), 1);
+  task.cont();
+  arm_nudge(task.process->space);
+}
+
+// A thread that was sent to its safe point may block in an app system call first: look again after a while.
+void SessionImpl::arm_nudge(const std::shared_ptr<AddressSpace>& space) {
+  if (space->nudge_armed) return;
+  space->nudge_armed = true;
+  auto timer = std::make_shared<boost::asio::steady_timer>(io_, kNudgePeriod);
+  timer->async_wait([this, timer, weak = std::weak_ptr<AddressSpace>(space)](boost::system::error_code error) {
+    const auto nudged = weak.lock();
+    if (error || ended_ || !nudged) return;
+    nudged->nudge_armed = false;
+    bool waiting = false;
+    for (Task* task : nudged->tasks) {
+      if (task->stopped || task->gone || !task->pending_set || task->in_vfork) continue;
+      waiting = true;
+      task->interrupt();
+    }
+    if (waiting) arm_nudge(nudged);
+  });
+}
+
+void SessionImpl::run_on(Task& task, int signal) {
+  const bool wanted = task.process->space->stopping || task.instrumented != wants_cache(task);
+  // Any stop clears a pending PTRACE_INTERRUPT: repeat it.
+  const bool again = wanted && !task.pending_set && !task.in_vfork;
+  if (again) task.interrupt();
+  if (task.in_vfork && wanted && task.instrumented && !task.pending_set) {
+    task.pending_set = true;
+    task.write_as<uint64_t>(slot_address(static_cast<unsigned>(task.slot)) + offsetof(ThreadContext, pending), 1);
+  }
+  task.cont(signal);
+}
+
+void SessionImpl::settle(Task& task) {
+  const std::shared_ptr<AddressSpace> space = task.process->space;
+  const bool must_move =
+      space->stopping || task.instrumented != wants_cache(task) || task.at_app_state || !task.held.empty();
+  if (!must_move) {
+    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) {
+      task.listen();
+      return;
+    }
+    if (!task.instrumented && task.stop.kind() == WaitStatus::Kind::kInterrupted) {
+      task.app = task.registers();
+      task.syscall_pc = task.app.rip - 2;
+      task.at_app_state = true;
+      resume_app_state(task);
+      return;
+    }
+    task.cont();
+    return;
+  }
+  if (!reach_app_state(task)) return;
+  if (space->stopping) {
+    task.parked = true;
+    check_world(space);
+    return;
+  }
+  resume_app_state(task);
+}
+
+// EINTR that only our interruption caused is undone; the kernel's restart codes are acted upon when the thread moves.
+void SessionImpl::normalise_interrupted_syscall(Task& task) {
+  if (is_interrupted_syscall(task.app)) {
+    rewind_interrupted_syscall(task.app, task.syscall_pc);
+    return;
+  }
+  if (!is_eintr_of_unrestarted_syscall(task.app)) return;
+  const auto status = read_status_of(task.tid);
+  if (!status || ((status->pending | status->shared_pending) & ~status->blocked) != 0) return;
+  rewind_interrupted_syscall(task.app, task.syscall_pc);
+}
+
+bool SessionImpl::enter_cache(Task& task) {
+  AddressSpace& space = *task.process->space;
+  if (task.slot < 0) task.slot = space.slots.allocate();
+  if (task.slot < 0) return false;
+  const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
+  ThreadContext context = task.slot_ready ? task.read_as<ThreadContext>(address)
+                                          : fresh_context(static_cast<unsigned>(task.slot));
+  task.slot_ready = true;
+  context.app_pc = task.app.rip;
+  context.app_gs_base = task.app.gs_base;
+  context.pending = 0;
+  context.service = 0;
+  task.write_as(address, context);
+  Registers registers = task.app;
+  registers.rip = agent_.exports.enter;
+  registers.gs_base = address;
+  registers.orig_rax = kUnusedSyscall;
+  task.set_registers(registers);
+  task.instrumented = true;
+  task.pending_set = false;
+  ++task.process->counters.cache_entries;
+  return true;
+}
+
+void SessionImpl::resume_app_state(Task& task) {
+  if (!deliver_held(task)) return;
+  const bool on = wants_cache(task);
+  if (on || task.instrumented) {
+    normalise_interrupted_syscall(task);
+  } else if (is_eintr_of_unrestarted_syscall(task.app) && task.stop.kind() != WaitStatus::Kind::kSignal) {
+    normalise_interrupted_syscall(task);
+  }
+  task.at_app_state = false;
+  if (!on || !enter_cache(task)) {
+    task.set_registers(task.app);
+    task.instrumented = false;
+  }
+  if (!task.group_stopped) {
+    task.cont();
+  } else if (task.stop.kind() == WaitStatus::Kind::kGroupStop) {
+    task.listen();
+  } else {
+    task.interrupt();  // the process is still stopped: the thread reports so at once, and then listens
+    task.cont();
+  }
+}
+
+}  // namespace vsup::supervisor

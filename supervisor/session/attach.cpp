@@ -1,0 +1,147 @@
+// Purpose: attaches to running processes with all their threads, and lets go of processes without a trace.
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "supervisor/base/check.h"
+#include "supervisor/base/log.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/session/session_impl.h"
+#include "supervisor/session/trace_options.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+constexpr uint64_t kAuxvVdso = 33;  // AT_SYSINFO_EHDR
+
+}  // namespace
+
+void SessionImpl::attach(pid_t pid) {
+  const std::string name = "process " + std::to_string(pid);
+  const auto status = read_status_of(pid);
+  if (!status || status->state == 'Z' || status->state == 'X') throw StartError(name + ": no such process", 1);
+  if (status->tgid != pid)
+    throw StartError(name + ": a thread of process " + std::to_string(status->tgid) + "; attach to that", 1);
+  if (pid == getpid()) throw StartError(name + ": this is vsup itself", 1);
+  if (status->tracer != 0)
+    throw StartError(name + ": traced already, by process " + std::to_string(status->tracer), 1);
+  if (options_.instrument_at_start) {
+    const std::string occupied = check_ranges_free(pid);
+    if (!occupied.empty()) throw StartError(name + ": " + occupied, 1);
+  }
+  Process& process = add_process(pid, 0);
+  process.space = std::make_shared<AddressSpace>();
+  process.want_on = false;
+  process.space->vdso_syscall = find_vdso_syscall(read_auxv(pid, kAuxvVdso));
+  refresh_image_facts(process);
+  try {
+    seize_all_threads(pid, process);
+  } catch (...) {
+    for (Task* task : std::vector<Task*>(process.space->tasks)) remove_task(task->tid);
+    processes_.erase(pid);
+    throw;
+  }
+  announce(process);
+  report_modules(process);
+  if (options_.instrument_at_start) toggle(true, {pid}, {});
+}
+
+// Threads born meanwhile of a seized thread are traced automatically; those of one not seized yet are found by
+// listing again until nothing is new.
+void SessionImpl::seize_all_threads(pid_t pid, Process& process) {
+  for (bool found_new = true; found_new;) {
+    found_new = false;
+    for (const pid_t tid : list_threads(pid)) {
+      if (find_task(tid) != nullptr || orphans_.count(tid) != 0) continue;
+      if (ptrace(PTRACE_SEIZE, tid, 0, kTraceOptions) == 0) {
+        add_task(tid, process);
+        found_new = true;
+        continue;
+      }
+      const int error = errno;
+      const auto status = read_status_of(tid);
+      if (error == ESRCH || (status && status->tracer == getpid())) continue;
+      if (status && (status->state == 'Z' || status->state == 'X')) continue;  // a leader that has ended
+      throw StartError("process " + std::to_string(pid) + ": " + explain_trace_failure(tid, error), 1);
+    }
+  }
+  if (process.tasks.empty()) throw StartError("process " + std::to_string(pid) + ": no such process", 1);
+}
+
+void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsigned)> done) {
+  struct Job {
+    unsigned count = 0;
+    size_t remaining = 1;
+    std::function<void(unsigned)> done;
+  };
+  const auto job = std::make_shared<Job>();
+  job->done = std::move(done);
+  std::map<std::shared_ptr<AddressSpace>, std::vector<pid_t>> spaces;
+  for (Process* process : select(pids)) {
+    if (process->detaching) continue;
+    // Who shares the memory goes with it.
+    for (const auto& [pid, other] : processes_) {
+      if (other->space != process->space || other->detaching) continue;
+      other->detaching = true;
+      other->want_on = false;
+      spaces[other->space].push_back(pid);
+    }
+  }
+  job->remaining += spaces.size();
+  const auto finish_one = [this, job] {
+    if (--job->remaining != 0) return;
+    if (job->done) job->done(job->count);
+    schedule_drain();
+  };
+  for (const auto& [space, members] : spaces) {
+    with_world_stopped(
+        space,
+        [this, job, space = space.get(), members = members] {
+          bool ejected = !space->injected;
+          for (Task* task : std::vector<Task*>(space->tasks)) {
+            guarded(task->tid, [this, space, &ejected](Task& leaving) {
+              if (!leaving.parked) return;
+              if (!ejected) {
+                eject_agent(leaving, space->vdso_syscall);
+                ejected = true;
+                space->injected = false;
+              }
+              normalise_interrupted_syscall(leaving);
+              int signal = 0;
+              if (!leaving.held.empty()) {
+                if (!can_inject_signal(leaving)) {
+                  RemoteCalls calls(leaving, space->vdso_syscall);
+                  calls.syscall(SYS_getpid, {});
+                }
+                leaving.set_signal_info(leaving.held.front().info);
+                signal = leaving.held.front().number;
+                leaving.held.pop_front();
+              }
+              leaving.set_registers(leaving.app);
+              const pid_t pid = leaving.process->pid;
+              leaving.detach(signal);
+              for (const HeldSignal& held : leaving.held) syscall(SYS_tgkill, pid, leaving.tid, held.number);
+              leaving.held.clear();
+            });
+          }
+          for (const pid_t pid : members) {
+            Process* process = find_process(pid);
+            if (process == nullptr) continue;
+            std::vector<pid_t> threads;
+            for (const auto& [tid, task] : process->tasks) threads.push_back(tid);
+            for (const pid_t tid : threads) remove_task(tid);
+            end_process(*process, ProcessEnd::kDetached, 0);
+            ++job->count;
+          }
+        },
+        finish_one, true);
+  }
+  finish_one();
+}
+
+}  // namespace vsup::supervisor

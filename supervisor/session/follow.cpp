@@ -1,0 +1,253 @@
+// Purpose: threads, processes and images as they come and go: clone, fork, vfork, exec, exit.
+#include <linux/kcmp.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstddef>
+
+#include "supervisor/base/check.h"
+#include "supervisor/base/log.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/session/session_impl.h"
+#include "supervisor/session/skip_patterns.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+constexpr uint64_t kAuxvVdso = 33;      // AT_SYSINFO_EHDR
+constexpr uint64_t kAuxvExecName = 31;  // AT_EXECFN
+constexpr uint64_t kCodeSegment64 = 0x33;
+
+bool is_thread_of(pid_t pid, pid_t tid) {
+  return access(("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid)).c_str(), F_OK) == 0;
+}
+
+bool shares_memory(pid_t parent, pid_t child, int event) {
+  const long result = syscall(SYS_kcmp, parent, child, KCMP_VM, 0, 0);
+  if (result >= 0) return result == 0;
+  return event == PTRACE_EVENT_VFORK;
+}
+
+}  // namespace
+
+// The parent stands in PTRACE_EVENT_{CLONE,FORK,VFORK}; the child, traced like its parent, stops before its first
+// instruction, maybe before we hear of the parent's event.
+void SessionImpl::on_birth(Task& parent) {
+  const pid_t child_tid = static_cast<pid_t>(parent.event_message());
+  const int event = parent.stop.event();
+  Process& process = *parent.process;
+  std::optional<WaitStatus> status;
+  if (const auto orphan = orphans_.find(child_tid); orphan != orphans_.end()) {
+    status = orphan->second;
+    orphans_.erase(orphan);
+  } else if (find_task(child_tid) == nullptr) {
+    status = waits_.wait_for(child_tid);
+  }
+  if (event == PTRACE_EVENT_VFORK) parent.in_vfork = true;
+  if (!status) {  // killed already, or known from an attach
+    run_on(parent);
+    return;
+  }
+  if (is_thread_of(process.pid, child_tid)) {
+    Task& child = add_task(child_tid, process);
+    child.note_stop(*status);
+    guarded(child_tid, [this, &parent](Task& task) { receive_thread_or_vfork_child(parent, task); });
+  } else {
+    Process& born = add_process(child_tid, process.pid);
+    born.want_on = process.want_on;
+    born.traceable = process.traceable;
+    born.note = process.note;
+    born.executable = process.executable;
+    born.arguments = process.arguments;
+    const bool shared = shares_memory(parent.tid, child_tid, event);
+    if (shared) {
+      born.space = process.space;
+      born.borrowed_space = true;
+    } else {
+      born.space = std::make_shared<AddressSpace>();
+      born.space->injected = process.space->injected;
+      born.space->vdso_syscall = process.space->vdso_syscall;
+    }
+    announce(born);
+    Task& child = add_task(child_tid, born);
+    child.note_stop(*status);
+    guarded(child_tid, [this, &parent, shared](Task& task) {
+      if (shared) {
+        receive_thread_or_vfork_child(parent, task);
+      } else {
+        receive_fork_child(parent, task);
+      }
+    });
+  }
+  run_on(parent);
+}
+
+void SessionImpl::receive_thread_or_vfork_child(Task& parent, Task& child) {
+  AddressSpace& space = *child.process->space;
+  if (!parent.instrumented) {
+    settle(child);
+    return;
+  }
+  // It starts inside the agent, with its parent's GS base.
+  child.slot = space.slots.allocate();
+  VS_CHECK(child.slot >= 0, child);
+  const auto from = parent.read_as<protocol::ThreadContext>(slot_address(static_cast<unsigned>(parent.slot)));
+  protocol::ThreadContext context = fresh_context(static_cast<unsigned>(child.slot));
+  context.app_pc = from.app_pc;
+  context.syscall_pc = from.syscall_pc;
+  context.app_gs_base = from.app_gs_base;
+  child.write_as(context.self, context);
+  child.slot_ready = true;
+  Registers registers = child.registers();
+  registers.gs_base = context.self;
+  child.set_registers(registers);
+  child.instrumented = true;
+  settle(child);
+}
+
+void SessionImpl::receive_fork_child(Task& parent, Task& child) {
+  AddressSpace& space = *child.process->space;
+  child.instrumented = parent.instrumented;
+  if (!space.injected) {
+    settle(child);
+    return;
+  }
+  if (parent.slot >= 0) {
+    // Its memory, the context included, is a copy of its parent's; the other threads' slots are nobody's now.
+    child.slot = parent.slot;
+    child.slot_ready = parent.slot_ready;
+    space.slots.take(child.slot);
+  }
+  const auto facts = read_status_of(child.tid);
+  if (facts && facts->seccomp == 0) {
+    const std::string error = replace_shared_block(child, agent_.exports.syscall_insn, space.shared);
+    if (!error.empty()) log_line(LogLevel::kWarning, "process %d: %s", child.tid, error.c_str());
+  }
+  settle(child);
+}
+
+void SessionImpl::on_exec(pid_t pid) {
+  Process* process = find_process(pid);
+  if (process == nullptr) {
+    // Seized in the middle of an exec: it is followed from its next stop on.
+    ptrace(PTRACE_CONT, pid, 0, 0);
+    return;
+  }
+  unsigned long former = 0;
+  ptrace(PTRACE_GETEVENTMSG, pid, 0, &former);
+  const std::vector<CounterValue> last = counter_values(*process);
+  const std::shared_ptr<AddressSpace> old_space = process->space;
+  std::deque<HeldSignal> held;
+  if (Task* task = find_task(static_cast<pid_t>(former))) held = std::move(task->held);
+  std::vector<pid_t> threads;
+  for (const auto& [tid, task] : process->tasks) threads.push_back(tid);
+  for (const pid_t tid : threads) remove_task(tid);
+
+  process->space = std::make_shared<AddressSpace>();
+  process->space->vdso_syscall = find_vdso_syscall(read_auxv(pid, kAuxvVdso));
+  process->borrowed_space = false;
+  process->note.clear();
+  const bool first = pid == root_pid_ && !root_execed_;
+  Task& task = add_task(pid, *process);
+  task.note_stop(WaitStatus((PTRACE_EVENT_EXEC << 16) | (SIGTRAP << 8) | 0x7f));
+  task.held = std::move(held);
+  refresh_image_facts(*process);
+  if (first) {
+    root_execed_ = true;
+  } else {
+    if (process->announced) observer_.process_execed(pid, last);
+    std::string why;
+    if (!options_.trace_children) {
+      why = "not followed (--trace-children=no)";
+    } else {
+      const std::string called = read_string(pid, read_auxv(pid, kAuxvExecName), 4096).value_or("");
+      const std::string pattern = find_skip_pattern(options_.skip_patterns, options_.skip_by_arg_patterns,
+                                                    {process->executable, called}, process->arguments);
+      if (!pattern.empty()) why = "skipped by pattern " + pattern;
+    }
+    ++process->image;
+    process->counters = {};
+    process->started_seconds = realtime_seconds();
+    if (!why.empty()) {
+      guarded(pid, [this, &why](Task& execed) {
+        let_go(execed, "executes " + execed.process->executable + ", " + why + ": runs native and untraced");
+      });
+      check_world(old_space);
+      return;
+    }
+  }
+  process->traceable = true;
+  guarded(pid, [this](Task& execed) { setup_image(execed); });
+  check_world(old_space);
+}
+
+void SessionImpl::setup_image(Task& task) {
+  Process& process = *task.process;
+  // The mode of a new image is its predecessor's: a session switched off stays off.
+  const Registers registers = task.registers();
+  if ((registers.cs & 0xffff) != kCodeSegment64) {
+    process.traceable = false;
+    process.note = "a 32-bit program: runs native";
+  }
+  announce(process);
+  if (!process.note.empty()) observer_.process_note(process.pid, process.note);
+  struct stat facts {};
+  if (stat(process.executable.c_str(), &facts) == 0 && (facts.st_mode & (S_ISUID | S_ISGID)) != 0 && geteuid() != 0)
+    observer_.process_note(process.pid, "set-user-id and set-group-id are ignored for a traced program");
+  report_modules(process);
+  if (process.want_on && process.traceable) {
+    leave_event_stop(task);
+    const std::string error = inject(process);
+    if (!error.empty()) {
+      process.traceable = false;
+      process.want_on = false;
+      note(process, "not instrumented: " + error);
+      log_line(LogLevel::kWarning, "process %d runs native: %s", process.pid, error.c_str());
+    }
+  }
+  settle(task);
+}
+
+// At PTRACE_EVENT_EXEC: the image is new, so nothing of ours is in it.
+void SessionImpl::let_go(Task& task, const std::string& why) {
+  Process& process = *task.process;
+  if (process.announced) observer_.process_note(process.pid, why);
+  task.detach();
+  for (const HeldSignal& signal : task.held) syscall(SYS_tgkill, process.pid, task.tid, signal.number);
+  remove_task(task.tid);
+  end_process(process, ProcessEnd::kDetached, 0);
+}
+
+void SessionImpl::on_task_gone(pid_t tid, WaitStatus status) {
+  if (Task* task = find_task(tid)) {
+    Process& process = *task->process;
+    const pid_t pid = process.pid;
+    const std::shared_ptr<AddressSpace> space = process.space;
+    // Who waited for this vfork child is told by PTRACE_EVENT_VFORK_DONE.
+    remove_task(tid);
+    if (process.tasks.empty() || tid == pid) {
+      std::vector<pid_t> rest;
+      for (const auto& [other, unused] : process.tasks) rest.push_back(other);
+      for (const pid_t other : rest) remove_task(other);
+      end_process(process, ProcessEnd::kExited, status.raw());
+    }
+    check_world(space);
+  }
+  if (tid == root_pid_) {
+    root_ended_ = true;
+    root_status_ = status.raw();
+  }
+}
+
+void SessionImpl::end_process(Process& process, ProcessEnd end, int wait_status) {
+  if (process.announced) observer_.process_exited(process.pid, end, wait_status, counter_values(process));
+  processes_.erase(process.pid);
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,40 @@
+// Purpose: a traced process (thread group) and its present image.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "supervisor/session/address_space.h"
+#include "supervisor/session/controller.h"
+#include "supervisor/session/task.h"
+
+namespace vsup::supervisor {
+
+struct ProcessCounters {
+#define VSUP_SUPERVISOR_COUNTER(name, sentence) uint64_t name = 0;
+#include "supervisor/session/counters.def"
+#undef VSUP_SUPERVISOR_COUNTER
+};
+
+struct Process {
+  pid_t pid = 0;
+  pid_t parent = 0;  // the traced parent
+  unsigned image = 0;
+  std::string executable;
+  std::vector<std::string> arguments;
+  std::string directory;
+  std::string note;
+  double started_seconds = 0;
+  bool traceable = true;      // false: never instrumented, see note
+  bool want_on = false;       // desired mode; the actual one is each task's
+  bool announced = false;     // process_started was called for this image
+  bool borrowed_space = false;  // a vfork child before its exec
+  bool detaching = false;
+  std::shared_ptr<AddressSpace> space;
+  std::map<pid_t, Task*> tasks;
+  ProcessCounters counters;
+};
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,212 @@
+// Purpose: answers the agent's requests, made by an int3 at Exports::service_trap.
+#include <fcntl.h>
+
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <algorithm>
+
+#include "supervisor/base/check.h"
+#include "supervisor/base/log.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/session/session_impl.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+using protocol::Service;
+using protocol::ThreadContext;
+
+constexpr uint64_t kTrapFlag = 0x100;
+constexpr uint64_t kPageMask = 4095;
+
+bool is_rep_prefix(uint8_t byte) { return byte == 0xf2 || byte == 0xf3; }
+
+// Length of legacy and REX prefixes at the start of an instruction.
+size_t skip_prefixes(const uint8_t* code, size_t size, bool& rep) {
+  size_t at = 0;
+  for (; at < size; ++at) {
+    const uint8_t byte = code[at];
+    rep = rep || is_rep_prefix(byte);
+    const bool prefix = byte == 0x66 || byte == 0x67 || byte == 0xf0 || is_rep_prefix(byte) || byte == 0x2e ||
+                        byte == 0x36 || byte == 0x3e || byte == 0x26 || byte == 0x64 || byte == 0x65 ||
+                        (byte & 0xf0) == 0x40;
+    if (!prefix) break;
+  }
+  return at;
+}
+
+bool is_pushf(const uint8_t* code, size_t size) {
+  bool rep = false;
+  const size_t at = skip_prefixes(code, size, rep);
+  return at < size && code[at] == 0x9c;
+}
+
+bool may_block(const uint8_t* code, size_t size) {
+  bool rep = false;
+  const size_t at = skip_prefixes(code, size, rep);
+  if (at + 1 >= size) return true;
+  return (code[at] == 0x0f && (code[at + 1] == 0x05 || code[at + 1] == 0x34)) || code[at] == 0xcd;
+}
+
+}  // namespace
+
+void SessionImpl::on_service(Task& task, const Registers&) {
+  const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
+  auto context = task.read_as<ThreadContext>(context_address);
+  const auto service = static_cast<Service>(context.service);
+  if (service == Service::kQueryMap) {
+    answer_map_query(task, context);
+    return;
+  }
+  if (service == Service::kCrash) {
+    report_crash(task, {});
+    return;
+  }
+  VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush ||
+               service == Service::kUnsupported,
+           task);
+  take_state_from_context(task, context);
+  task.pending_set = false;
+  if (service == Service::kSafePoint) {
+    ++task.process->counters.safe_points;
+    settle(task);
+    return;
+  }
+  if (service == Service::kUnsupported) {
+    char text[160];
+    snprintf(text, sizeof text, "an instruction at %#llx cannot run under instrumentation; the process runs native",
+             task.app.rip);
+    note(*task.process, text);
+    task.process->want_on = false;
+    for (Task* other : task.process->space->tasks)
+      if (other != &task) request_stop(*other);
+    settle(task);
+    return;
+  }
+  if (service == Service::kFlush) {
+    flush_cache(task);
+    return;
+  }
+  // A signal that waits, or a stop of the world, goes first: the instruction is asked for again afterwards.
+  if (task.process->space->stopping || !task.held.empty() || !wants_cache(task)) {
+    settle(task);
+    return;
+  }
+  step_natively(task);
+}
+
+void SessionImpl::step_natively(Task& task) {
+  ++task.process->counters.stepped_instructions;
+  uint8_t code[15] = {};
+  const uint64_t in = task.app.rip;
+  // Not readable: the step itself faults, as the app would.
+  size_t size = std::min<size_t>(sizeof code, 4096 - (in & kPageMask));
+  if (!read_memory(task.tid, in, code, size)) size = 0;
+  if (size != 0 && size < sizeof code && read_memory(task.tid, in + size, code + size, sizeof code - size))
+    size = sizeof code;
+  task.set_registers(task.app);
+  task.instrumented = false;
+  task.at_app_state = false;
+  task.native_step = true;
+  task.step();
+  // A system call may block: its step ends as an event.
+  if (may_block(code, size)) return;
+  task.wait_for_stop();
+  ++task.process->counters.stops;
+  if (is_pushf(code, size) && task.stop.kind() == WaitStatus::Kind::kSignal) {
+    const Registers after_step = task.registers();
+    if (after_step.rip != in) {
+      const auto flags = task.read_as<uint16_t>(after_step.rsp);
+      task.write_as<uint16_t>(after_step.rsp, static_cast<uint16_t>(flags & ~kTrapFlag));
+    }
+  }
+  dispatch(task);
+}
+
+void SessionImpl::finish_native_step(Task& task) {
+  task.app = task.registers();
+  task.syscall_pc = task.app.rip - 2;
+  if (static_cast<int64_t>(task.app.orig_rax) >= 0) task.app.r11 &= ~kTrapFlag;
+  task.at_app_state = true;
+  settle(task);
+}
+
+void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
+  AddressSpace& space = *task.process->space;
+  if (!space.maps_fd) {
+    const std::string path = "/proc/" + std::to_string(task.tid) + "/maps";
+    space.maps_fd.reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  const uint64_t address = context.request_argument[0];
+  const auto mapping = query_mapping(space.maps_fd.get(), address);
+  uint64_t answer[3] = {address & ~kPageMask, ~uint64_t{0}, 0};
+  if (mapping && mapping->start > address) {
+    answer[1] = mapping->start;
+  } else if (mapping) {
+    answer[0] = mapping->start;
+    answer[1] = mapping->end;
+    const auto flag = [](bool set, protocol::MapFlags value) { return set ? static_cast<uint64_t>(value) : 0; };
+    answer[2] = protocol::kMapPresent | flag(mapping->readable, protocol::kMapReadable) |
+                flag(mapping->writable, protocol::kMapWritable) | flag(mapping->executable, protocol::kMapExecutable) |
+                flag(mapping->file || mapping->path == "[vdso]", protocol::kMapFile);
+    if (mapping->file && mapping->executable && !mapping->path.empty() && mapping->path[0] == '/' &&
+        std::find(space.reported_modules.begin(), space.reported_modules.end(), mapping->start) ==
+            space.reported_modules.end()) {
+      space.reported_modules.push_back(mapping->start);
+      observer_.module_mapped(task.process->pid, {mapping->path, mapping->start, mapping->end, mapping->offset});
+    }
+  }
+  const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
+  task.write(context_address + offsetof(ThreadContext, request_result), answer, sizeof answer);
+  // In the agent with its stack in use: it goes on, whatever else is wanted of it comes at its safe point.
+  const bool wanted = space.stopping || !wants_cache(task) || !task.held.empty();
+  if (wanted && !task.pending_set) {
+    set_pending_and_run(task);
+  } else {
+    task.cont();
+  }
+}
+
+void SessionImpl::flush_cache(Task& task) {
+  const std::shared_ptr<AddressSpace> space = task.process->space;
+  const pid_t tid = task.tid;
+  with_world_stopped(
+      space,
+      [this, space, tid] {
+        // The thread that asked may have died meanwhile: any other will do.
+        Task* caller = find_task(tid);
+        for (size_t index = 0; (caller == nullptr || caller->gone || !caller->parked) && index < space->tasks.size();
+             ++index)
+          caller = space->tasks[index];
+        if (caller == nullptr || caller->gone || !caller->parked || !caller->slot_ready) return;
+        guarded(caller->tid, [this](Task& one) {
+          RemoteCalls calls(one, agent_.exports.syscall_insn);
+          const uint64_t context = slot_address(static_cast<unsigned>(one.slot));
+          calls.call(agent_.exports.reset_cache, context + protocol::kSlotSize, context, agent_.exports.remote_return);
+        });
+      },
+      {});
+  settle(task);
+}
+
+void SessionImpl::report_crash(Task& task, const std::string& text) {
+  const protocol::CrashPage page = task.process->space->shared.crash();
+  std::string lines = text;
+  if (page.valid != 0) {
+    char line[512];
+    snprintf(line, sizeof line, "agent check failed: %s (%s:%lu), app pc %#lx, cache pc %#lx, fragment %lu",
+             page.condition, page.file, page.line, page.app_pc, page.cache_pc, page.fragment);
+    lines = lines.empty() ? line : lines + "\n" + line;
+  }
+  log_line(LogLevel::kDebug, "process %d: %s", task.process->pid, lines.c_str());
+  observer_.agent_crashed(task.process->pid, task.tid, page, lines);
+  ::kill(task.process->pid, SIGKILL);
+  for (auto& [tid, other] : task.process->tasks) other->gone = true;
+  check_world(task.process->space);
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,163 @@
+// Purpose: the state of a session and the steps that its parts share. Each .cpp file beside it implements one job:
+//   session.cpp     events in, tasks and processes, the Controller's simple answers
+//   spawn.cpp       starts the program            attach.cpp      attaches and detaches
+//   follow.cpp      clone, fork, vfork, exec, exit
+//   app_state.cpp   from any stop to app registers, and from app registers into the cache or to native code
+//   signals.cpp     signal-delivery-stops         services.cpp    the agent's requests
+//   world_stop.cpp  stops all threads of an address space            toggle.cpp  instrumentation on and off
+// Invariant: a task is handled only while it is stopped; whoever handles it ends with settle(), run_on() or its death.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include "supervisor/inject/agent_image.h"
+#include "supervisor/ptrace/wait.h"
+#include "supervisor/session/process.h"
+#include "supervisor/session/session.h"
+
+namespace vsup::supervisor {
+
+// What the kernel is going to do with a signal.
+enum class SignalFate { kHandler, kIgnored, kStops, kFatal };
+
+class SessionImpl {
+ public:
+  SessionImpl(boost::asio::io_context& io, const SessionOptions& options, SessionObserver& observer);
+  ~SessionImpl();
+
+  void start();
+
+  // Controller
+  std::vector<ProcessSummary> summaries() const;
+  void toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done);
+  std::vector<CounterValue> counters(pid_t pid) const;
+  void with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit);
+  unsigned kill(const std::vector<pid_t>& pids);
+  void detach(const std::vector<pid_t>& pids, std::function<void(unsigned)> done);
+
+ private:
+  // session.cpp: events
+  void watch_children();
+  void drain();
+  void schedule_drain();
+  void handle(const WaitManager::Event& event);
+  void dispatch(Task& task);
+  void handle_unknown(const WaitManager::Event& event);
+  // Runs `job` on a task; turns its death or a failed check into the task's or process's end.
+  void guarded(pid_t tid, const std::function<void(Task&)>& job);
+  void fail_process(Process& process, const std::string& why);
+  void end_if_last();
+  void arm_orphan_timer();
+  void adopt_orphans();
+
+  Task* find_task(pid_t tid) const;
+  Process* find_process(pid_t pid) const;
+  Task& add_task(pid_t tid, Process& process);
+  void remove_task(pid_t tid);
+  Process& add_process(pid_t pid, pid_t parent);
+  void announce(Process& process);
+  void note(Process& process, const std::string& text);
+  ProcessSummary summary(const Process& process) const;
+  std::vector<CounterValue> counter_values(const Process& process) const;
+  std::vector<Process*> select(const std::vector<pid_t>& pids) const;
+  void refresh_image_facts(Process& process);
+  void report_modules(Process& process);
+
+  // spawn.cpp
+  void spawn();
+  void watch_terminal_signals();
+  void forward_signal(int number);
+  void follow_job_control(Task& task);
+
+  // attach.cpp
+  void attach(pid_t pid);
+  void seize_all_threads(pid_t pid, Process& process);
+
+  // follow.cpp
+  void on_birth(Task& parent);
+  void on_exec(pid_t pid);
+  void on_task_gone(pid_t tid, WaitStatus status);
+  void end_process(Process& process, ProcessEnd end, int wait_status);
+  void setup_image(Task& task);
+  void let_go(Task& task, const std::string& why);
+  void receive_thread_or_vfork_child(Task& parent, Task& child);
+  void receive_fork_child(Task& parent, Task& child);
+
+  // app_state.cpp
+  bool wants_cache(const Task& task) const;
+  // True: task.app holds the app's registers. False: the task runs on to a safe point.
+  bool reach_app_state(Task& task);
+  // Decides what happens next with a stopped task. The task may be running, parked or dead afterwards.
+  void settle(Task& task);
+  void resume_app_state(Task& task);
+  // Resumes with its registers as they are.
+  void run_on(Task& task, int signal = 0);
+  bool enter_cache(Task& task);
+  void take_state_from_context(Task& task, const protocol::ThreadContext& context);
+  enum class Place { kExact, kStep, kInAgent, kLost };
+  Place locate(Task& task, const Registers& registers, const protocol::ThreadContext& context);
+  Place locate_in_fragment(Task& task, const Registers& registers, const protocol::ThreadContext& context);
+  void normalise_interrupted_syscall(Task& task);
+  void set_pending_and_run(Task& task);
+  void arm_nudge(const std::shared_ptr<AddressSpace>& space);
+  uint64_t syscall_pc_for(const Task& task) const;
+
+  // signals.cpp
+  void on_signal(Task& task);
+  SignalFate fate_of(Task& task, int number);
+  // True: still stopped in app state, nothing held. False: it runs or has gone.
+  bool deliver_held(Task& task);
+  void on_agent_fault(Task& task, const siginfo_t& info, const Registers& registers);
+
+  // services.cpp
+  void on_service(Task& task, const Registers& registers);
+  void step_natively(Task& task);
+  void finish_native_step(Task& task);
+  void answer_map_query(Task& task, protocol::ThreadContext& context);
+  void flush_cache(Task& task);
+  void report_crash(Task& task, const std::string& text);
+
+  // world_stop.cpp
+  void with_world_stopped(const std::shared_ptr<AddressSpace>& space, std::function<void()> action,
+                          std::function<void()> afterwards, bool needs_vfork_parents = false);
+  void request_stop(Task& task);
+  void check_world(const std::shared_ptr<AddressSpace>& space);
+
+  // toggle.cpp
+  // Empty on success.
+  std::string inject(Process& process);
+
+  boost::asio::io_context& io_;
+  const SessionOptions options_;
+  SessionObserver& observer_;
+  const AgentImage& agent_;
+  WaitManager waits_;
+  boost::asio::posix::stream_descriptor signal_fd_;
+  boost::asio::signal_set terminate_signals_;
+  boost::asio::steady_timer orphan_timer_;
+  std::map<pid_t, std::unique_ptr<Process>> processes_;
+  std::unordered_map<pid_t, std::unique_ptr<Task>> tasks_;
+  std::map<pid_t, WaitStatus> orphans_;  // stopped newborns whose parent's event has not come yet
+  pid_t root_pid_ = 0;                   // the spawned program
+  bool root_ended_ = false;
+  int root_status_ = 0;
+  bool root_execed_ = false;
+  int exec_error_fd_ = -1;
+  bool started_ = false;
+  bool ended_ = false;
+  bool drain_scheduled_ = false;
+  bool attach_session_ = false;
+  int last_root_signal_ = 0;
+  double last_root_signal_seconds_ = 0;
+};
+
+double realtime_seconds();
+double monotonic_seconds();
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,177 @@
+// Purpose: signal-delivery-stops. The kernel builds the app's signal frame, from app registers that are put in place
+// first; a single-step with the signal stops again at the handler's first instruction, which then goes into the cache.
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "supervisor/base/log.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/session/session_impl.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+bool is_fault_signal(int number) {
+  return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
+}
+
+bool in_arena(uint64_t address) {
+  return address >= protocol::kArenaBase && address < protocol::kArenaBase + protocol::kArenaSize;
+}
+
+// si_addr of these is, or may be, the address of the instruction.
+void hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
+  if (!is_fault_signal(signal.number) || signal.info.si_code <= 0) return;
+  const auto address = reinterpret_cast<uint64_t>(signal.info.si_addr);
+  const bool code_address = signal.number == SIGILL || signal.number == SIGFPE ||
+                            (signal.number == SIGTRAP && address != 0);
+  if (code_address || in_arena(address)) signal.info.si_addr = reinterpret_cast<void*>(app_pc);
+}
+
+}  // namespace
+
+SignalFate SessionImpl::fate_of(Task& task, int number) {
+  if (!task.status_fd) {
+    const std::string path = "/proc/" + std::to_string(task.tid) + "/status";
+    task.status_fd.reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  const auto status = read_status(task.status_fd.get());
+  const uint64_t bit = uint64_t{1} << (number - 1);
+  if (number == SIGKILL) return SignalFate::kFatal;
+  if (number == SIGSTOP) return SignalFate::kStops;
+  if (status && (status->caught & bit) != 0) return SignalFate::kHandler;
+  if (status && (status->ignored & bit) != 0) return SignalFate::kIgnored;
+  switch (number) {
+    case SIGCHLD:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGCONT:
+      return SignalFate::kIgnored;
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+      return SignalFate::kStops;
+  }
+  return SignalFate::kFatal;
+}
+
+void SessionImpl::on_signal(Task& task) {
+  const int number = task.stop.signal();
+  const siginfo_t info = task.signal_info();
+  if (number == SIGTRAP && task.instrumented && info.si_code > 0) {
+    const Registers registers = task.registers();
+    if (registers.rip == agent_.exports.service_trap + 1) {
+      on_service(task, registers);
+      return;
+    }
+  }
+  if (task.native_step) {
+    task.native_step = false;
+    if (number == SIGTRAP && (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT)) {
+      finish_native_step(task);
+      return;
+    }
+  }
+  if (task.instrumented && is_fault_signal(number) && info.si_code > 0) {
+    Registers registers = task.registers();
+    const protocol::Exports& agent = agent_.exports;
+    if (registers.rip >= agent.safe_access_start && registers.rip < agent.safe_access_end) {
+      registers.rip = agent.safe_access_fail;
+      task.set_registers(registers);
+      run_on(task);
+      return;
+    }
+    const bool in_agent_text = registers.rip >= agent.text_start && registers.rip < agent.text_end;
+    const bool at_app_syscall = registers.rip == agent.enter || registers.rip == agent.syscall_insn ||
+                                registers.rip == agent.syscall_return;
+    if (in_agent_text && !at_app_syscall) {
+      on_agent_fault(task, info, registers);
+      return;
+    }
+  }
+  ++task.process->counters.signals;
+  if (task.process->pid == root_pid_) {
+    last_root_signal_ = number;
+    last_root_signal_seconds_ = monotonic_seconds();
+  }
+  // A signal-delivery-stop other than SIGCONT's means that the thread runs.
+  if (!task.instrumented && !wants_cache(task) && !task.process->space->stopping && task.held.empty() &&
+      !task.at_app_state) {
+    task.cont(number);
+    return;
+  }
+  const SignalFate fate = fate_of(task, number);
+  if (fate == SignalFate::kIgnored || fate == SignalFate::kStops) {
+    run_on(task, number);
+    return;
+  }
+  task.held.push_back({number, info});
+  settle(task);
+}
+
+bool SessionImpl::deliver_held(Task& task) {
+  while (!task.held.empty()) {
+    HeldSignal signal = task.held.front();
+    const SignalFate fate = fate_of(task, signal.number);
+    if (fate == SignalFate::kIgnored) {
+      task.held.pop_front();
+      continue;
+    }
+    if (!can_inject_signal(task)) {
+      // Any stop of the kind that injects will do; registers are put in place below.
+      RemoteCalls calls(task, syscall_pc_for(task));
+      calls.syscall(SYS_getpid, {});
+    }
+    task.held.pop_front();
+    hide_cache_address(signal, task.app.rip);
+    task.set_registers(task.app);
+    task.instrumented = false;
+    task.pending_set = false;
+    task.set_signal_info(signal.info);
+    if (fate != SignalFate::kHandler) {
+      task.at_app_state = false;
+      task.cont(signal.number);
+      if (fate == SignalFate::kStops) task.interrupt();
+      return false;
+    }
+    if (!wants_cache(task) && task.held.empty()) {
+      task.at_app_state = false;
+      task.cont(signal.number);
+      return false;
+    }
+    task.step(signal.number);
+    task.wait_for_stop();
+    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+    if (task.stop.kind() == WaitStatus::Kind::kSignal) {
+      const size_t before = task.held.size();
+      hold_signal_of_stop(task);
+      if (task.held.size() > before) {
+        // The frame could not be built, or another one came first: it is next.
+        const HeldSignal next = task.held.back();
+        task.held.pop_back();
+        task.held.push_front(next);
+      }
+    }
+    task.app = task.registers();
+    task.syscall_pc = task.app.rip - 2;
+  }
+  return true;
+}
+
+void SessionImpl::on_agent_fault(Task& task, const siginfo_t& info, const Registers& registers) {
+  char text[512];
+  snprintf(text, sizeof text,
+           "signal %d (code %d, address %p) in the agent at %#llx\nrax %#llx rbx %#llx rcx %#llx rdx %#llx\n"
+           "rsi %#llx rdi %#llx rbp %#llx rsp %#llx\nr8 %#llx r9 %#llx r10 %#llx r11 %#llx\n"
+           "r12 %#llx r13 %#llx r14 %#llx r15 %#llx",
+           task.stop.signal(), info.si_code, info.si_addr, registers.rip, registers.rax, registers.rbx, registers.rcx,
+           registers.rdx, registers.rsi, registers.rdi, registers.rbp, registers.rsp, registers.r8, registers.r9,
+           registers.r10, registers.r11, registers.r12, registers.r13, registers.r14, registers.r15);
+  report_crash(task, text);
+}
+
+}  // namespace vsup::supervisor

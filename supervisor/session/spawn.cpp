@@ -1,0 +1,188 @@
+// Purpose: starts the program with the signal mask, dispositions, descriptors, terminal and process group that vsup was
+// started with, and keeps the terminal's signals the app's business.
+#include <fcntl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "supervisor/base/log.h"
+#include "supervisor/base/unique_fd.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/session/inherited_state.h"
+#include "supervisor/session/session_impl.h"
+#include "supervisor/session/trace_options.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+constexpr int kNotFound = 127;
+constexpr int kNotExecutable = 126;
+constexpr double kSameSignalSeconds = 0.1;
+
+// As the shell does: a name without a slash is looked up in PATH.
+std::string find_program(const std::string& name) {
+  if (name.find('/') != std::string::npos) return name;
+  const char* variable = getenv("PATH");
+  const std::string path = variable == nullptr ? "/usr/local/bin:/usr/bin:/bin" : variable;
+  std::string fallback;
+  for (size_t at = 0; at <= path.size();) {
+    const size_t end = std::min(path.find(':', at), path.size());
+    const std::string folder = path.substr(at, end - at);
+    const std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
+    struct stat facts {};
+    if (stat(candidate.c_str(), &facts) == 0 && S_ISREG(facts.st_mode)) {
+      if (access(candidate.c_str(), X_OK) == 0) return candidate;
+      if (fallback.empty()) fallback = candidate;
+    }
+    at = end + 1;
+  }
+  return fallback;
+}
+
+[[noreturn]] void fail_exec(const std::string& name, const std::string& path, int error) {
+  struct stat facts {};
+  if (path.empty() || (error == ENOENT && stat(path.c_str(), &facts) != 0))
+    throw StartError(name + ": program not found", kNotFound);
+  if (stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode))
+    throw StartError(name + ": is a directory", kNotExecutable);
+  if (error == ENOENT || error == ENOEXEC) {
+    const std::string start = read_file(path).substr(0, 256);
+    if (start.rfind("#!", 0) == 0) {
+      const std::string interpreter = start.substr(2, start.find('\n') - 2);
+      throw StartError(name + ": its interpreter is not there:" +
+                           (interpreter.empty() || interpreter[0] == ' ' ? "" : " ") + interpreter,
+                       kNotExecutable);
+    }
+    if (error == ENOENT) throw StartError(name + ": the program interpreter that it names is not there", kNotExecutable);
+    throw StartError(name + ": not an executable format (a script without #! line?)", kNotExecutable);
+  }
+  throw StartError(name + ": cannot be executed: " + strerror(error), kNotExecutable);
+}
+
+}  // namespace
+
+void SessionImpl::spawn() {
+  const std::string& name = options_.arguments.front();
+  const std::string path = find_program(name);
+  if (path.empty()) fail_exec(name, path, ENOENT);
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) fail_exec(name, path, errno);
+  if (S_ISDIR(facts.st_mode)) fail_exec(name, path, EACCES);
+
+  std::vector<char*> arguments;
+  for (const std::string& argument : options_.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+
+  int go[2], failure[2];
+  if (pipe2(go, O_CLOEXEC) != 0 || pipe2(failure, O_CLOEXEC) != 0)
+    throw StartError(std::string("cannot create a pipe: ") + strerror(errno), 1);
+  const pid_t vsup = getpid();
+  const pid_t child = fork();
+  if (child < 0) throw StartError(std::string("cannot fork: ") + strerror(errno), 1);
+  if (child == 0) {
+    char byte = 0;
+    close(go[1]);
+    if (read(go[0], &byte, 1) != 1 || getppid() != vsup) _exit(1);  // vsup has gone or could not trace
+    restore_inherited_state_signal_safe();
+    execv(path.c_str(), arguments.data());
+    const int error = errno;
+    if (write(failure[1], &error, sizeof error) < 0) _exit(1);
+    _exit(kNotFound);
+  }
+  const UniqueFd go_read(go[0]), failure_read(failure[0]);
+  UniqueFd go_write(go[1]), failure_write(failure[1]);
+  failure_write.reset();
+  if (ptrace(PTRACE_SEIZE, child, 0, kTraceOptions) != 0) {
+    const int error = errno;
+    go_write.reset();
+    waitpid(child, nullptr, 0);
+    throw StartError("cannot trace the program: " + explain_trace_failure(child, error), 1);
+  }
+  root_pid_ = child;
+  Process& process = add_process(child, 0);
+  process.space = std::make_shared<AddressSpace>();
+  process.want_on = options_.instrument_at_start;
+  add_task(child, process);
+  if (write(go_write.get(), "g", 1) != 1) throw StartError("cannot start the program", 1);
+  go_write.reset();
+
+  // The error pipe closes with a successful exec. The exec-stop comes first: handle events until either is known.
+  while (!root_execed_ && !root_ended_) {
+    if (const auto event = waits_.next()) {
+      handle(*event);
+      continue;
+    }
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCHLD);
+    const timespec pause{0, 50'000'000};
+    sigtimedwait(&mask, nullptr, &pause);
+  }
+  if (root_execed_) return;
+  int error = 0;
+  if (read(failure_read.get(), &error, sizeof error) == sizeof error) fail_exec(name, path, error);
+  // Killed between fork and exec: the session ends with that status.
+}
+
+// The terminal sends its signals to the whole foreground process group: the app acts on them, vsup stays to record.
+void SessionImpl::watch_terminal_signals() {
+  const bool spawned = !options_.arguments.empty();
+  for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) signal(number, SIG_IGN);
+  if (spawned) {
+    for (const int number : {SIGINT, SIGQUIT}) signal(number, SIG_IGN);
+    for (const int number : {SIGTERM, SIGHUP}) terminate_signals_.add(number);
+  } else {
+    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP}) terminate_signals_.add(number);
+  }
+  const auto wait = [this](const auto& self) -> void {
+    terminate_signals_.async_wait([this, self](boost::system::error_code error, int number) {
+      if (error || ended_) return;
+      if (attach_session_) {
+        detach({}, [](unsigned) {});
+      } else {
+        forward_signal(number);
+      }
+      self(self);
+    });
+  };
+  wait(wait);
+}
+
+// A signal sent to vsup alone is meant for the program; one sent to the whole group has reached it already.
+void SessionImpl::forward_signal(int number) {
+  const auto timer = std::make_shared<boost::asio::steady_timer>(io_, std::chrono::milliseconds(50));
+  timer->async_wait([this, timer, number](boost::system::error_code error) {
+    if (error || ended_ || root_pid_ == 0 || root_ended_) return;
+    const bool has_it =
+        last_root_signal_ == number && monotonic_seconds() - last_root_signal_seconds_ < kSameSignalSeconds;
+    if (!has_it) ::kill(root_pid_, number);
+  });
+}
+
+// When the program is stopped from the terminal, vsup stops, too, so that the shell sees its job stop.
+void SessionImpl::follow_job_control(Task& task) {
+  const int number = task.stop.signal();
+  if (attach_session_ || task.tid != root_pid_) return;
+  if (number != SIGTSTP && number != SIGTTIN && number != SIGTTOU) return;
+  if (getpgid(root_pid_) != getpgrp()) return;
+  boost::asio::post(io_, [this, number] {
+    const Task* root = find_task(root_pid_);
+    if (ended_ || root == nullptr || !root->group_stopped) return;
+    drain();
+    signal(number, SIG_DFL);
+    ::kill(getpid(), number);
+    signal(number, SIG_IGN);
+    schedule_drain();
+  });
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,37 @@
+// Purpose: a traced thread with what the session knows about it beyond the kernel's view.
+//
+// Where its registers are, at a stop:
+//   instrumented = false                 the thread's own registers are the app's
+//   instrumented = true                  they are the agent's or the cache's; GS base is its context
+//   at_app_state = true                  `app` holds the app's registers, whatever the thread's own are; the thread
+//                                        must be resumed through Session's resume_app_state()
+#pragma once
+
+#include "protocol/agent_boot.h"
+#include "supervisor/base/unique_fd.h"
+#include "supervisor/ptrace/tracee.h"
+
+namespace vsup::supervisor {
+
+struct Process;
+
+struct Task : Tracee {
+  Task(pid_t thread, WaitManager& manager, Process& owner) : Tracee(thread, manager), process(&owner) {}
+
+  Process* process;
+  bool instrumented = false;
+  int slot = -1;
+  bool slot_ready = false;   // a context has been written for the thread in `slot`
+
+  bool at_app_state = false;
+  Registers app{};
+  uint64_t syscall_pc = 0;   // app address of the system call instruction that `app` may be the interrupted exit of
+
+  bool parked = false;       // stands still until the stop of the world ends
+  bool pending_set = false;  // ThreadContext::pending is 1: it will stop at a safe point
+  bool native_step = false;  // executes one app instruction natively under PTRACE_SINGLESTEP
+  bool in_vfork = false;     // waits in the kernel for its vfork child: cannot stop
+  UniqueFd status_fd;        // /proc/TID/status, opened by the first signal
+};
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,85 @@
+// Purpose: switches instrumentation of processes on and off, and answers when every thread has moved.
+#include <cerrno>
+
+#include "supervisor/base/check.h"
+#include "supervisor/base/log.h"
+#include "supervisor/session/session_impl.h"
+
+namespace vsup::supervisor {
+
+std::string SessionImpl::inject(Process& process) {
+  AddressSpace& space = *process.space;
+  if (space.vdso_syscall == 0) return "no vdso to make system calls by";
+  for (Task* task : space.tasks) {
+    if (!task->stopped || task->gone) continue;
+    try {
+      if ((task->registers().cs & 0xffff) != 0x33) return "a 32-bit program";
+      const std::string error = inject_agent(*task, space.vdso_syscall, agent_, options_.settings, space.shared);
+      if (!error.empty()) return error;
+      space.injected = true;
+      space.slots.release_all();
+      task->slot = space.slots.allocate();
+      task->slot_ready = true;
+      return {};
+    } catch (const TraceeGone&) {
+      continue;
+    } catch (const CheckFailure& failure) {
+      fail_process(process, failure.what());
+      return failure.what();
+    }
+  }
+  return "no thread to inject by";
+}
+
+void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done) {
+  struct Job {
+    ToggleResult result;
+    double started = monotonic_seconds();
+    size_t remaining = 0;
+    std::function<void(ToggleResult)> done;
+  };
+  const auto job = std::make_shared<Job>();
+  job->done = std::move(done);
+  std::map<std::shared_ptr<AddressSpace>, std::vector<pid_t>> spaces;
+  for (Process* process : select(pids)) {
+    if (!process->traceable || process->detaching) continue;
+    spaces[process->space].push_back(process->pid);
+    process->want_on = on;
+    ++process->counters.toggles;
+  }
+  job->remaining = spaces.size() + 1;
+  const auto finish_one = [job] {
+    if (--job->remaining != 0) return;
+    job->result.milliseconds = (monotonic_seconds() - job->started) * 1e3;
+    if (job->done) job->done(job->result);
+  };
+  for (const auto& [space, members] : spaces) {
+    with_world_stopped(
+        space,
+        [this, on, members = members] {
+          for (const pid_t pid : members) {
+            Process* process = find_process(pid);
+            if (process == nullptr || !on || process->space->injected) continue;
+            const std::string error = inject(*process);
+            if (error.empty()) continue;
+            process->traceable = false;
+            process->want_on = false;
+            note(*process, "not instrumented: " + error);
+          }
+        },
+        [this, on, job, members = members, finish_one] {
+          const double now = realtime_seconds();
+          for (const pid_t pid : members) {
+            const Process* process = find_process(pid);
+            if (process == nullptr || !process->traceable) continue;
+            ++job->result.processes;
+            job->result.threads += static_cast<unsigned>(process->tasks.size());
+            observer_.mode_changed(pid, on, now);
+          }
+          finish_one();
+        });
+  }
+  finish_one();
+}
+
+}  // namespace vsup::supervisor
