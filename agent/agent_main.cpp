@@ -1,7 +1,11 @@
 // Purpose: wires the layers together; the only file of the agent that knows them all.
+#include "agent/engine/code_cache.h"
 #include "agent/os/syscalls.h"
 
 extern "C" void vsup_initialize();
 
 // Run once in each process image by the supervisor, before any thread enters the cache.
-void vsup_initialize() { vsup::agent::install_syscall_handler(); }
+void vsup_initialize() {
+  vsup::agent::code_cache.initialize();
+  vsup::agent::install_syscall_handler();
+}

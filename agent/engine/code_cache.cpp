@@ -19,6 +19,12 @@ namespace vsup::agent {
 
 CodeCache code_cache;
 
+void CodeCache::initialize() {
+  vsup_state.fragments = reinterpret_cast<uint64_t>(fragments());
+  vsup_state.state_maps = reinterpret_cast<uint64_t>(state_maps());
+  vsup_state.chunk_first = reinterpret_cast<uint64_t>(chunk_first());
+}
+
 bool CodeCache::full() const {
   uint64_t limit = vsup_settings.cache_limit < protocol::kCacheHotSize ? vsup_settings.cache_limit : protocol::kCacheHotSize;
   if (vsup_state.cache_used + kHeadroom > limit && translations_ > 0) return true;

@@ -50,6 +50,9 @@ class CodeCache {
   static uint32_t* chunk_first() { return at<uint32_t>(0x1e00'0000); }
   static LinkRecord* links() { return at<LinkRecord>(0x2000'0000); }
 
+  // Tells the supervisor where the tables are.
+  void initialize();
+
   bool full() const;
   void reset();
 

@@ -106,7 +106,7 @@ void translate_rip_relative(Emitter& out, const Source& source) {
   uint64_t target = rip_target(source);
   bool one_byte = instr.space == Space::kLegacy && instr.map == OpMap::kOneByte;
   auto destination = static_cast<GprIndex>(modrm_reg(instr) | (has_rex(instr, 4) ? 8 : 0));
-  if (one_byte && instr.opcode == 0x8d && !instr.operand16 && !instr.address32) {
+  if (one_byte && instr.opcode == 0x8d && !instr.operand16 && !instr.address32 && !instr.lock) {
     out.load_constant(destination, has_rex(instr, 8) ? target : target & 0xffff'ffff);
     out.cover(source.offset);
     return;
@@ -114,7 +114,7 @@ void translate_rip_relative(Emitter& out, const Source& source) {
   if (instr.address32) target &= 0xffff'ffff;
   bool extending = instr.space == Space::kLegacy && instr.map == OpMap::k0F &&
                    (instr.opcode == 0xb6 || instr.opcode == 0xb7 || instr.opcode == 0xbe || instr.opcode == 0xbf);
-  bool whole_load = ((one_byte && (instr.opcode == 0x8b || instr.opcode == 0x63)) || extending) && !instr.operand16;
+  bool whole_load = !instr.lock && ((one_byte && (instr.opcode == 0x8b || instr.opcode == 0x63)) || extending) && !instr.operand16;
   if (whole_load && instr.segment == Segment::kDefault && destination != kRsp && !instr.address32) {
     bool usable_base = destination == kRbx || destination == kRsi || destination == kRdi;
     if (usable_base || (one_byte && instr.opcode == 0x8b)) {
