@@ -202,45 +202,41 @@ bool read_address(Cursor& cursor, Instr& instr, Addressing addressing) {
   return true;
 }
 
-struct ImmShape {
-  uint8_t total, first;  // bytes
-};
-
-ImmShape imm_shape(const Instr& instr, Imm kind) {
+unsigned imm_bytes(const Instr& instr, Imm kind) {
   const bool wide = (instr.rex & kRexW) != 0;
   switch (kind) {
     case Imm::kNone:
-      return {0, 0};
+      return 0;
     case Imm::kByte:
     case Imm::kRelByte:
-      return {1, 1};
+      return 1;
     case Imm::kWord:
-      return {2, 2};
+      return 2;
     case Imm::kOperand:
-      return !wide && instr.operand16 ? ImmShape{2, 2} : ImmShape{4, 4};
+      return !wide && instr.operand16 ? 2 : 4;
     case Imm::kWide:
-      return wide ? ImmShape{8, 8} : instr.operand16 ? ImmShape{2, 2} : ImmShape{4, 4};
+      return wide ? 8 : instr.operand16 ? 2 : 4;
     case Imm::kMoffs:
-      return instr.address32 ? ImmShape{4, 4} : ImmShape{8, 8};
+      return instr.address32 ? 4 : 8;
     case Imm::kEnter:
-      return {3, 2};
+      return 3;
     case Imm::kTwoBytes:
-      return {2, 1};
+      return 2;
     case Imm::kRelOperand:
     case Imm::kDword:
-      return {4, 4};
+      return 4;
   }
-  return {0, 0};
+  return 0;
 }
 
 bool read_imm(Cursor& cursor, Instr& instr, Imm kind) {
-  const ImmShape shape = imm_shape(instr, kind);
-  if (!cursor.has(shape.total)) return false;
+  const unsigned size = imm_bytes(instr, kind);
+  if (!cursor.has(size)) return false;
   const uint8_t* at = cursor.bytes + cursor.position;
   const uint8_t offset = static_cast<uint8_t>(cursor.position);
-  cursor.position += shape.total;
+  cursor.position += size;
   if (kind == Imm::kMoffs) {
-    instr.disp_size = shape.total;
+    instr.disp_size = static_cast<uint8_t>(size);
     instr.disp_offset = offset;
     MemOperand& mem = instr.mem;
     mem.present = true;
@@ -248,13 +244,13 @@ bool read_imm(Cursor& cursor, Instr& instr, Imm kind) {
     mem.scale = 1;
     mem.segment = instr.segment;
     mem.address32 = instr.address32;
-    mem.displacement = read_signed(at, shape.first);
-    if (shape.first == 4) mem.displacement &= 0xffffffff;
+    mem.displacement = read_signed(at, size);
+    if (size == 4) mem.displacement &= 0xffffffff;
     return true;
   }
-  instr.imm_size = shape.total;
+  instr.imm_size = static_cast<uint8_t>(size);
   instr.imm_offset = offset;
-  instr.imm = read_signed(at, shape.first);
+  instr.imm = read_signed(at, size);
   return true;
 }
 

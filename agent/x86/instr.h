@@ -70,7 +70,7 @@ struct Instr {
   uint8_t sib;
   uint8_t disp_size, disp_offset;     // 0, 1, 4 (8 for moffs)
   uint8_t imm_size, imm_offset;       // all immediate bytes together (enter: 3); relative branch offsets count here
-  int64_t imm;                        // sign-extended first immediate
+  int64_t imm;                        // sign-extended; enter: frame size in bits 0-15, level in bits 16-23
   MemOperand mem;
   uint64_t target;                    // of a direct branch: absolute
 

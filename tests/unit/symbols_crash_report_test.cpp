@@ -75,7 +75,7 @@ TEST_CASE("crash_report: what the page says, with code and registers") {
   input.pc = vsup::protocol::kArenaBase + 0x1234;
   input.gpr[0] = 0x1122334455667788;
   input.app_code = {0x401000, {0x90, 0xc3}};
-  input.app_frames.push_back({0x401000, "work\n(int)", 4, "/bin/x", "", 0, false});
+  input.app_frames.push_back({0x401000, "work\n(int)", 4, "/bin/x", "", 0, false, false});
   input.agent_file = "/tmp/agent.elf";
   input.agent_text_start = vsup::protocol::kArenaBase;
   std::string all;

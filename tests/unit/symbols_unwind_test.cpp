@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -50,6 +51,36 @@ void handler(int) {
 
 [[gnu::noinline]] void interrupted() {
   raise(SIGUSR1);
+  asm volatile("" ::: "memory");
+}
+
+// Assembly that nothing describes: no tables, no frame pointer.
+extern "C" void unwind_test_stop() {
+  stop_here();
+}
+extern "C" void unwind_test_bare_outer();
+asm(R"(
+  .pushsection .text
+  .type unwind_test_bare_inner, @function
+unwind_test_bare_inner:
+  sub $40, %rsp
+  call unwind_test_stop
+  add $40, %rsp
+  ret
+  .size unwind_test_bare_inner, . - unwind_test_bare_inner
+  .type unwind_test_bare_outer, @function
+unwind_test_bare_outer:
+  push %rbp
+  mov $1, %ebp
+  call unwind_test_bare_inner
+  pop %rbp
+  ret
+  .size unwind_test_bare_outer, . - unwind_test_bare_outer
+  .popsection
+)");
+
+[[gnu::noinline]] void call_bare() {
+  unwind_test_bare_outer();
   asm volatile("" ::: "memory");
 }
 
@@ -188,6 +219,19 @@ TEST_CASE("remote_unwind: a call through a null pointer") {
   CHECK(names[0].empty());
   CHECK(names[1] == "unwind_test::call_null()");
   CHECK(index_of(names, "main") > 1);
+}
+
+TEST_CASE("remote_unwind: code without tables and frame pointers") {
+  StoppedChild child([] { unwind_test::call_bare(); }, SIGSTOP);
+  auto names = functions(child.pid());
+  size_t at = index_of(names, "unwind_test_bare_inner");
+  REQUIRE(names.size() > at + 2);
+  CHECK(names[at + 1] == "unwind_test_bare_outer");
+  CHECK(names[at + 2] == "unwind_test::call_bare()");
+  CHECK(index_of(names, "main") > at);
+  RemoteUnwinder unwinder(child.pid());
+  auto frames = unwinder.unwind(registers_of(child.pid()));
+  CHECK(std::count_if(frames.begin(), frames.end(), [](const RawFrame& frame) { return frame.guessed; }) == 2);
 }
 
 TEST_CASE("remote_unwind: endless recursion ends at the limit") {
