@@ -245,7 +245,6 @@ bool read_imm(Cursor& cursor, Instr& instr, Imm kind) {
     mem.segment = instr.segment;
     mem.address32 = instr.address32;
     mem.displacement = read_signed(at, size);
-    if (size == 4) mem.displacement &= 0xffffffff;
     return true;
   }
   instr.imm_size = static_cast<uint8_t>(size);
@@ -255,9 +254,12 @@ bool read_imm(Cursor& cursor, Instr& instr, Imm kind) {
 }
 
 // Flow and immediate of the one-byte opcodes that ModRM divides further.
-void refine_group(const Instr& instr, Imm& imm, Flow& flow) {
+void refine_group(Instr& instr, Imm& imm, Flow& flow) {
   const unsigned reg = (instr.modrm >> 3) & 7;
   switch (instr.opcode) {
+    case 0x8d:  // lea
+      instr.mem.segment = Segment::kDefault;
+      break;
     case 0xc7:
       if (instr.modrm == 0xf8) {  // xbegin
         imm = Imm::kRelOperand;

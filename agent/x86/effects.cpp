@@ -47,7 +47,7 @@ class Collector {
 
   // evex with merging masks leaves elements of the destination as they are.
   Action merged(Action action) const {
-    action.conditional |= instr_.evex_aaa != 0 && !instr_.evex_z;
+    action.conditional |= instr_.evex_aaa != 0 && !instr_.evex_z && (form_.traits & forms::kTraitBlend) == 0;
     return action;
   }
 

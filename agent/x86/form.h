@@ -103,6 +103,7 @@ enum Trait : uint32_t {
   kTraitNeedsSib = 0x4000, // ModRM must be followed by a SIB byte
   kTraitTiles = 0x8000,    // registers are tiles
   kTraitMaskPair = 0x10000,  // vp2intersect: writes the mask register and its neighbour
+  kTraitBlend = 0x20000,   // the mask chooses between two sources
   kTraitAnyMod = 0x2000,   // ModRM.rm is a register whatever mod says
 };
 
