@@ -75,24 +75,25 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
   return pc >= agent.text_start && pc < agent.text_end ? Place::kInAgent : Place::kLost;
 }
 
+// Code between fragments (prefixes, padding) has no state of its own: it leads to a fragment or into the agent.
 SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& registers,
                                                    const ThreadContext& context) {
   const auto state = task.read_as<protocol::AgentState>(agent_.exports.state);
   const uint64_t offset = registers.rip - protocol::kCacheBase;
   const auto first = task.read_as<uint32_t>(state.chunk_first + (offset >> protocol::kChunkShift) * sizeof(uint32_t));
-  if (first == 0 || first > state.fragment_count) return Place::kLost;
+  if (first == 0 || first > state.fragment_count) return Place::kStep;
   protocol::FragmentInfo fragments[8];
   for (uint64_t index = first - 1; index < state.fragment_count;) {
     const uint64_t count = std::min<uint64_t>(8, state.fragment_count - index);
     task.read(state.fragments + index * sizeof fragments[0], fragments, count * sizeof fragments[0]);
     for (uint64_t at = 0; at < count; ++at) {
       const protocol::FragmentInfo& fragment = fragments[at];
-      if (fragment.cache_start > offset) return Place::kLost;
+      if (fragment.cache_start > offset) return Place::kStep;
       if (offset >= fragment.cache_start + uint64_t{fragment.cache_size}) continue;
       uint8_t map[65536];
       task.read(state.state_maps + fragment.map_offset, map, fragment.map_size);
       const auto point = walk_state_map({map, fragment.map_size}, offset - fragment.cache_start);
-      if (!point) return Place::kLost;
+      if (!point) return Place::kStep;
       if (point->kind == protocol::StateKind::kStep) return Place::kStep;
       task.app = registers;
       restore_spilled(task.app, context, point->spilled);
@@ -104,7 +105,7 @@ SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& 
     }
     index += count;
   }
-  return Place::kLost;
+  return Place::kStep;
 }
 
 bool SessionImpl::reach_app_state(Task& task) {
@@ -138,6 +139,7 @@ bool SessionImpl::reach_app_state(Task& task) {
     if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
     if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
   }
+  VS_CHECK(!task.instrumented || !in_hot(task.registers().rip), task);
   set_pending_and_run(task);
   return false;
 }
@@ -170,21 +172,17 @@ void SessionImpl::arm_nudge(const std::shared_ptr<AddressSpace>& space) {
 }
 
 void SessionImpl::run_on(Task& task, int signal) {
-  const bool wanted = task.process->space->stopping || task.instrumented != wants_cache(task);
+  const bool wanted = task.process->space->stopping || task.instrumented != wants_cache(task) || task.must_reenter;
   // Any stop clears a pending PTRACE_INTERRUPT: repeat it.
-  const bool again = wanted && !task.pending_set && !task.in_vfork;
-  if (again) task.interrupt();
-  if (task.in_vfork && wanted && task.instrumented && !task.pending_set) {
-    task.pending_set = true;
-    task.write_as<uint64_t>(slot_address(static_cast<unsigned>(task.slot)) + offsetof(ThreadContext, pending), 1);
-  }
+  if (wanted && !task.pending_set && !task.in_vfork) task.interrupt();
   task.cont(signal);
 }
 
 void SessionImpl::settle(Task& task) {
   const std::shared_ptr<AddressSpace> space = task.process->space;
   const bool must_move =
-      space->stopping || task.instrumented != wants_cache(task) || task.at_app_state || !task.held.empty();
+      space->stopping || task.instrumented != wants_cache(task) || task.at_app_state || !task.held.empty() ||
+      task.must_reenter;
   if (!must_move) {
     if (task.stop.kind() == WaitStatus::Kind::kGroupStop) {
       task.listen();
@@ -254,6 +252,7 @@ void SessionImpl::resume_app_state(Task& task) {
     normalise_interrupted_syscall(task);
   }
   task.at_app_state = false;
+  task.must_reenter = false;
   if (!on || !enter_cache(task)) {
     task.set_registers(task.app);
     task.instrumented = false;

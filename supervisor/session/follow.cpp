@@ -108,6 +108,8 @@ void SessionImpl::receive_thread_or_vfork_child(Task& parent, Task& child) {
   registers.gs_base = context.self;
   child.set_registers(registers);
   child.instrumented = true;
+  // Its indirect branch table is empty yet: it goes through the agent's door, not on in the cache.
+  child.must_reenter = true;
   settle(child);
 }
 

@@ -31,6 +31,7 @@ struct Task : Tracee {
   bool pending_set = false;  // ThreadContext::pending is 1: it will stop at a safe point
   bool native_step = false;  // executes one app instruction natively under PTRACE_SINGLESTEP
   bool in_vfork = false;     // waits in the kernel for its vfork child: cannot stop
+  bool must_reenter = false;  // the cache was emptied or the mode changed while it could not stop
   UniqueFd status_fd;        // /proc/TID/status, opened by the first signal
 };
 

@@ -1,9 +1,6 @@
 // Purpose: stops every thread of an address space in app state, acts, and lets all go on as their processes want.
-#include <cstddef>
-
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
-#include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
@@ -24,13 +21,8 @@ void SessionImpl::with_world_stopped(const std::shared_ptr<AddressSpace>& space,
 void SessionImpl::request_stop(Task& task) {
   if (task.gone || task.stopped) return;
   if (task.in_vfork) {
-    // It cannot stop before its child lets it; what it does first after that is to look at this word.
-    if (task.instrumented && !task.pending_set) {
-      task.pending_set = true;
-      write_value<uint64_t>(task.tid,
-                            slot_address(static_cast<unsigned>(task.slot)) + offsetof(protocol::ThreadContext, pending),
-                            1);
-    }
+    // It cannot stop before its child lets it: it moves at PTRACE_EVENT_VFORK_DONE.
+    task.must_reenter = true;
     return;
   }
   if (task.pending_set) return;
