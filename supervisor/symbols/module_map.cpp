@@ -77,7 +77,7 @@ std::string read_proc_file(const std::string& path) {
   return text;
 }
 
-std::vector<MapEntry> parse_maps(std::string_view text) {
+std::vector<MapEntry> parse_map_entries(std::string_view text) {
   std::vector<MapEntry> entries;
   while (!text.empty()) {
     size_t end = std::min(text.find('\n'), text.size());
@@ -96,7 +96,7 @@ std::string Module::name() const {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-ModuleMap::ModuleMap(std::string_view maps_text, pid_t pid) : pid_(pid), entries_(parse_maps(maps_text)) {
+ModuleMap::ModuleMap(std::string_view maps_text, pid_t pid) : pid_(pid), entries_(parse_map_entries(maps_text)) {
   for (const MapEntry& entry : entries_) {
     if (!entry.is_file() && entry.path != "[vdso]") continue;
     Module* last = modules_.empty() ? nullptr : &modules_.back();

@@ -29,7 +29,7 @@ struct MapEntry {
 };
 
 // In the order of the text, which the kernel sorts by address. Overlapping or reversed ranges are dropped.
-std::vector<MapEntry> parse_maps(std::string_view text);
+std::vector<MapEntry> parse_map_entries(std::string_view text);
 
 // A file mapped as a program, or the vdso.
 struct Module {

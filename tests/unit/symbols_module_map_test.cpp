@@ -6,7 +6,7 @@
 using namespace vsup::supervisor;
 
 TEST_CASE("module_map: lines of every kind") {
-  auto entries = parse_maps(
+  auto entries = parse_map_entries(
       "00400000-00401000 r--p 00000000 fe:01 123                                /usr/bin/my prog\n"
       "00401000-00402000 r-xp 00001000 fe:01 123                                /usr/bin/my prog\n"
       "00500000-00501000 rw-p 00000000 00:00 0 \n"
@@ -33,15 +33,15 @@ TEST_CASE("module_map: lines of every kind") {
 }
 
 TEST_CASE("module_map: lines that are no maps are skipped") {
-  CHECK(parse_maps("").empty());
-  CHECK(parse_maps("\n\n\n").empty());
-  CHECK(parse_maps("hello\n400000\n400000-\n400000-401000\n400000-401000 r-xp\n").empty());
-  CHECK(parse_maps("401000-400000 r-xp 0 00:00 0 \n").empty());
-  CHECK(parse_maps("400000-401000 r-xp 0 00:00 \n").empty());
-  CHECK(parse_maps("99999999999999999-401000 r-xp 0 00:00 0\n").empty());
+  CHECK(parse_map_entries("").empty());
+  CHECK(parse_map_entries("\n\n\n").empty());
+  CHECK(parse_map_entries("hello\n400000\n400000-\n400000-401000\n400000-401000 r-xp\n").empty());
+  CHECK(parse_map_entries("401000-400000 r-xp 0 00:00 0 \n").empty());
+  CHECK(parse_map_entries("400000-401000 r-xp 0 00:00 \n").empty());
+  CHECK(parse_map_entries("99999999999999999-401000 r-xp 0 00:00 0\n").empty());
   // An overlap keeps the first.
-  CHECK(parse_maps("400000-402000 r-xp 0 00:00 0\n401000-403000 r-xp 0 00:00 0\n").size() == 1);
-  CHECK(parse_maps("400000-401000 r-xp 00000000 00:00 0").size() == 1);
+  CHECK(parse_map_entries("400000-402000 r-xp 0 00:00 0\n401000-403000 r-xp 0 00:00 0\n").size() == 1);
+  CHECK(parse_map_entries("400000-401000 r-xp 00000000 00:00 0").size() == 1);
 }
 
 TEST_CASE("module_map: modules have code, and the same file twice is two") {
@@ -70,7 +70,7 @@ TEST_CASE("module_map: modules have code, and the same file twice is two") {
 
 TEST_CASE("module_map: this process, load bias from the file as from memory") {
   ModuleMap map = ModuleMap::of_process(getpid());
-  auto address = reinterpret_cast<uint64_t>(&parse_maps);
+  auto address = reinterpret_cast<uint64_t>(&parse_map_entries);
   auto read = [](uint64_t from, void* to, size_t size) {
     __builtin_memcpy(to, reinterpret_cast<const void*>(from), size);
     return true;
