@@ -178,7 +178,6 @@ int run(const Options& options) {
     server.close();
     timers.cancel();
   });
-  set_log_sink([&recorder](LogLevel level, const std::string& line) { recorder.log(level, line); });
   enable_debug_log(options.debug);
   if (server.path().empty()) {
     recorder.log(LogLevel::kWarning, "no control socket, vctl will not reach this session: " + server.error());
@@ -189,13 +188,11 @@ int run(const Options& options) {
   try {
     session.start();
   } catch (const StartError& error) {
-    set_log_sink({});
     directory.discard();
     return W_EXITCODE(fail(error.what(), error.exit_status), 0);
   }
   directory.publish();
   io.run();
-  set_log_sink({});
   symbol_worker.reset();
   recorder.finish();
   return recorder.wait_status();
