@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 namespace vsup::supervisor {
 namespace {
@@ -45,14 +46,8 @@ bool read_file(int fd, uint64_t offset, void* to, size_t size) {
   return true;
 }
 
-ElfSegment segment_of(const Elf64_Phdr& header) {
-  return {header.p_type,   header.p_flags, header.p_offset, header.p_vaddr,
-          header.p_filesz, header.p_memsz, header.p_align};
-}
-
-}  // namespace
-
-std::string build_id_of_notes(const uint8_t* notes, size_t size) {
+// The data of the first note of this type and name (without its last NUL); empty if there is none.
+std::span<const uint8_t> note_data(const uint8_t* notes, size_t size, uint32_t type, std::string_view wanted) {
   size_t at = 0;
   while (size - at >= sizeof(Elf64_Nhdr)) {
     Elf64_Nhdr note;
@@ -65,20 +60,38 @@ std::string build_id_of_notes(const uint8_t* notes, size_t size) {
     const uint8_t* name = notes + at;
     at += name_size;
     if (!fits(at, note.n_descsz, size)) break;
-    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && std::memcmp(name, "GNU", 4) == 0 && note.n_descsz > 0 &&
-        note.n_descsz <= 64) {
-      static constexpr char kDigits[] = "0123456789abcdef";
-      std::string id;
-      for (size_t i = 0; i < note.n_descsz; i++) {
-        id += kDigits[notes[at + i] >> 4];
-        id += kDigits[notes[at + i] & 15];
-      }
-      return id;
+    if (note.n_type == type && note.n_namesz == wanted.size() + 1 &&
+        std::memcmp(name, wanted.data(), wanted.size()) == 0) {
+      return {notes + at, note.n_descsz};
     }
     if (!fits(at, data_size, size)) break;
     at += data_size;
   }
   return {};
+}
+
+ElfSegment segment_of(const Elf64_Phdr& header) {
+  return {header.p_type,   header.p_flags, header.p_offset, header.p_vaddr,
+          header.p_filesz, header.p_memsz, header.p_align};
+}
+
+}  // namespace
+
+std::string build_id_of_notes(const uint8_t* notes, size_t size) {
+  auto id = note_data(notes, size, NT_GNU_BUILD_ID, "GNU");
+  if (id.empty() || id.size() > 64) return {};
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (uint8_t byte : id) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+bool has_go_note(const uint8_t* notes, size_t size) {
+  constexpr uint32_t kGoBuildId = 4;  // cmd/link/internal/ld/elf.go
+  return !note_data(notes, size, kGoBuildId, std::string_view("Go\0", 3)).empty();
 }
 
 std::optional<ElfFile> ElfFile::open(const std::string& path, std::string* error) {
@@ -298,11 +311,11 @@ std::optional<LoadedImage> inspect_loaded_image(const ReadBytes& read_memory, ui
     } else if (segment.p_type == PT_GNU_EH_FRAME) {
       image.eh_frame_header = image.bias + segment.p_vaddr;
       image.eh_frame_header_size = segment.p_memsz;
-    } else if (segment.p_type == PT_NOTE && image.build_id.empty() && segment.p_memsz <= (64u << 10)) {
+    } else if (segment.p_type == PT_NOTE && segment.p_memsz <= (64u << 10)) {
       std::vector<uint8_t> notes(segment.p_memsz);
-      if (read_memory(image.bias + segment.p_vaddr, notes.data(), notes.size())) {
-        image.build_id = build_id_of_notes(notes.data(), notes.size());
-      }
+      if (!read_memory(image.bias + segment.p_vaddr, notes.data(), notes.size())) continue;
+      if (image.build_id.empty()) image.build_id = build_id_of_notes(notes.data(), notes.size());
+      image.is_go |= has_go_note(notes.data(), notes.size());
     }
   }
   return image;

@@ -89,6 +89,9 @@ class ElfFile {
 // The build id in the contents of a note segment or section; empty if there is none.
 std::string build_id_of_notes(const uint8_t* notes, size_t size);
 
+// Whether notes hold Go's own build id.
+bool has_go_note(const uint8_t* notes, size_t size);
+
 // An ELF image as the loader mapped it, read from a process's memory: works for the vdso, for deleted files and
 // across mount namespaces.
 struct LoadedImage {
@@ -98,6 +101,7 @@ struct LoadedImage {
   uint64_t eh_frame_header = 0;  // .eh_frame_hdr in the process, 0 if none
   uint64_t eh_frame_header_size = 0;
   std::string build_id;
+  bool is_go = false;  // made by the Go toolchain, whose code keeps frame pointers
 };
 
 // nullopt when no 64-bit ELF header lies at `base`.

@@ -3,7 +3,8 @@
 // cache), and its memory can be read with process_vm_readv.
 // Promises: any garbage ends the walk, never crashes, loops or takes long: depth limit, rising stack pointer,
 // bounded memory accesses. Unwind tables are read from the process's memory, not from files: the vdso, deleted files
-// and other mount namespaces work alike. Code without tables is walked by frame pointer, if it keeps one.
+// and other mount namespaces work alike. Code without tables is walked by frame pointer, or else by the
+// words on the stack that calls can have pushed.
 #pragma once
 
 #include <sys/types.h>
@@ -21,6 +22,7 @@ struct RawFrame {
   uint64_t pc = 0;             // where the frame goes on
   uint64_t lookup = 0;         // the address to symbolise: pc, or within the call before it
   uint64_t stack_pointer = 0;  // when it goes on
+  bool guessed = false;        // found by searching the stack: the code before it has neither tables nor frame pointer
 };
 
 class RemoteUnwinder {

@@ -262,12 +262,12 @@ std::vector<Frame> SymbolModule::find_debug_frames(uint64_t address) {
   if (!chain.empty()) dwarf_getsrcfiles(unit, &files, nullptr);
   for (size_t i = chain.size(); i > 0; i--) {
     Dwarf_Die* die = &chain[i - 1];
-    frames.push_back({0, name_of(die), 0, "", file, line_number, true});
+    frames.push_back({0, name_of(die), 0, "", file, line_number, true, false});
     line_number = static_cast<unsigned>(number_of(die, DW_AT_call_line));
     file = files ? absolute_path(dwarf_filesrc(files, number_of(die, DW_AT_call_file), nullptr, nullptr), unit) : "";
   }
   if (!has_function && line_number == 0) return {};
-  frames.push_back({0, has_function ? name_of(&function) : "", 0, "", file, line_number, false});
+  frames.push_back({0, has_function ? name_of(&function) : "", 0, "", file, line_number, false, false});
   return frames;
 }
 

@@ -103,6 +103,7 @@ std::string describe(const Frame& frame) {
   std::snprintf(number, sizeof number, "0x%llX", static_cast<unsigned long long>(frame.address));
   std::string text = std::string(number) + ": " + (frame.function.empty() ? "???" : frame.function);
   if (frame.inlined) text += " [inlined]";
+  if (frame.guessed) text += " [guessed]";
   if (frame.line != 0) {
     size_t slash = frame.file.rfind('/');
     text += " (" + (slash == std::string::npos ? frame.file : frame.file.substr(slash + 1)) + ":" +

@@ -23,6 +23,7 @@ struct Frame {
   std::string file;      // source file as the compiler saw it, made absolute; empty if unknown
   unsigned line = 0;     // 0 if unknown
   bool inlined = false;  // inlined into the next frame, whose address it shares
+  bool guessed = false;  // a caller found by searching the stack for return addresses
 };
 
 class Symbolizer {

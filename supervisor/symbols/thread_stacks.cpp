@@ -27,6 +27,7 @@ std::vector<ThreadStack> symbolize_stacks(const RawStacks& stacks, Symbolizer& s
     ThreadStack stack{thread.tid, thread.name, {}};
     for (const RawFrame& raw : thread.frames) {
       for (Frame& frame : symbolizer.symbolize(stacks.modules, raw.pc, raw.lookup)) {
+        frame.guessed = raw.guessed;
         stack.frames.push_back(std::move(frame));
       }
     }

@@ -231,7 +231,7 @@ TEST_CASE("remote_unwind: code without tables and frame pointers") {
   CHECK(index_of(names, "main") > at);
   RemoteUnwinder unwinder(child.pid());
   auto frames = unwinder.unwind(registers_of(child.pid()));
-  CHECK(std::count_if(frames.begin(), frames.end(), [](const RawFrame& frame) { return frame.guessed; }) == 2);
+  CHECK(std::count_if(frames.begin(), frames.end(), [](const RawFrame& frame) { return frame.guessed; }) >= 2);
 }
 
 TEST_CASE("remote_unwind: endless recursion ends at the limit") {
