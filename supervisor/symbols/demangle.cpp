@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "supervisor/symbols/rust_demangle.h"
+
 namespace vsup::supervisor {
 namespace {
 
@@ -74,6 +76,7 @@ std::string demangle(const std::string& linkage_name) {
   std::string_view name = linkage_name;
   // "_ZL3foov.cold", "_Z1fv@@VERS_1": the demangler knows the first form, not the second.
   std::string_view base = name.substr(0, name.find('@'));
+  if (base.starts_with("_R")) return demangle_rust_v0(base).value_or(linkage_name);
   if (!base.starts_with("_Z") || base.size() > kMaxMangledSize) return linkage_name;
   int status = -1;
   char* text = abi::__cxa_demangle(std::string(base).c_str(), nullptr, nullptr, &status);

@@ -1,4 +1,4 @@
-// Purpose: linkage names to the names that people wrote: C++ (Itanium ABI) and Rust's legacy form of it.
+// Purpose: linkage names to the names that people wrote: C++ (Itanium ABI) and Rust (both manglings).
 // Assumes: nothing about the text. Promises: a name that is not mangled, or too long, comes back as it is.
 #pragma once
 

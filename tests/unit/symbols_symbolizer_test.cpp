@@ -7,7 +7,6 @@
 #include <fstream>
 #include <random>
 
-#include "supervisor/symbols/demangle.h"
 #include "supervisor/symbols/symbol_module.h"
 #include "supervisor/symbols/symbolizer.h"
 
@@ -152,17 +151,4 @@ TEST_CASE("symbolizer: a damaged or replaced file gives the module's name alone"
     }
   }
   std::filesystem::remove_all(directory);
-}
-
-TEST_CASE("symbolizer: names as people write them") {
-  CHECK(demangle("main") == "main");
-  CHECK(demangle("_ZN3foo3barEi") == "foo::bar(int)");
-  CHECK(demangle("_ZSt4cout@@GLIBCXX_3.4") == "std::cout");
-  CHECK(demangle("_Znot mangled") == "_Znot mangled");
-  CHECK(demangle("") == "");
-  CHECK(demangle("_ZN4core3fmt9Formatter3pad17h0123456789abcdefE") == "core::fmt::Formatter::pad");
-  CHECK(demangle("_ZN74_$LT$alloc..string..String$u20$as$u20$core..ops..index..Index$LT$T$GT$$GT$"
-                 "5index17h0123456789abcdefE") == "<alloc::string::String as core::ops::index::Index<T>>::index");
-  std::string huge = "_ZN" + std::string(100'000, '1') + "E";
-  CHECK(demangle(huge) == huge);
 }
