@@ -106,7 +106,9 @@ void Tracee::note_stop(WaitStatus status) {
 void Tracee::wait_for_stop() {
   const std::optional<WaitStatus> status = waits.wait_for(tid);
   if (!status) {
-    gone = true;
+    // Dead (its exit is queued), or asleep where it should not be; in that case its stop comes later, as an event.
+    gone = !waits.wait_timed_out();
+    if (!gone) log_line(LogLevel::kWarning, "thread %d does not stop", tid);
     throw TraceeGone{tid};
   }
   note_stop(*status);

@@ -25,6 +25,7 @@ struct TraceeGone {
 struct HeldSignal {
   int number = 0;
   siginfo_t info{};
+  uint64_t stop_count = 0;  // Tracee::stop_count of the stop that brought it
 };
 
 class Tracee {

@@ -47,6 +47,17 @@ bool write_memory(pid_t tid, uint64_t address, const void* from, size_t size) {
   return access_by_file(tid, address, const_cast<void*>(from), size, true);
 }
 
+bool write_words(pid_t tid, std::initializer_list<RemoteWord> words) {
+  iovec local[8], remote[8];
+  size_t count = 0;
+  for (const RemoteWord& word : words) {
+    if (count == 8) return false;
+    local[count] = {const_cast<uint64_t*>(&word.value), sizeof word.value};
+    remote[count++] = {reinterpret_cast<void*>(word.address), sizeof word.value};
+  }
+  return process_vm_writev(tid, local, count, remote, count, 0) == static_cast<ssize_t>(count * sizeof(uint64_t));
+}
+
 std::optional<std::string> read_string(pid_t tid, uint64_t address, size_t limit) {
   std::string text;
   char buffer[256];

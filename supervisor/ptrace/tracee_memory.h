@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -23,6 +24,13 @@ template <typename T>
 bool write_value(pid_t tid, uint64_t address, const T& from) {
   return write_memory(tid, address, &from, sizeof from);
 }
+
+struct RemoteWord {
+  uint64_t address, value;
+};
+
+// At most 8 words, in one system call.
+bool write_words(pid_t tid, std::initializer_list<RemoteWord> words);
 
 // A NUL-terminated string of at most `limit` bytes.
 std::optional<std::string> read_string(pid_t tid, uint64_t address, size_t limit);

@@ -10,6 +10,8 @@ namespace vsup::supervisor {
 
 namespace {
 
+constexpr unsigned kSpins = 25;
+
 double now() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -39,6 +41,7 @@ std::optional<WaitStatus> WaitManager::wait_for(pid_t tid, double seconds) {
   sigaddset(&child_signal, SIGCHLD);
   const double end = now() + seconds;
   dirty_ = true;
+  timed_out_ = false;
   for (unsigned round = 0;; ++round) {
     int status = 0;
     const pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
@@ -49,7 +52,9 @@ std::optional<WaitStatus> WaitManager::wait_for(pid_t tid, double seconds) {
       return std::nullopt;
     }
     if (got < 0 && errno != EINTR) return std::nullopt;
-    if (round > 2 && now() > end) return std::nullopt;
+    if (round < kSpins) continue;  // a single-step takes a few microseconds
+    timed_out_ = now() > end;
+    if (timed_out_) return std::nullopt;
     // The stop sends SIGCHLD; it may also be pending already for another tracee, which costs one round.
     const timespec pause{0, 20'000'000};
     sigtimedwait(&child_signal, nullptr, &pause);

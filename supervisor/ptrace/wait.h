@@ -27,6 +27,9 @@ class WaitManager {
   // that does not stop within `seconds` (its event then comes by next()).
   std::optional<WaitStatus> wait_for(pid_t tid, double seconds = 5);
 
+  // Whether the last wait_for ended by its time limit.
+  bool wait_timed_out() const { return timed_out_; }
+
   // Gives an event back; next() returns it before it asks the kernel.
   void put_back(const Event& event) { queued_.push_back(event); }
 
@@ -36,6 +39,7 @@ class WaitManager {
  private:
   std::deque<Event> queued_;
   bool dirty_ = false;
+  bool timed_out_ = false;
 };
 
 }  // namespace vsup::supervisor

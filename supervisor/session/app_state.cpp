@@ -9,6 +9,7 @@
 #include "supervisor/inject/state_map.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
@@ -224,14 +225,20 @@ bool SessionImpl::enter_cache(Task& task) {
   if (task.slot < 0) task.slot = space.slots.allocate();
   if (task.slot < 0) return false;
   const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
-  ThreadContext context = task.slot_ready ? task.read_as<ThreadContext>(address)
-                                          : fresh_context(static_cast<unsigned>(task.slot));
-  task.slot_ready = true;
-  context.app_pc = task.app.rip;
-  context.app_gs_base = task.app.gs_base;
-  context.pending = 0;
-  context.service = 0;
-  task.write_as(address, context);
+  const auto field = [address](size_t offset) { return address + offset; };
+  if (!task.slot_ready) {
+    ThreadContext context = fresh_context(static_cast<unsigned>(task.slot));
+    context.app_pc = task.app.rip;
+    context.app_gs_base = task.app.gs_base;
+    task.write_as(address, context);
+    task.slot_ready = true;
+  } else if (!write_words(task.tid, {{field(offsetof(ThreadContext, app_pc)), task.app.rip},
+                                     {field(offsetof(ThreadContext, app_gs_base)), task.app.gs_base},
+                                     {field(offsetof(ThreadContext, pending)), 0},
+                                     {field(offsetof(ThreadContext, service)), 0}})) {
+    task.registers();  // throws when it has gone
+    VS_CHECK(!"the thread's context is writable", task);
+  }
   Registers registers = task.app;
   registers.rip = agent_.exports.enter;
   registers.gs_base = address;

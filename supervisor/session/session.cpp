@@ -20,7 +20,7 @@ namespace vsup::supervisor {
 
 namespace {
 
-constexpr int kPollsAfterEvent = 3;  // waitpid is asked again so often before the event loop sleeps
+constexpr int kPollsAfterEvent = 20;  // waitpid is asked again so often before the event loop sleeps
 
 double seconds_of(clockid_t clock) {
   timespec time{};
@@ -90,10 +90,8 @@ void SessionImpl::start() {
 void SessionImpl::watch_children() {
   signal_fd_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
     if (error || ended_) return;
-    signalfd_siginfo info[8];
-    while (read(signal_fd_.native_handle(), info, sizeof info) > 0) {
-    }
-    drain();
+    signalfd_siginfo info;  // SIGCHLDs are merged into one
+    if (read(signal_fd_.native_handle(), &info, sizeof info) >= 0 || errno == EAGAIN) drain();
     if (!ended_) watch_children();
   });
 }

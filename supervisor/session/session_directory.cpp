@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,10 +75,15 @@ std::string named_directory(const std::string& pattern) {
   path = absolute(path);
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   make_directories(path);
-  if (access((path + "/session.json").c_str(), F_OK) == 0) {
-    throw SessionDirectoryError(path + " holds the results of an earlier session; name another directory (%p helps)");
-  }
   return path;
+}
+
+// An earlier session's processes have directories of their own; its session.json becomes session-1.json and so on.
+void keep_earlier_session(int fd) {
+  for (unsigned number = 1; faccessat(fd, "session.json", F_OK, 0) == 0 && number < 100000; ++number) {
+    std::string name = "session-" + std::to_string(number) + ".json";
+    if (renameat2(fd, "session.json", fd, name.c_str(), RENAME_NOREPLACE) == 0 || errno != EEXIST) return;
+  }
 }
 
 }  // namespace
@@ -106,6 +112,12 @@ SessionDirectory::SessionDirectory(const std::string& pattern, std::string_view 
     close(fd_);
     cannot("write to the directory", path_, error);
   }
+  // Held as long as the descriptor: programs do not inherit it.
+  if (flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    close(fd_);
+    throw SessionDirectoryError("another session is writing to " + path_ + "; name another directory (%p helps)");
+  }
+  keep_earlier_session(fd_);
 }
 
 SessionDirectory::~SessionDirectory() {

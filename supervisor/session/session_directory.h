@@ -1,6 +1,7 @@
 // Purpose: the session's directory on disk and every write into it.
 // Assumes: one per vsup. Promises: nothing is written outside the directory; a file is either its old or its new
-// content, never half (temporary name, then rename); a write that fails leaves what is there and is reported once.
+// content, never half (temporary name, then rename); a write that fails leaves what is there and is reported once; an
+// earlier session's files in the same directory stay, two sessions at a time do not share one.
 #pragma once
 
 #include <sys/types.h>

@@ -111,6 +111,7 @@ class SessionImpl {
   // signals.cpp
   void on_signal(Task& task);
   SignalFate fate_of(Task& task, int number);
+  SignalFate likely_fate(Task& task, int number);
   // True: still stopped in app state, nothing held. False: it runs or has gone.
   bool deliver_held(Task& task);
   void on_agent_fault(Task& task, const siginfo_t& info, const Registers& registers);

@@ -9,6 +9,7 @@
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
@@ -19,20 +20,48 @@ bool is_fault_signal(int number) {
   return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
 }
 
+bool is_fatal_by_default(int number) {
+  switch (number) {
+    case SIGCHLD:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGCONT:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+    case SIGSTOP:
+      return false;
+  }
+  return true;
+}
+
 bool in_arena(uint64_t address) {
   return address >= protocol::kArenaBase && address < protocol::kArenaBase + protocol::kArenaSize;
 }
 
 // si_addr of these is, or may be, the address of the instruction.
-void hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
-  if (!is_fault_signal(signal.number) || signal.info.si_code <= 0) return;
+bool hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
+  if (!is_fault_signal(signal.number) || signal.info.si_code <= 0) return false;
   const auto address = reinterpret_cast<uint64_t>(signal.info.si_addr);
   const bool code_address = signal.number == SIGILL || signal.number == SIGFPE ||
                             (signal.number == SIGTRAP && address != 0);
-  if (code_address || in_arena(address)) signal.info.si_addr = reinterpret_cast<void*>(app_pc);
+  if (!code_address && !in_arena(address)) return false;
+  signal.info.si_addr = reinterpret_cast<void*>(app_pc);
+  return true;
 }
 
 }  // namespace
+
+// What a signal does is asked of /proc only where a wrong guess would matter. A signal that kills by default is taken
+// for handled: if it kills, it kills under PTRACE_SINGLESTEP as well, and if it is ignored, the step executes one app
+// instruction, which is harmless unless that may sleep.
+SignalFate SessionImpl::likely_fate(Task& task, int number) {
+  if (!is_fatal_by_default(number)) return fate_of(task, number);
+  uint8_t code[2] = {};
+  const bool readable = read_memory(task.tid, task.app.rip, code, sizeof code);
+  const bool system_call = code[0] == 0x0f && code[1] == 0x05;
+  return readable && !system_call && code[0] != 0xcd ? SignalFate::kHandler : fate_of(task, number);
+}
 
 SignalFate SessionImpl::fate_of(Task& task, int number) {
   if (!task.status_fd) {
@@ -45,18 +74,8 @@ SignalFate SessionImpl::fate_of(Task& task, int number) {
   if (number == SIGSTOP) return SignalFate::kStops;
   if (status && (status->caught & bit) != 0) return SignalFate::kHandler;
   if (status && (status->ignored & bit) != 0) return SignalFate::kIgnored;
-  switch (number) {
-    case SIGCHLD:
-    case SIGURG:
-    case SIGWINCH:
-    case SIGCONT:
-      return SignalFate::kIgnored;
-    case SIGTSTP:
-    case SIGTTIN:
-    case SIGTTOU:
-      return SignalFate::kStops;
-  }
-  return SignalFate::kFatal;
+  if (is_fatal_by_default(number)) return SignalFate::kFatal;
+  return number == SIGTSTP || number == SIGTTIN || number == SIGTTOU ? SignalFate::kStops : SignalFate::kIgnored;
 }
 
 void SessionImpl::on_signal(Task& task) {
@@ -104,34 +123,38 @@ void SessionImpl::on_signal(Task& task) {
     task.cont(number);
     return;
   }
-  const SignalFate fate = fate_of(task, number);
-  if (fate == SignalFate::kIgnored || fate == SignalFate::kStops) {
-    run_on(task, number);
-    return;
+  if (!is_fatal_by_default(number)) {
+    const SignalFate fate = fate_of(task, number);
+    if (fate == SignalFate::kIgnored || fate == SignalFate::kStops) {
+      run_on(task, number);
+      return;
+    }
   }
-  task.held.push_back({number, info});
+  task.held.push_back({number, info, task.stop_count});
   settle(task);
 }
 
 bool SessionImpl::deliver_held(Task& task) {
   while (!task.held.empty()) {
     HeldSignal signal = task.held.front();
-    const SignalFate fate = fate_of(task, signal.number);
+    const SignalFate fate = likely_fate(task, signal.number);
     if (fate == SignalFate::kIgnored) {
       task.held.pop_front();
       continue;
     }
-    if (!can_inject_signal(task)) {
+    const bool same_stop = task.stop.kind() == WaitStatus::Kind::kSignal && task.stop.signal() == signal.number &&
+                           signal.stop_count == task.stop_count;
+    if (!same_stop && !can_inject_signal(task)) {
       // Any stop of the kind that injects will do; registers are put in place below.
       RemoteCalls calls(task, syscall_pc_for(task));
       calls.syscall(SYS_getpid, {});
     }
     task.held.pop_front();
-    hide_cache_address(signal, task.app.rip);
+    const bool patched = hide_cache_address(signal, task.app.rip);
     task.set_registers(task.app);
     task.instrumented = false;
     task.pending_set = false;
-    task.set_signal_info(signal.info);
+    if (!same_stop || patched) task.set_signal_info(signal.info);
     if (fate != SignalFate::kHandler) {
       task.at_app_state = false;
       task.cont(signal.number);
