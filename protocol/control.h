@@ -14,7 +14,8 @@
 // `id` is an integer or a string of at most kLongestId bytes; answers may come in another order than the requests.
 // A line that is no request is answered with "id": null or the id it had. Members without a meaning are ignored.
 //
-// targets: process ids or names (of executables, without directory); absent or empty: all processes.
+// targets: process ids or names (of the executable or argv[0] without directory, or of the first thread); absent or
+// empty: all processes.
 //
 // request  members   result
 // list               session {pid, directory, tool, command[], started}, processes[PROCESS]

@@ -51,7 +51,7 @@ Json thread_rows(const ProcessSummary& process) {
   return rows;
 }
 
-Json stack_rows(const std::vector<ThreadStack>& stacks) {
+Json stack_rows(const ProcessSummary& process, const std::vector<ThreadStack>& stacks) {
   Json threads = Json::array();
   for (const ThreadStack& stack : stacks) {
     Json frames = Json::array();
@@ -69,7 +69,11 @@ Json stack_rows(const std::vector<ThreadStack>& stacks) {
       if (frame.inlined) row["inlined"] = true;
       frames.push_back(std::move(row));
     }
-    threads.push_back({{"tid", stack.tid}, {"name", stack.name}, {"frames", std::move(frames)}});
+    std::string name = stack.name;
+    for (const ThreadSummary& thread : process.threads) {
+      if (name.empty() && thread.tid == stack.tid) name = thread.name;
+    }
+    threads.push_back({{"tid", stack.tid}, {"name", name}, {"frames", std::move(frames)}});
   }
   return threads;
 }
@@ -77,6 +81,16 @@ Json stack_rows(const std::vector<ThreadStack>& stacks) {
 std::string_view file_name(const std::string& path) {
   size_t slash = path.rfind('/');
   return std::string_view(path).substr(slash == std::string::npos ? 0 : slash + 1);
+}
+
+// By its executable, by what it was called as, or by the name its first thread has given itself (scripts).
+bool is_named(const ProcessSummary& process, const std::string& name) {
+  if (name.empty()) return false;
+  if (name == file_name(process.executable)) return true;
+  if (!process.arguments.empty() && name == file_name(process.arguments.front())) return true;
+  return std::any_of(process.threads.begin(), process.threads.end(), [&](const ThreadSummary& thread) {
+    return thread.tid == process.pid && thread.name == name;
+  });
 }
 
 bool alive(const ProcessSummary& process) { return process.mode != ProcessMode::kExited; }
@@ -107,7 +121,7 @@ std::vector<ProcessSummary> resolve(const Controller& controller, const Json& li
     } else if (target.is_string()) {
       const auto& name = target.get_ref<const std::string&>();
       for (size_t i = 0; i < all.size(); ++i) {
-        if (name == file_name(all[i].executable)) wanted[i] = found = true;
+        if (is_named(all[i], name)) wanted[i] = found = true;
       }
       if (!found) throw Refusal{protocol::kErrorNoSuchProcess, "no process named '" + name + "' in this session"};
     } else {
@@ -312,7 +326,7 @@ void Conversation::collect_next_stacks(uint64_t number, std::shared_ptr<std::vec
     auto self = weak.lock();
     if (!self) return;
     Json row = process_head((*processes)[next]);
-    row["threads"] = stack_rows(stacks);
+    row["threads"] = stack_rows((*processes)[next], stacks);
     if (!rows->empty()) *rows += ",";
     *rows += dump(row);
     self->collect_next_stacks(number, processes, next + 1, rows);

@@ -27,9 +27,9 @@ class FakeController : public Controller {
     process.pid = pid;
     process.parent = parent;
     process.executable = executable;
-    process.arguments = {executable, "\xff"};
+    process.arguments = {pid == 12 ? "/x/sage" : executable, "\xff"};
     process.mode = mode;
-    process.threads = {{pid, "main", mode == ProcessMode::kInstrumented}};
+    process.threads = {{pid, pid == 11 ? "worker" : "main", mode == ProcessMode::kInstrumented}, {pid + 100, "aside", false}};
     list.push_back(process);
   }
 
@@ -132,6 +132,12 @@ TEST_CASE("list and status") {
   REQUIRE(answer["result"]["processes"].size() == 2);
   CHECK(answer["result"]["processes"][1]["counters"][0]["value"] == 1200);
   CHECK(f.ask(R"({"id": 2, "request": "status"})")["result"]["processes"].size() == 4);
+  for (const char* name : {"sage", "worker"}) {
+    answer = f.ask(R"({"id": 2, "request": "status", "targets": [")" + std::string(name) + "\"]}");
+    CHECK(answer["result"]["processes"].size() == 1);
+  }
+  CHECK(f.code(R"({"id": 2, "request": "status", "targets": ["aside"]})") == protocol::kErrorNoSuchProcess);
+  CHECK(f.code(R"({"id": 2, "request": "status", "targets": [""]})") == protocol::kErrorNoSuchProcess);
 }
 
 TEST_CASE("toggle answers when all threads have moved") {

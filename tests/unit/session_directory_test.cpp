@@ -105,16 +105,22 @@ TEST_CASE("the default directory is private, has a latest link and a free name")
   unsetenv("XDG_STATE_HOME");
 }
 
-TEST_CASE("a named directory is made with its parents, and never shared with an earlier session") {
+TEST_CASE("a named directory is made with its parents, and may be used again, but not at the same time") {
   TemporaryDirectory temporary;
   std::string path = temporary.path + "/a/b/%p";
   {
     SessionDirectory directory(path + "/", "prog", [](const std::string&) {});
     CHECK(directory.path() == temporary.path + "/a/b/" + std::to_string(getpid()));
-    CHECK(directory.write_file("session.json", "{}"));
+    CHECK(directory.write_file("session.json", "first"));
+    CHECK_THROWS_WITH_AS(SessionDirectory(path, "prog", [](const std::string&) {}), doctest::Contains("another session"),
+                         SessionDirectoryError);
   }
-  CHECK_THROWS_WITH_AS(SessionDirectory(path, "prog", [](const std::string&) {}),
-                       doctest::Contains("earlier session"), SessionDirectoryError);
+  for (const char* text : {"second", "third"}) {
+    SessionDirectory directory(path, "prog", [](const std::string&) {});
+    CHECK(directory.write_file("session.json", text));
+  }
+  CHECK(slurp(temporary.path + "/a/b/" + std::to_string(getpid()) + "/session-1.json") == "first");
+  CHECK(slurp(temporary.path + "/a/b/" + std::to_string(getpid()) + "/session-2.json") == "second");
   std::ofstream(temporary.path + "/file") << "x";
   CHECK_THROWS_AS(SessionDirectory(temporary.path + "/file/x", "p", [](const std::string&) {}), SessionDirectoryError);
   CHECK_THROWS_AS(SessionDirectory(temporary.path + "/file", "p", [](const std::string&) {}), SessionDirectoryError);
