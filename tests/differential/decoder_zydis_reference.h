@@ -2,7 +2,7 @@
 // Assumes: Zydis 4.0. Promises: only changes of convention here; disagreements are rows of decoder_exceptions.def.
 //
 // Conventions translated:
-// - a register written in part (8 or 16 bits of a general one, less than 128 of a vector one), or perhaps not
+// - a register written in part (8 or 16 bits of a general one, less than 128 of a vector one by SSE), or perhaps not
 //   written, keeps what it was: it counts as read too; the same holds for flags that are only perhaps written;
 // - pushes are given at rsp after the decrement there, relative to rsp before it here;
 // - no-operation and prefetch operands are addresses without access here, and the registers of a nop are not read.
@@ -166,9 +166,10 @@ class ZydisReference {
   }
 
   void vectors(unsigned number, const ZydisDecodedOperand& operand, Observation& seen) const {
+    const bool partial = operand.size < 128 && instruction_.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
     const bool four = (operand.attributes & ZYDIS_OATTRIB_IS_MULTISOURCE4) != 0;
     for (unsigned i = 0; i < (four ? 4 : 1); i++) {
-      mark(seen.vector_read, seen.vector_written, four ? (number & ~3U) + i : number, operand, operand.size < 128);
+      mark(seen.vector_read, seen.vector_written, four ? (number & ~3U) + i : number, operand, partial);
     }
   }
 
@@ -200,9 +201,11 @@ class ZydisReference {
     access.size = operand.size / 8;
     access.read = reads(operand);
     access.write = writes(operand);
-    const bool stack = implicit && (mem.base == ZYDIS_REGISTER_RSP || mem.base == ZYDIS_REGISTER_RBP);
+    const bool stack = implicit && (mem.base == ZYDIS_REGISTER_RSP || mem.base == ZYDIS_REGISTER_RBP) &&
+                       instruction_.mnemonic != ZYDIS_MNEMONIC_MOVDIR64B;
     if (stack) access.address32 = false;  // the stack is addressed with 64 bits whatever the prefix
-    if (stack && mem.base == ZYDIS_REGISTER_RSP && access.write) {
+    const bool pushes = stack && mem.base == ZYDIS_REGISTER_RSP && access.write;
+    if (pushes) {
       access.displacement = -static_cast<int64_t>(access.size);
     }
     if (mem.type == ZYDIS_MEMOP_TYPE_AGEN || is_hint()) {
