@@ -72,8 +72,9 @@ void emit_entry_check(Emitter& out, AppPc tag, const uint8_t* expected, uint32_t
       out.load_constant(kRdx, raw(tag) + base);
       out.cover(0, {.spilled = kBorrowed});
     }
-    uint32_t left = size - offset;
-    uint32_t width = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    // Aligned loads only: the app may have set the alignment check flag.
+    uint32_t width = 8;
+    while (width > size - offset || ((raw(tag) + offset) & (width - 1)) != 0) width /= 2;
     emit_load(out, static_cast<uint8_t>(offset - base), width);
     out.load_constant(kRax, 0 - load_width(expected + offset, width));
     out.add_without_flags(kRcx, kRax);

@@ -111,7 +111,8 @@ void set_vex_fields(Instr& instr, uint8_t map_byte, uint8_t tail) {
   instr.mandatory_prefix = kPrefixOfPp[tail & 3];
 }
 
-// Reads what follows the byte c4, c5, 62 or 8f up to and with the opcode. No legacy prefix but segment and 67 may precede.
+// Reads what follows the byte c4, c5, 62 or 8f up to and with the opcode. No legacy prefix but segment and 67 may
+// precede.
 bool read_vector_prefix(Cursor& cursor, Instr& instr, uint8_t lead) {
   if (instr.rex != 0 || instr.lock || instr.rep || instr.repne || instr.operand16) return false;
   if (lead == 0xc5) {
@@ -196,7 +197,8 @@ bool read_address(Cursor& cursor, Instr& instr, Addressing addressing) {
     instr.disp_size = static_cast<uint8_t>(disp_size);
     instr.disp_offset = static_cast<uint8_t>(cursor.position);
     mem.displacement = read_signed(cursor.bytes + cursor.position, disp_size);
-    if (disp_size == 1) mem.displacement = static_cast<int64_t>(static_cast<uint64_t>(mem.displacement) << addressing.disp8_shift);
+    if (disp_size == 1)
+      mem.displacement = static_cast<int64_t>(static_cast<uint64_t>(mem.displacement) << addressing.disp8_shift);
     cursor.position += disp_size;
   }
   return true;
@@ -262,7 +264,7 @@ void refine_group(Instr& instr, Imm& imm, Flow& flow) {
       break;
     case 0xc7:
       if (instr.modrm == 0xf8) {  // xbegin
-        imm = Imm::kRelOperand;
+        imm = Imm::kOperand;
         flow = Flow::kNativeOnly;
       }
       break;
@@ -334,7 +336,9 @@ bool read_opcode(Cursor& cursor, Instr& instr, uint16_t& attributes) {
   return (attributes & kInvalidOpcode) == 0;
 }
 
-bool near_branch(Flow flow) { return flow != Flow::kNone && flow <= Flow::kReturn; }
+bool near_branch(Flow flow) {
+  return flow != Flow::kNone && flow <= Flow::kReturn;
+}
 
 // Opcode, ModRM, displacement and immediate of an instruction without vector prefix.
 bool read_legacy(Cursor& cursor, Instr& instr) {
@@ -399,8 +403,7 @@ Addressing addressing_of(const forms::Form& form, const Instr& instr) {
 // Gathers fault when destination, index and, in vex, mask are not different registers.
 bool gather_allowed(const forms::Form& form, const Instr& instr) {
   if ((form.traits & forms::kTraitGather) == 0) return true;
-  const unsigned destination =
-      ((instr.modrm >> 3) & 7) | ((instr.rex & kRexR) != 0 ? 8 : 0) | (instr.evex_r2 ? 16 : 0);
+  const unsigned destination = ((instr.modrm >> 3) & 7) | ((instr.rex & kRexR) != 0 ? 8 : 0) | (instr.evex_r2 ? 16 : 0);
   if (destination == instr.mem.index) return false;
   return instr.space == Space::kEvex || (instr.vvvv != destination && instr.vvvv != instr.mem.index);
 }

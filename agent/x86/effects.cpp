@@ -1,5 +1,6 @@
 // Purpose: effects(): what an instruction reads and writes, from its form.
-// Assumes: `instr` comes from decode(). Promises: see decoder.h; where the form is conditional, both possibilities count.
+// Assumes: `instr` comes from decode(). Promises: see decoder.h; where the form is conditional, both possibilities
+// count.
 #include "agent/x86/decoder.h"
 #include "agent/x86/effects_implicit.h"
 #include "agent/x86/form.h"
@@ -146,6 +147,8 @@ void Collector::operand(forms::Operand operand) {
       return memory(action);
     case Where::kAb:
       return general(kRax, 1, action);
+    case Where::kAw:
+      return general(kRax, 2, action);
     case Where::kAv:
       return general(kRax, operand_size_, action);
     case Where::kDv:
@@ -182,9 +185,13 @@ void Collector::flags() {
   };
   Row row = kRows[static_cast<unsigned>(form_.flag_effect)];
   if (form_.flag_effect == forms::FlagEffect::kCondition) row.read = kOfCondition[instr_.condition() / 2];
-  if ((form_.traits & forms::kTraitShiftCount) != 0 && instr_.imm_size != 0) {
+  if (form_.flag_effect == forms::FlagEffect::kShiftImmediate ||
+      form_.flag_effect == forms::FlagEffect::kRotateImmediate) {
     const int64_t count = instr_.imm & (rex(kRexW) ? 63 : 31);
-    if (count != 0) row.read &= ~row.written;
+    if (count != 0) row.read = 0;  // then they change for certain
+  } else if (form_.flag_effect == forms::FlagEffect::kRotateCarryImmediate) {
+    const int64_t count = instr_.imm & (rex(kRexW) ? 63 : 31);
+    if (count != 0) row.read = kFlagCf;
   }
   out_.flags_read |= row.read;
   out_.flags_written |= row.written;

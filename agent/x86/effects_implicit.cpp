@@ -15,11 +15,12 @@ constexpr uint8_t kRax = 0, kRcx = 1, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6, kR
 struct RegisterSets {
   uint16_t gpr_read, gpr_written;
   uint32_t vector_read, vector_written;
+  uint8_t mask_read, mask_written;
 };
 
 constexpr RegisterSets kSets[] = {
-#define VSUP_IMPLICIT(name, gpr_read, gpr_written, vector_read, vector_written) \
-  {gpr_read, gpr_written, vector_read, vector_written},
+#define VSUP_IMPLICIT(name, gpr_read, gpr_written, vector_read, vector_written, mask_read, mask_written) \
+  {gpr_read, gpr_written, vector_read, vector_written, mask_read, mask_written},
 #include "agent/x86/implicit_effects.def"
 #undef VSUP_IMPLICIT
 };
@@ -65,8 +66,8 @@ void add_repetition(const Instr& instr, Effects& out) {
 
 void add_string(const forms::Form& form, const Instr& instr, unsigned size, Effects& out) {
   const Implicit kind = form.implicit;
-  const bool reads_source = kind == Implicit::kMovs || kind == Implicit::kCmps || kind == Implicit::kLods ||
-                            kind == Implicit::kOuts;
+  const bool reads_source =
+      kind == Implicit::kMovs || kind == Implicit::kCmps || kind == Implicit::kLods || kind == Implicit::kOuts;
   const bool reads_destination = kind == Implicit::kCmps || kind == Implicit::kScas;
   if (reads_source) add_overridable(instr, out, Direction::kRead, size, kRsi);
   if (reads_destination) add_string_destination(instr, out, Direction::kRead, size);
@@ -148,6 +149,8 @@ void add_implicit_effects(const forms::Form& form, const Instr& instr, Effects& 
   out.gpr_written |= sets.gpr_written;
   out.vector_read |= sets.vector_read;
   out.vector_written |= sets.vector_written;
+  out.mask_read |= sets.mask_read;
+  out.mask_written |= sets.mask_written;
   add_memory(form, instr, out);
 }
 

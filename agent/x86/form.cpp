@@ -26,8 +26,8 @@ constexpr Form now(unsigned opcode, Operands... operands) {
   return row(Table::k3dNow, ANY, opcode, operands...);
 }
 #define VSUP_STARTER(name, table)                                                \
-  template <typename... Operands>                                               \
-  constexpr Form name(unsigned select, unsigned opcode, Operands... operands) { \
+  template <typename... Operands>                                                \
+  constexpr Form name(unsigned select, unsigned opcode, Operands... operands) {  \
     return row(Table::table, static_cast<uint8_t>(select), opcode, operands...); \
   }
 VSUP_STARTER(o0f, k0F)
@@ -93,7 +93,7 @@ constexpr Index build_index() {
 
 constexpr Index kIndex = build_index();
 
-constexpr uint8_t kRexB = 1, kRexW = 8;
+constexpr uint8_t kRexB = 1, kRexX = 2, kRexR = 4, kRexW = 8;
 
 Table table_of(const Instr& instr) {
   const unsigned map = static_cast<unsigned>(instr.map) - static_cast<unsigned>(OpMap::k0F);
@@ -133,7 +133,9 @@ bool uses(const Form& form, Where first, Where last) {
   return false;
 }
 
-bool uses(const Form& form, Where where) { return uses(form, where, where); }
+bool uses(const Form& form, Where where) {
+  return uses(form, where, where);
+}
 
 bool writes_memory_or_mask(const Form& form, bool memory) {
   for (const Operand operand : form.operands) {
@@ -165,13 +167,39 @@ bool evex_allowed(const Form& form, const Instr& instr, bool memory) {
   return true;
 }
 
+// Of evex.
+bool destination_is_new(const Instr& instr) {
+  const unsigned destination = ((instr.modrm >> 3) & 7) | ((instr.rex & kRexR) != 0 ? 8 : 0) | (instr.evex_r2 ? 16 : 0);
+  const unsigned source = (instr.modrm & 7) | ((instr.rex & kRexB) != 0 ? 8 : 0) | ((instr.rex & kRexX) != 0 ? 16 : 0);
+  return destination != instr.vvvv && ((instr.modrm >> 6) != 3 || destination != source);
+}
+
+bool tiles_allowed(const Instr& instr) {
+  const unsigned reg = (instr.modrm >> 3) & 7, rm = instr.modrm & 7, third = instr.vvvv;
+  return (instr.rex & (kRexB | kRexR)) == 0 && third < 8 && reg != rm && reg != third && rm != third;
+}
+
+// Mask registers and tiles are eight, and evex.R' makes no general register: a bit that would name another faults.
+bool register_bits_allowed(const Form& form, const Instr& instr) {
+  if ((form.traits & kTraitTiles) != 0 && !tiles_allowed(instr)) return false;
+  if ((form.traits & kTraitNewDestination) != 0 && !destination_is_new(instr)) return false;
+  for (const Operand operand : form.operands) {
+    const Where where = static_cast<Where>(operand.bits & kWhereMask);
+    if (where == Where::kK && ((instr.rex & kRexR) != 0 || instr.evex_r2)) return false;
+    if (where == Where::kI && instr.vvvv > 7) return false;
+    if ((where == Where::kGy || where == Where::kGv) && instr.evex_r2) return false;
+  }
+  return true;
+}
+
 bool vector_prefix_allowed(const Form& form, const Instr& instr, bool memory) {
   if (instr.space == Space::kEvex) {
     if (!evex_allowed(form, instr, memory)) return false;
   } else if ((form.traits & kTraitScalar) == 0 && (form.lengths & (1U << instr.vector_length)) == 0) {
     return false;
   }
-  const uint8_t unused_vvvv = (form.traits & kTraitVsib) != 0 && instr.space == Space::kEvex ? instr.vvvv & 0xf : instr.vvvv;
+  const uint8_t unused_vvvv =
+      (form.traits & kTraitVsib) != 0 && instr.space == Space::kEvex ? instr.vvvv & 0xf : instr.vvvv;
   return unused_vvvv == 0 || uses_vvvv(form);
 }
 
@@ -183,11 +211,12 @@ bool matches(const Form& form, const Instr& instr, uint8_t selector) {
   if ((form.mods & (memory ? 1 : 2)) == 0 && instr.has_modrm) return false;
   if (!memory && instr.has_modrm && (form.rms & (1U << rm)) == 0) return false;
   if ((form.traits & kTraitNoRexB) != 0 && (instr.rex & kRexB) != 0) return false;
-  if (instr.lock && ((form.traits & kTraitLock) == 0 || (!memory && (form.traits & kTraitAnyMod) == 0))) return false;
+  if ((form.traits & kTraitNoRexR) != 0 && (instr.rex & kRexR) != 0) return false;
+  if (instr.lock && ((form.traits & kTraitLock) == 0 || !memory)) return false;
   if (instr.space == Space::kLegacy) return true;
   if ((form.widths & ((instr.rex & kRexW) != 0 ? 2 : 1)) == 0) return false;
   if ((form.traits & (kTraitVsib | kTraitNeedsSib)) != 0 && rm != 4) return false;
-  return vector_prefix_allowed(form, instr, memory);
+  return vector_prefix_allowed(form, instr, memory) && register_bits_allowed(form, instr);
 }
 
 }  // namespace

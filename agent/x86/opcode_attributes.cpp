@@ -37,11 +37,21 @@ constexpr uint16_t Tr = with_flow(Flow::kTrap);
 constexpr uint16_t Tb = with_flow(Flow::kTrap) | Nb;
 constexpr uint16_t Tm = with_flow(Flow::kTrap) | kHasModrm;
 
+constexpr uint16_t NP_ = 1U << kSelectShift;  // no prefix may select
+
 // Opcodes selected by a mandatory prefix: 1 none, 2 66, 4 f3, 8 f2.
-constexpr uint16_t S(unsigned selectors) { return static_cast<uint16_t>(kHasModrm | (selectors << kSelectShift)); }
-constexpr uint16_t Sb(unsigned selectors) { return static_cast<uint16_t>(Mb | (selectors << kSelectShift)); }
-constexpr uint16_t Si(unsigned selectors) { return static_cast<uint16_t>(Mi | (selectors << kSelectShift)); }
-constexpr uint16_t Sbi(unsigned selectors) { return static_cast<uint16_t>(Mbi | (selectors << kSelectShift)); }
+constexpr uint16_t S(unsigned selectors) {
+  return static_cast<uint16_t>(kHasModrm | (selectors << kSelectShift));
+}
+constexpr uint16_t Sb(unsigned selectors) {
+  return static_cast<uint16_t>(Mb | (selectors << kSelectShift));
+}
+constexpr uint16_t Si(unsigned selectors) {
+  return static_cast<uint16_t>(Mi | (selectors << kSelectShift));
+}
+constexpr uint16_t Sbi(unsigned selectors) {
+  return static_cast<uint16_t>(Mbi | (selectors << kSelectShift));
+}
 
 }  // namespace
 
