@@ -39,17 +39,18 @@ constexpr uint16_t Tm = with_flow(Flow::kTrap) | kHasModrm;
 
 constexpr uint16_t NP_ = 1U << kSelectShift;  // no prefix may select
 
-// Opcodes selected by a mandatory prefix: 1 none, 2 66, 4 f3, 8 f2.
+// ModRM opcodes selected by a mandatory prefix (1 none, 2 66, 4 f3, 8 f2); T with an immediate byte, U irregular, V
+// both.
 constexpr uint16_t S(unsigned selectors) {
-  return static_cast<uint16_t>(kHasModrm | (selectors << kSelectShift));
+  return static_cast<uint16_t>(M_ | (selectors << kSelectShift));
 }
-constexpr uint16_t Sb(unsigned selectors) {
+constexpr uint16_t T(unsigned selectors) {
   return static_cast<uint16_t>(Mb | (selectors << kSelectShift));
 }
-constexpr uint16_t Si(unsigned selectors) {
+constexpr uint16_t U(unsigned selectors) {
   return static_cast<uint16_t>(Mi | (selectors << kSelectShift));
 }
-constexpr uint16_t Sbi(unsigned selectors) {
+constexpr uint16_t V(unsigned selectors) {
   return static_cast<uint16_t>(Mbi | (selectors << kSelectShift));
 }
 

@@ -1,6 +1,7 @@
 // Purpose: the decoder against Zydis, over every instruction of real libraries, over all encodings, over random bytes.
 // Assumes: libzydis 4.0. Promises: exit status 0 when there is no difference but those of decoder_exceptions.def.
-// Usage: decoder_vs_zydis [--seed N] [--random COUNT] [LIBRARY...]; without a library, those of Debian 12 that are there.
+// Usage: decoder_vs_zydis [--seed N] [--random COUNT] [LIBRARY...]; without a library, those of Debian 12 that are
+// there.
 #include <elf.h>
 
 #include <chrono>
@@ -40,12 +41,12 @@ struct Exception {
 };
 
 Exception exceptions[] = {
-#define VSUP_DECODER_EXCEPTION(name, parts, condition, reason)                                             \
-  {#name, parts,                                                                                           \
-   [](const ZydisDecodedInstruction& z, const Observation& ours, const Observation& theirs) -> bool {      \
-     static_cast<void>(z), static_cast<void>(ours), static_cast<void>(theirs);                             \
-     return condition;                                                                                     \
-   },                                                                                                      \
+#define VSUP_DECODER_EXCEPTION(name, parts, condition, reason)                                        \
+  {#name, parts,                                                                                      \
+   [](const ZydisDecodedInstruction& z, const Observation& ours, const Observation& theirs) -> bool { \
+     static_cast<void>(z), static_cast<void>(ours), static_cast<void>(theirs);                        \
+     return condition;                                                                                \
+   },                                                                                                 \
    reason, 0},
 #include "tests/differential/decoder_exceptions.def"
 #undef VSUP_DECODER_EXCEPTION
@@ -137,8 +138,8 @@ class EncodingSweep {
 
  private:
   static inline const std::vector<std::vector<uint8_t>> kLegacyPrefixes = {
-      {}, {0x66}, {0xf3}, {0xf2}, {0xf0}, {0x48}, {0x45}, {0x66, 0x48}, {0xf3, 0x4f}, {0x66, 0xf3}, {0x66, 0xf2}, {0x67},
-      {0x64}, {0xf2, 0x48}, {0xf0, 0x4d}, {0xf2, 0xf3}, {0x48, 0x66},
+      {},           {0x66},       {0xf3}, {0xf2}, {0xf0},       {0x48},       {0x45},       {0x66, 0x48}, {0xf3, 0x4f},
+      {0x66, 0xf3}, {0x66, 0xf2}, {0x67}, {0x64}, {0xf2, 0x48}, {0xf0, 0x4d}, {0xf2, 0xf3}, {0x48, 0x66},
   };
   static inline const std::vector<std::vector<uint8_t>> kEscapes = {{}, {0x0f}, {0x0f, 0x38}, {0x0f, 0x3a}};
 
@@ -277,4 +278,6 @@ int run(const Settings& settings) {
 }  // namespace
 }  // namespace vsup::test
 
-int main(int argc, char** argv) { return vsup::test::run(vsup::test::parse(argc, argv)); }
+int main(int argc, char** argv) {
+  return vsup::test::run(vsup::test::parse(argc, argv));
+}

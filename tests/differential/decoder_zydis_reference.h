@@ -52,8 +52,12 @@ class ZydisReference {
   }
 
  private:
-  static bool reads(const ZydisDecodedOperand& operand) { return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0; }
-  static bool writes(const ZydisDecodedOperand& operand) { return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0; }
+  static bool reads(const ZydisDecodedOperand& operand) {
+    return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0;
+  }
+  static bool writes(const ZydisDecodedOperand& operand) {
+    return (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+  }
   static bool perhaps_writes(const ZydisDecodedOperand& operand) {
     return writes(operand) && (operand.actions & ZYDIS_OPERAND_ACTION_WRITE) == 0;
   }
@@ -127,7 +131,8 @@ class ZydisReference {
     if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) memory(operand, seen);
   }
 
-  static void mark(uint32_t& read, uint32_t& written, unsigned number, const ZydisDecodedOperand& operand, bool partial) {
+  static void mark(uint32_t& read, uint32_t& written, unsigned number, const ZydisDecodedOperand& operand,
+                   bool partial) {
     if (reads(operand) || (writes(operand) && (partial || perhaps_writes(operand)))) read |= 1U << number;
     if (writes(operand)) written |= 1U << number;
   }
