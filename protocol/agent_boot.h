@@ -161,6 +161,8 @@ struct AgentSettings {
   uint64_t translate_limit;         // after this many blocks, single-step natively instead; ~0: no limit
   uint32_t check_all;               // 1: every block checks its source bytes on entry
   uint32_t verify;                  // 1: re-derive and compare the state map of each new fragment
+  uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
+  uint32_t unused;
 };
 
 // The agent's own end, found at Exports' address, which is the ELF entry point of the blob.

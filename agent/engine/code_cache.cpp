@@ -13,6 +13,8 @@ vsup::protocol::AgentSettings vsup_settings = {
     .translate_limit = ~0ull,
     .check_all = 0,
     .verify = 0,
+    .pass_rseq = 0,
+    .unused = 0,
 };
 
 namespace vsup::agent {

@@ -112,7 +112,8 @@ int handle(ThreadContext& ctx) {
     case 57: return forking(ctx);
     case 435: return clone3(ctx);
     case 158: return arch_prctl(ctx);
-    case 334: return emulated(ctx, -kENOSYS);  // rseq: its abort addresses mean nothing in the cache
+    case 334:  // rseq: its abort addresses mean nothing in the cache; but a C library that has it wants it for every thread
+      return vsup_settings.pass_rseq != 0 ? plain(ctx) : emulated(ctx, -kENOSYS);
     default: return plain(ctx);
   }
 }

@@ -1,7 +1,5 @@
 // Purpose: from any stop of a thread to the app's registers, and from the app's registers back into the code cache or
 // to native code. The places are those of protocol::Exports.
-#include <sys/syscall.h>
-
 #include <cstddef>
 
 #include "supervisor/base/check.h"
@@ -206,18 +204,6 @@ void SessionImpl::settle(Task& task) {
     return;
   }
   resume_app_state(task);
-}
-
-// EINTR that only our interruption caused is undone; the kernel's restart codes are acted upon when the thread moves.
-void SessionImpl::normalise_interrupted_syscall(Task& task) {
-  if (is_interrupted_syscall(task.app)) {
-    rewind_interrupted_syscall(task.app, task.syscall_pc);
-    return;
-  }
-  if (!is_eintr_of_unrestarted_syscall(task.app)) return;
-  const auto status = read_status_of(task.tid);
-  if (!status || ((status->pending | status->shared_pending) & ~status->blocked) != 0) return;
-  rewind_interrupted_syscall(task.app, task.syscall_pc);
 }
 
 bool SessionImpl::enter_cache(Task& task) {

@@ -104,6 +104,7 @@ class SessionImpl {
   Place locate(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   Place locate_in_fragment(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   void normalise_interrupted_syscall(Task& task);
+  void restart_wait(Task& task);
   void set_pending_and_run(Task& task);
   void arm_nudge(const std::shared_ptr<AddressSpace>& space);
   uint64_t syscall_pc_for(const Task& task) const;
@@ -133,6 +134,8 @@ class SessionImpl {
   // toggle.cpp
   // Empty on success.
   std::string inject(Process& process);
+  // Threads that registered rseq natively make the agent let later ones do so, too.
+  void pass_on_rseq(AddressSpace& space);
 
   boost::asio::io_context& io_;
   const SessionOptions options_;

@@ -15,6 +15,14 @@ namespace vsup::supervisor {
 
 struct Process;
 
+// A wait that our interruptions cut short and that was started again, see restart_wait().
+struct RestartedWait {
+  uint64_t pc = 0, rsp = 0, number = 0;
+  double since_seconds = 0;  // CLOCK_MONOTONIC, of the first interruption
+  uint64_t voluntary_switches = 0;
+  uint64_t stop_count = 0;
+};
+
 struct Task : Tracee {
   Task(pid_t thread, WaitManager& manager, Process& owner) : Tracee(thread, manager), process(&owner) {}
 
@@ -32,6 +40,7 @@ struct Task : Tracee {
   bool native_step = false;  // executes one app instruction natively under PTRACE_SINGLESTEP
   bool in_vfork = false;     // waits in the kernel for its vfork child: cannot stop
   bool must_reenter = false;  // the cache was emptied or the mode changed while it could not stop
+  RestartedWait restarted_wait;
   UniqueFd status_fd;        // /proc/TID/status, opened by the first signal
 };
 

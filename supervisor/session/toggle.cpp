@@ -1,11 +1,25 @@
 // Purpose: switches instrumentation of processes on and off, and answers when every thread has moved.
-#include <cerrno>
+#include <sys/ptrace.h>
+
+#include <cstddef>
 
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
+#include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
+
+namespace {
+
+// include/uapi/linux/ptrace.h, Linux 5.13.
+constexpr int kGetRseqConfiguration = 0x420f;
+struct RseqConfiguration {
+  uint64_t address;
+  uint32_t size, signature, flags, padding;
+};
+
+}  // namespace
 
 std::string SessionImpl::inject(Process& process) {
   AddressSpace& space = *process.space;
@@ -29,6 +43,19 @@ std::string SessionImpl::inject(Process& process) {
     }
   }
   return "no thread to inject by";
+}
+
+void SessionImpl::pass_on_rseq(AddressSpace& space) {
+  for (Task* task : space.tasks) {
+    RseqConfiguration configuration{};
+    if (!task->stopped || task->gone) continue;
+    const long size = ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), task->tid, sizeof configuration,
+                             &configuration);
+    if (size <= 0 || configuration.address == 0) continue;
+    const uint32_t pass = 1;
+    write_value(task->tid, agent_.exports.settings + offsetof(protocol::AgentSettings, pass_rseq), pass);
+    return;
+  }
 }
 
 void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done) {
@@ -59,9 +86,12 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
         [this, on, members = members] {
           for (const pid_t pid : members) {
             Process* process = find_process(pid);
-            if (process == nullptr || !on || process->space->injected) continue;
-            const std::string error = inject(*process);
-            if (error.empty()) continue;
+            if (process == nullptr || !on) continue;
+            const std::string error = process->space->injected ? std::string() : inject(*process);
+            if (error.empty()) {
+              pass_on_rseq(*process->space);
+              continue;
+            }
             process->traceable = false;
             process->want_on = false;
             note(*process, "not instrumented: " + error);
