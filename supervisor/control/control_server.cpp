@@ -1,5 +1,6 @@
 #include "supervisor/control/control_server.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +11,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <set>
@@ -44,6 +47,28 @@ bool usable_directory(const std::string& path, std::string& error) {
     return false;
   }
   return true;
+}
+
+// Sockets of sessions that were killed: nobody listens, and the process is gone (one that is about to listen is not).
+void remove_stale_sockets(const std::string& directory) {
+  DIR* listing = opendir(directory.c_str());
+  if (listing == nullptr) return;
+  while (const dirent* entry = readdir(listing)) {
+    char* end = nullptr;
+    long pid = std::strtol(entry->d_name, &end, 10);
+    if (pid <= 0 || std::strcmp(end, protocol::kSocketSuffix) != 0) continue;
+    if (kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH) continue;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::string path = directory + "/" + entry->d_name;
+    if (path.size() >= sizeof address.sun_path) continue;
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool refused = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
+    ::close(fd);
+    if (refused) unlink(path.c_str());
+  }
+  closedir(listing);
 }
 
 bool same_user(int fd) {
@@ -165,6 +190,7 @@ void ControlServer::Impl::open() {
     if (name.size() >= sizeof(sockaddr_un::sun_path)) {
       why = name + " is too long for a socket";
     } else if (usable_directory(directory, why)) {
+      remove_stale_sockets(directory);
       unlink(name.c_str());
       error_code failure;
       acceptor.open(Stream(), failure);

@@ -99,6 +99,24 @@ TEST_CASE("the socket is private and goes away") {
   f.io.run();  // nothing is left to do
 }
 
+TEST_CASE("sockets of sessions that were killed are removed") {
+  Fixture f;
+  // No pid is that high: pid_max is 2^22 at most.
+  std::string stale = f.directory + "/vsup/99999999.sock";
+  REQUIRE(mkdir((f.directory + "/vsup").c_str(), 0700) == 0);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, stale.c_str(), sizeof address.sun_path - 1);
+  REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(listen(fd, 1) == 0);
+  { auto server = f.serve(); }
+  CHECK(access(stale.c_str(), F_OK) == 0);
+  close(fd);
+  { auto server = f.serve(); }
+  CHECK(access(stale.c_str(), F_OK) != 0);
+}
+
 TEST_CASE("a directory that others may enter is not used") {
   Fixture f;
   REQUIRE(mkdir((f.directory + "/vsup").c_str(), 0755) == 0);
