@@ -4,6 +4,7 @@
 #include "agent/base/context.h"
 #include "agent/base/entry_points.h"
 #include "agent/engine/actions.h"
+#include "agent/engine/code_cache.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/dispatch.h"
 #include "agent/engine/syscall_handler.h"
