@@ -419,6 +419,7 @@ bool read_vector(Cursor& cursor, Instr& instr) {
   const forms::Form* form = forms::find_form(instr);
   if (form == nullptr) return false;
   if (!has_modrm) return true;
+  if (instr.evex_b && (instr.modrm >> 6) == 3) instr.vector_length = 2;  // L'L is the rounding mode then
   return read_address(cursor, instr, addressing_of(*form, instr)) && gather_allowed(*form, instr) &&
          read_imm(cursor, instr, vector_imm(instr));
 }

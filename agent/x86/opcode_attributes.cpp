@@ -39,8 +39,8 @@ constexpr uint16_t Tm = with_flow(Flow::kTrap) | kHasModrm;
 
 constexpr uint16_t NP_ = 1U << kSelectShift;  // no prefix may select
 
-// ModRM opcodes selected by a mandatory prefix (1 none, 2 66, 4 f3, 8 f2); T with an immediate byte, U irregular, V
-// both.
+// ModRM opcodes selected by a mandatory prefix (1 none, 2 66, 4 f3, 8 f2). T: with an immediate byte; U: irregular;
+// V: both.
 constexpr uint16_t S(unsigned selectors) {
   return static_cast<uint16_t>(M_ | (selectors << kSelectShift));
 }

@@ -27,6 +27,7 @@ enum Part : uint32_t {
   kFlagsRead = 0x800,
   kFlagsWritten = 0x1000,
   kX87 = 0x2000,
+  kLayout = 0x4000,
 };
 
 struct AccessKey {
@@ -44,6 +45,13 @@ struct AccessKey {
   bool operator==(const AccessKey& other) const { return key() == other.key(); }
 };
 
+// Where ModRM, displacement and immediates are; sizes in bytes, offsets 0 where the size is.
+struct Layout {
+  unsigned modrm_offset = 0, disp_offset = 0, disp_size = 0, imm_offset = 0, imm_size = 0;
+
+  bool operator==(const Layout&) const = default;
+};
+
 struct Observation {
   bool valid = false;
   unsigned length = 0;
@@ -53,6 +61,7 @@ struct Observation {
   uint32_t gpr_read = 0, gpr_written = 0, vector_read = 0, vector_written = 0, mask_read = 0, mask_written = 0;
   uint32_t flags_read = 0, flags_written = 0;
   bool x87 = false;
+  Layout layout;
 };
 
 inline uint32_t compare(Observation& a, Observation& b) {
@@ -77,6 +86,7 @@ inline uint32_t compare(Observation& a, Observation& b) {
   check(kFlagsRead, a.flags_read, b.flags_read);
   check(kFlagsWritten, a.flags_written, b.flags_written);
   check(kX87, a.x87, b.x87);
+  check(kLayout, a.layout, b.layout);
   return parts;
 }
 
@@ -88,6 +98,9 @@ inline std::string describe(const Observation& seen) {
                 seen.gpr_read, seen.gpr_written, seen.vector_read, seen.vector_written, seen.mask_read,
                 seen.mask_written, seen.flags_read, seen.flags_written, seen.x87);
   std::string out = text;
+  std::snprintf(text, sizeof text, " modrm @%u disp %u@%u imm %u@%u", seen.layout.modrm_offset, seen.layout.disp_size,
+                seen.layout.disp_offset, seen.layout.imm_size, seen.layout.imm_offset);
+  out += text;
   for (const AccessKey& access : seen.accesses) {
     std::snprintf(text, sizeof text, " %s%s%s[%x+%x*%u%+lld]%s seg %u size %u", access.read ? "r" : "",
                   access.write ? "w" : "", access.address_only ? "a" : "", access.base, access.index, access.scale,
@@ -125,6 +138,8 @@ inline Observation observe(const uint8_t* bytes, size_t size, uint64_t pc) {
   seen.flags_read = effects.flags_read;
   seen.flags_written = effects.flags_written;
   seen.x87 = effects.x87;
+  seen.layout = {instr.modrm_offset, instr.disp_size == 0 ? 0U : instr.disp_offset, instr.disp_size,
+                 instr.imm_size == 0 ? 0U : instr.imm_offset, instr.imm_size};
   return seen;
 }
 

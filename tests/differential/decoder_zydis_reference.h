@@ -33,6 +33,7 @@ class ZydisReference {
         seen.flow == agent::Flow::kCall) {
       seen.target = pc + instruction_.length + operands_[0].imm.value.u;
     }
+    seen.layout = layout();
     flags(seen);
     for (unsigned i = 0; i < instruction_.operand_count; i++) operand(operands_[i], seen);
     return seen;
@@ -60,6 +61,17 @@ class ZydisReference {
   }
   static bool perhaps_writes(const ZydisDecodedOperand& operand) {
     return writes(operand) && (operand.actions & ZYDIS_OPERAND_ACTION_WRITE) == 0;
+  }
+
+  Layout layout() const {
+    const ZydisDecodedInstructionRaw& raw = instruction_.raw;
+    Layout layout;
+    layout.modrm_offset = (instruction_.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 ? raw.modrm.offset : 0;
+    layout.disp_size = raw.disp.size / 8U;
+    layout.disp_offset = layout.disp_size == 0 ? 0 : raw.disp.offset;
+    layout.imm_size = (raw.imm[0].size + raw.imm[1].size) / 8U;
+    layout.imm_offset = layout.imm_size == 0 ? 0 : raw.imm[0].offset;
+    return layout;
   }
 
   agent::Flow flow() const {
