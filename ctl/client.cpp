@@ -96,12 +96,12 @@ Connection::Connection(int fd, const std::string& path) : path_(path), fd_(fd) {
     Json hello = Json::parse(read_line(), nullptr, false);
     if (hello.is_object() && hello.contains("error")) throw ClientError(path + ": " + error_text(hello["error"]));
     if (!hello.is_object() || text_of(hello, "hello") != "vsup") throw ClientError(path + " is not a vsup session");
-    vsup_pid_ = hello.value("pid", Json()).is_number_integer() ? hello["pid"].get<pid_t>() : peer.pid;
+    vsup_pid_ = hello.contains("pid") && hello["pid"].is_number_integer() ? hello["pid"].get<pid_t>() : peer.pid;
     session_directory_ = text_of(hello, "session");
-    Json version = hello.value("protocol", Json());
+    Json version = hello.contains("protocol") ? hello["protocol"] : Json();
     if (version != protocol::kControlVersion) {
       mismatch_ = "session " + std::to_string(vsup_pid_) + " (vsup " + text_of(hello, "version") +
-                  ") speaks control protocol " + version.dump() + ", this vctl " VSUP_VERSION " speaks " +
+                  ") speaks control protocol " + version.dump(-1, ' ', false, Json::error_handler_t::replace) + ", this vctl " VSUP_VERSION " speaks " +
                   std::to_string(protocol::kControlVersion) + "; use the vctl that belongs to that vsup";
     }
   } catch (...) {
@@ -154,8 +154,9 @@ Json Connection::ask(Json request) {
     auto about = answer.find("id");
     if (about == answer.end() || (*about != id && !about->is_null())) continue;
     if (answer.contains("progress")) continue;
-    if (answer.value("ok", false)) return answer.value("result", Json::object());
-    throw ClientError(error_text(answer.value("error", Json())));
+    auto ok = answer.find("ok");
+    if (ok != answer.end() && *ok == true) return answer.contains("result") ? answer["result"] : Json::object();
+    throw ClientError(error_text(answer.contains("error") ? answer["error"] : Json()));
   }
 }
 

@@ -124,7 +124,7 @@ std::string state_of(const Json& process) {
 }  // namespace
 
 std::string show_list(const Json& result, double now_seconds) {
-  const Json session = result.is_object() ? result.value("session", Json::object()) : Json::object();
+  const Json session = result.is_object() && result.contains("session") ? result["session"] : Json::object();
   const Json& processes = list_of(result, "processes");
   std::string command = words_of(list_of(session, "command"));
   std::string text = "session " + std::to_string(number_of(session, "pid")) + ": " +
@@ -208,7 +208,7 @@ std::string show_stacks(const Json& result) {
         } else if (std::string module = text_of(frame, "module"); !module.empty()) {
           line += " in " + module;
         }
-        if (frame.is_object() && frame.value("inlined", false)) line += " (inlined)";
+        if (frame.is_object() && frame.contains("inlined") && frame["inlined"] == true) line += " (inlined)";
         text += line + "\n";
       }
     }
