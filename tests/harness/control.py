@@ -12,10 +12,12 @@ import time
 
 
 def find_socket(runtime_dir):
-    """Path of the session's control socket below `runtime_dir`, or None."""
+    """Path of the live session's control socket below `runtime_dir`, or None. A killed session leaves a dead one."""
     for path in sorted(glob.glob(os.path.join(runtime_dir, "**", "*"), recursive=True)):
         try:
             if stat.S_ISSOCK(os.stat(path).st_mode):
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                    probe.connect(path)
                 return path
         except OSError:
             pass
@@ -38,8 +40,11 @@ class Session:
         self.hello = json.loads(self.file.readline())
 
     def close(self):
-        self.file.close()
-        self.socket.close()
+        for end in (self.file, self.socket):
+            try:
+                end.close()
+            except OSError:  # what was not yet sent to a session that has ended
+                pass
 
     def request(self, name, **fields):
         """Sends a request and returns its reply (a dictionary); raises Refused for an error reply."""

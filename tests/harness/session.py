@@ -77,6 +77,10 @@ class Place:
 
     def start(self, arguments, **kwargs):
         """vsup with `arguments`, in a session of its own; output goes to pipes unless said otherwise."""
+        number = 1
+        while os.path.exists(self.log):  # a directory with results is refused
+            number += 1
+            self.log = os.path.join(self.folder, f"log-{number}")
         command = [self.vsup, f"--log-dir={self.log}"] + arguments
         return self.start_native(command, **kwargs)
 

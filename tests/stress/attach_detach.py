@@ -123,7 +123,6 @@ def again(place):
         process = target(place, kind)
         before = shape(process.pid), code_bytes(process.pid)
         for turn in range(5):
-            place.log = os.path.join(place.folder, f"log-{kind}-{turn}")
             vsup = attach(place, process)
             client = place.control()
             for on in (False, True, False, True)[:turn]:

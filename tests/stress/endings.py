@@ -18,11 +18,9 @@ from session import check, wait_until  # noqa: E402
 def statuses(place):
     """vsup ends as its program does: exit codes and fatal signals."""
     for code in (0, 1, 2, 42, 127, 255):
-        place.log = os.path.join(place.folder, f"log-{code}")
         status, _, errors = place.run(["-q", "/bin/sh", "-c", f"exit {code}"])
         check(status == code, f"exit {code} became {session.name_of(status)}: {errors}")
     for name in ("TERM", "KILL", "SEGV", "ABRT", "HUP", "INT", "QUIT", "PIPE", "USR1"):
-        place.log = os.path.join(place.folder, f"log-{name}")
         number = getattr(signal, "SIG" + name)
         status, _, errors = place.run(["-q", "/bin/sh", "-c", f"kill -{name} $$"])
         check(status == -number, f"SIG{name} became {session.name_of(status)}: {errors}")
@@ -46,15 +44,15 @@ def standard_streams(place):
     check_script = "import os\nfor fd in range(3):\n    try:\n        os.fstat(fd); print('open', fd, file=open('%s', 'a'))\n" \
                    "    except OSError:\n        print('closed', fd, file=open('%s', 'a'))\n"
     path = os.path.join(place.folder, "streams")
-    command = [place.vsup, "-q", f"--log-dir={place.log}", "/usr/bin/python3", "-c", check_script % (path, path)]
+    command = [place.vsup, "-q", f"--log-dir={place.folder}/log-%p", "/usr/bin/python3", "-c", check_script % (path, path)]
     for redirect, want in (("<&-", "closed 0"), (">&-", "closed 1"), ("2>&-", "closed 2")):
         if os.path.exists(path):
             os.unlink(path)
         shell = "exec \"$@\" " + redirect
         process = place.start_native(["/bin/sh", "-c", shell, "sh"] + command)
         process.communicate(timeout=20)
-        native = place.start_native(["/bin/sh", "-c", shell, "sh"] + command[3:])
         seen = procs.read(path)
+        native = place.start_native(["/bin/sh", "-c", shell, "sh"] + command[3:])
         native.communicate(timeout=20)
         both = procs.read(path)
         check(both == seen * 2, f"{redirect}: native says {both[len(seen):]!r}, under vsup {seen!r} (want {want})")
@@ -63,9 +61,9 @@ def standard_streams(place):
 def kill_tracee(place):
     """SIGKILL of a tracee at any moment leaves a complete directory."""
     for moment in (0.0, 0.005, 0.02, 0.1, 0.3):
-        place.log = os.path.join(place.folder, f"log-{moment}")
         process = place.start(["-q", os.path.join(place.programs, "storm"), "20"], stderr=subprocess.DEVNULL)
-        wait_until(lambda: procs.descendants(process.pid) or process.poll() is not None, 10, "the program starts")
+        wait_until(lambda: any("storm" in procs.read(f"/proc/{pid}/cmdline").split(" ")[0]
+                               for pid in procs.descendants(process.pid)), 10, "the program is executed")
         time.sleep(moment)
         for pid in procs.descendants(process.pid)[:1]:
             os.kill(pid, signal.SIGKILL)
@@ -90,7 +88,6 @@ def kill_by_vctl(place):
 def kill_vsup(place):
     """If vsup dies, no tracee runs on half-attached: instrumented or not, they end with it."""
     for options in ([], ["--instr-atstart=no"]):
-        place.log = os.path.join(place.folder, f"log-{len(options)}")
         process = place.start(["-q", *options, os.path.join(place.programs, "storm"), "20"], stderr=subprocess.DEVNULL)
         place.control().close()
         time.sleep(0.3)
@@ -108,7 +105,6 @@ def kill_vsup(place):
 def terminate_vsup(place):
     """SIGTERM and SIGHUP to vsup reach the program, as they would have reached it."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        place.log = os.path.join(place.folder, f"log-{number}")
         script = "trap 'echo caught; exit 9' TERM HUP; echo ready; while :; do sleep 0.05; done"
         process = place.start(["-q", "/bin/sh", "-c", script])
         check(process.stdout.readline() == "ready\n", "the shell did not start")
@@ -163,7 +159,7 @@ def interrupt_key(place):
     terminal.send("\x03")
     check(terminal.status() == -signal.SIGINT, "sleep does not end by SIGINT")
     place.log += "2"
-    script = "import time\nprint('ready', flush=True)\ntry:\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+    script = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
     terminal = Terminal(place, [place.vsup, "-q", f"--log-dir={place.log}", "/usr/bin/python3", "-c", script])
     terminal.expect("ready")
     terminal.send("\x03")

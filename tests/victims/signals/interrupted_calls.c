@@ -9,8 +9,9 @@
 #include <sys/sem.h>
 static volatile int handled;
 static void handler(int signal, siginfo_t* info, void* context) { ++handled; }
+// Repeats, so that a signal that comes before the call has begun is not the only one.
 static void arm(void) {
-  struct itimerval value = {{0, 0}, {0, 15000}};
+  struct itimerval value = {{0, 15000}, {0, 15000}};
   setitimer(ITIMER_REAL, &value, NULL);
 }
 int main(void) {
@@ -47,6 +48,6 @@ int main(void) {
   arm();
   CHECK(msgrcv(queue, &message, 8, 0, 0) == -1 && errno == EINTR && ++n);
   msgctl(queue, IPC_RMID, NULL);
-  CHECK(handled == 8);
+  CHECK(handled >= 8);
   printf("interrupted %d\n", n);
 }

@@ -1,0 +1,278 @@
+#!/usr/bin/python3
+"""Measures vsup against native runs and valgrind --tool=none, paired in the same rounds, and prints a markdown table.
+
+    bench.py --vsup build/bin/vsup [--rounds 5] [ROW...]
+
+Every figure is a median over the rounds; a round runs each variant once, in turn, so that a change of the machine's speed
+meets all of them alike. Rows whose program is missing are left out, and named at the end. A missed target is marked.
+"""
+import argparse
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "harness"))
+import control  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+PYTHON_MIX = """
+import json, re, random, math
+random.seed(1)
+data = {"k%d" % i: [random.random() for _ in range(4)] for i in range(4000)}
+text = json.dumps(data)
+for _ in range(2):
+    json.loads(text)
+print(len(re.findall(r"k\\d+", text)), len(re.sub(r"\\d\\.\\d+", "x", text)))
+x = 0.0
+for i in range(1, 500000):
+    x += math.sqrt(i) * 0.5 - i / 3.0
+print(x)
+print(sum(sorted(random.randrange(10**6) for _ in range(60000))[::7]))
+"""
+MAPS = r"""
+#include <cstdio>
+#include <map>
+#include <string>
+#include <vector>
+int main() {
+  std::map<std::string, std::vector<int>> m;
+  for (int i = 0; i < 250000; ++i) m["key number " + std::to_string(i * 7919 % 60013)].push_back(i);
+  size_t n = 0;
+  for (auto& [k, v] : m) n += v.size() * k.size();
+  std::printf("%zu %zu\n", m.size(), n);
+}
+"""
+SMALL_CPP = r"""
+#include <algorithm>
+#include <string>
+#include <vector>
+std::vector<std::string> words(int n) {
+  std::vector<std::string> v;
+  for (int i = 0; i < n; ++i) v.push_back(std::to_string(i * 31 % 1009));
+  std::sort(v.begin(), v.end());
+  return v;
+}
+"""
+SIGNALS = r"""
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+static volatile long n;
+static void handler(int s) { ++n; }
+int main(int argc, char** argv) {
+  signal(SIGUSR1, handler);
+  long count = atol(argv[1]);
+  struct timespec a, b;
+  for (int i = 0; i < 100; ++i) raise(SIGUSR1);
+  clock_gettime(CLOCK_MONOTONIC, &a);
+  for (long i = 0; i < count; ++i) raise(SIGUSR1);
+  clock_gettime(CLOCK_MONOTONIC, &b);
+  printf("%.3f\n", ((b.tv_sec - a.tv_sec) * 1e6 + (b.tv_nsec - a.tv_nsec) / 1e3) / count);
+}
+"""
+THREADS = r"""
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+static volatile int stop;
+static void* work(void* p) {
+  volatile double x = 0;
+  while (!stop) x = x * 0.5 + 1;
+  return 0;
+}
+int main(int argc, char** argv) {
+  pthread_t t[3];
+  for (int i = 0; i < 3; ++i) pthread_create(&t[i], 0, work, 0);
+  usleep(atoi(argv[1]) * 1000);
+  stop = 1;
+  for (int i = 0; i < 3; ++i) pthread_join(t[i], 0);
+}
+"""
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.folder = tempfile.mkdtemp(prefix="vsup-bench-")
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=self.folder, XDG_STATE_HOME=self.folder, LC_ALL="C.UTF-8")
+        self.logs = 0
+        self.missing = []
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def compile(self, name, source, *flags):
+        file = self.path(name + (".cpp" if "std::" in source else ".c"))
+        with open(file, "w", encoding="utf-8") as f:
+            f.write(source)
+        subprocess.run(["g++" if file.endswith("cpp") else "gcc", "-O2", "-w", "-pthread", *flags, file, "-o", self.path(name)],
+                       check=True)
+        return self.path(name)
+
+    def vsup(self, *options):
+        self.logs += 1
+        return [self.args.vsup, "-q", "--tool=none", f"--log-dir={self.path('log')}{self.logs}", *options]
+
+    def seconds(self, command):
+        started = time.monotonic()
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.env,
+                              cwd=self.folder)
+        taken = time.monotonic() - started
+        if done.returncode != 0:
+            print(f"status {done.returncode} of {' '.join(command)}: {done.stderr.decode()[-300:]}", file=sys.stderr)
+            return None
+        return taken
+
+    def paired(self, command, children=False, valgrind=True, rounds=None):
+        """Medians of {native, vsup, off, valgrind} in seconds; None where a run failed."""
+        times = {"native": [], "vsup": [], "off": [], "valgrind": []}
+        for _ in range(rounds or self.args.rounds):
+            option = ["--trace-children=yes"] if children else []
+            times["native"].append(self.seconds(command))
+            times["vsup"].append(self.seconds(self.vsup(*option) + command))
+            times["off"].append(self.seconds(self.vsup("--instr-atstart=no", *option) + command))
+            if valgrind and self.args.valgrind and len(times["valgrind"]) < 2:  # slow and steady: two are enough
+                times["valgrind"].append(self.seconds(["valgrind", "-q", "--tool=none", *option] + command))
+        return {name: statistics.median(values) if values and None not in values else None for name, values in times.items()}
+
+    # Rows: each returns (work, native, vsup, off, valgrind, target) as text, or None if it cannot run here.
+    def work(self, title, command, target, target_ms=None, **kwargs):
+        t = self.paired(command, **kwargs)
+        native = t["native"]
+
+        def cell(name):
+            if t[name] is None:
+                return "failed" if name != "valgrind" or self.args.valgrind else "-"
+            return f"{t[name] * 1e3:.1f} ms" if target_ms else f"{t[name] / native:.2f}x"
+        if target_ms:
+            missed = t["vsup"] is None or t["vsup"] * 1e3 > target_ms
+            target = f"{target_ms} ms"
+        else:
+            missed = t["vsup"] is None or t["vsup"] / native > target
+            target = f"{target}x"
+        return (f"{title} ({native:.3f} s)", cell("vsup"), cell("off"), cell("valgrind"), target + (" missed" if missed else ""))
+
+    def data(self):
+        file = self.path("data")
+        if not os.path.exists(file):
+            with open(file, "w", encoding="ascii") as f:
+                for i in range(1200000):
+                    f.write(f"{i * 7919 % 1000003:x} {i}\n")
+                    if f.tell() > 12000000:
+                        break
+        return file
+
+    def bzip2(self):
+        return self.work("bzip2 -9 of 12 MB", ["bzip2", "-9", "-k", "-c", self.data()], 1.05) if shutil.which("bzip2") else None
+
+    def xz(self):
+        return self.work("xz -T2 -1 of 12 MB", ["xz", "-T2", "-1", "--block-size=2000000", "-c", self.data()], 1.15)
+
+    def maps(self):
+        return self.work("C++ map and strings", [self.compile("maps", MAPS)], 1.4)
+
+    def python(self):
+        return self.work("python3: json, re, float loops, sort", [PYTHON, "-c", PYTHON_MIX], 2)
+
+    def gxx(self):
+        file = self.path("small.cpp")
+        with open(file, "w", encoding="utf-8") as f:
+            f.write(SMALL_CPP)
+        return self.work("g++ -O2 -c of a small file, children followed", ["g++", "-O2", "-c", file, "-o", self.path("small.o")], 3,
+                         children=True)
+
+    def python_pass(self):
+        return self.work("python3 -c pass", [PYTHON, "-c", "pass"], None, target_ms=120)
+
+    def true(self):
+        return self.work("/bin/true, whole session", ["/bin/true"], None, target_ms=15, rounds=self.args.rounds * 3)
+
+    def sage(self):
+        if subprocess.run([PYTHON, "-c", "import sage.version"], capture_output=True).returncode != 0:
+            return None
+        return self.work("python3 -c 'from sage.all import *'", [PYTHON, "-c", "from sage.all import *"], 2.5)
+
+    def signal(self):
+        program = self.compile("signals", SIGNALS)
+        figures = {}
+        for name in ("native", "vsup", "off", "valgrind"):
+            values = []
+            for _ in range(self.args.rounds):
+                prefix = {"native": [], "vsup": self.vsup(), "off": self.vsup("--instr-atstart=no"),
+                          "valgrind": ["valgrind", "-q", "--tool=none"]}[name]
+                if name != "valgrind" or self.args.valgrind:
+                    done = subprocess.run(prefix + [program, "20000"], capture_output=True, text=True, env=self.env, check=True)
+                    values.append(float(done.stdout))
+            if values:
+                figures[name] = statistics.median(values)
+        missed = " missed" if figures["vsup"] > 40 else ""
+        return (f"a signal to a thread ({figures['native']:.2f} us)", f"{figures['vsup']:.1f} us", f"{figures['off']:.1f} us",
+                f"{figures['valgrind']:.1f} us" if "valgrind" in figures else "-", "40 us" + missed)
+
+    def toggle(self):
+        program = self.compile("threads", THREADS)
+        process = subprocess.Popen(self.vsup() + [program, "4000"], env=self.env)
+        toggler = control.Toggler(self.folder, 0.02)
+        toggler.start()
+        process.wait()
+        toggler.stop()
+        median = statistics.median(toggler.milliseconds) if toggler.milliseconds else float("nan")
+        return ("a toggle of a 4-thread process, median", f"{median:.2f} ms", "-", "-", "5 ms" + ("" if median <= 5 else " missed"))
+
+    def memory(self):
+        def resident(command):
+            script = "import json, re, time; json.dumps(list(range(1000))); " \
+                     "print(sum(int(l.split()[1]) for l in open('/proc/self/smaps_rollup') if l.startswith('Rss')))"
+            return int(subprocess.run(command + [PYTHON, "-c", script], capture_output=True, text=True, env=self.env,
+                                      check=True).stdout) / 1024
+        native, here = resident([]), resident(self.vsup())
+        off = resident(self.vsup("--instr-atstart=no"))
+        other = f"+{resident(['valgrind', '-q', '--tool=none']) - native:.0f} MB" if self.args.valgrind else "-"
+        added = here - native
+        return (f"memory added to python3 ({native:.0f} MB)", f"+{added:.1f} MB", f"+{off - native:.1f} MB", other,
+                "+20 MB" + ("" if added <= 20 else " missed"))
+
+    ROWS = ("bzip2", "xz", "maps", "python", "gxx", "python_pass", "sage", "true", "toggle", "signal", "memory")
+
+    def run(self):
+        with open("/proc/cpuinfo", encoding="utf-8") as f:
+            model = re.search(r"model name\s*: (.*)", f.read()).group(1)
+        rows = []
+        for name in self.args.row or self.ROWS:
+            print(f"measuring {name}", file=sys.stderr)
+            row = getattr(self, name)()
+            if row:
+                rows.append(row)
+            else:
+                self.missing.append(name)
+        print(f"{model}, {os.cpu_count()} processors, kernel {os.uname().release}; medians of {self.args.rounds} rounds\n")
+        print("| work (native) | vsup | instrumentation off | valgrind --tool=none | target |\n|---|---|---|---|---|")
+        for row in rows:
+            print("| " + " | ".join(row) + " |")
+        if self.missing:
+            print(f"\nNot measured, the program is not installed: {', '.join(self.missing)}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vsup", required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-valgrind", dest="valgrind", action="store_false")
+    parser.add_argument("row", nargs="*", help=f"rows to measure: {', '.join(Bench.ROWS)}")
+    args = parser.parse_args()
+    args.vsup = os.path.abspath(args.vsup)
+    args.valgrind = args.valgrind and shutil.which("valgrind") is not None
+    Bench(args).run()
+
+
+if __name__ == "__main__":
+    main()
