@@ -7,6 +7,7 @@
 #include "agent/engine/entry_check.h"
 #include "agent/engine/link.h"
 #include "agent/engine/rules.h"
+#include "agent/engine/verify.h"
 
 namespace vsup::agent {
 
@@ -211,6 +212,7 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   if (with_prefix)
     CodeCache::thunk_of()[index] = static_cast<uint32_t>(reinterpret_cast<uint64_t>(prefix) - protocol::kCacheBase);
   region_.has_code = true;
+  if (vsup_settings.verify != 0) verify_fragment(index);
   count(protocol::kCounter_fragments);
   count(protocol::kCounter_app_instructions, instructions_);
   count(protocol::kCounter_app_bytes, size_);
