@@ -12,7 +12,13 @@ namespace vsup::agent {
 // when the bytes are no valid instruction or `size` bytes do not hold all of it.
 bool decode(const uint8_t* bytes, size_t size, uint64_t pc, Instr& instr);
 
-// What `instr` reads and writes. `instr` must come from decode().
+// What `instr` reads and writes. `instr` must come from decode(). Where an access is not simply at its address:
+// - bt, bts, btr, btc with a register as bit number: that register's upper bits move it by whole operands;
+// - pop to memory with rsp as base: rsp is the value after the pop;
+// - xlat: the index is al alone; clzero: the address is rounded down to 64;
+// - gathers and scatters: one access of `size` for each element that the mask lets through;
+// - rep strings: rcx accesses of `size`, upward or downward by the direction flag;
+// - masked and maskmov accesses touch some of the `size` bytes.
 void effects(const Instr& instr, Effects& out);
 
 }  // namespace vsup::agent

@@ -2,49 +2,10 @@
 // Assumes: forms_*.inc list the rows of one opcode in order of preference. Promises: see form.h.
 #include "agent/x86/form.h"
 
+#include "agent/x86/form_builder.h"
+
 namespace vsup::agent::forms {
 namespace {
-
-template <typename... Operands>
-constexpr Form row(Table table, uint8_t select, unsigned opcode, Operands... operands) {
-  Form form;
-  form.table = table;
-  form.select = select;
-  form.opcode = static_cast<uint8_t>(opcode);
-  const Operand list[4] = {operands...};
-  for (unsigned i = 0; i < 4; i++) form.operands[i] = list[i];
-  return form;
-}
-
-// Row starters, one a table.
-template <typename... Operands>
-constexpr Form one(unsigned opcode, Operands... operands) {
-  return row(Table::kOneByte, ANY, opcode, operands...);
-}
-template <typename... Operands>
-constexpr Form now(unsigned opcode, Operands... operands) {
-  return row(Table::k3dNow, ANY, opcode, operands...);
-}
-#define VSUP_STARTER(name, table)                                                \
-  template <typename... Operands>                                                \
-  constexpr Form name(unsigned select, unsigned opcode, Operands... operands) {  \
-    return row(Table::table, static_cast<uint8_t>(select), opcode, operands...); \
-  }
-VSUP_STARTER(o0f, k0F)
-VSUP_STARTER(o38, k0F38)
-VSUP_STARTER(o3a, k0F3A)
-VSUP_STARTER(v0f, kVex0F)
-VSUP_STARTER(v38, kVex0F38)
-VSUP_STARTER(v3a, kVex0F3A)
-VSUP_STARTER(e0f, kEvex0F)
-VSUP_STARTER(e38, kEvex0F38)
-VSUP_STARTER(e3a, kEvex0F3A)
-VSUP_STARTER(e5, kEvexMap5)
-VSUP_STARTER(e6, kEvexMap6)
-VSUP_STARTER(x8, kXop8)
-VSUP_STARTER(x9, kXop9)
-VSUP_STARTER(xa, kXopA)
-#undef VSUP_STARTER
 
 constexpr Form kForms[] = {
 // clang-format off
@@ -163,7 +124,7 @@ bool evex_allowed(const Form& form, const Instr& instr, bool memory) {
   }
   if (instr.evex_aaa != 0 && (form.traits & kTraitNoMask) != 0) return false;
   if (instr.evex_aaa == 0 && (instr.evex_z || (form.traits & kTraitNeedsMask) != 0)) return false;
-  if (instr.evex_z && ((form.traits & kTraitNoZero) != 0 || writes_memory_or_mask(form, memory))) return false;
+  if (instr.evex_z && ((form.traits & kTraitNeedsMask) != 0 || writes_memory_or_mask(form, memory))) return false;
   return true;
 }
 

@@ -37,41 +37,12 @@ enum class Table : uint8_t {
 // Selecting prefixes, a set.
 inline constexpr uint8_t NP = 1, P66 = 2, PF3 = 4, PF2 = 8, ANY = 15;
 
-// Where an operand is encoded. G: ModRM.reg, E: ModRM.rm, R: low bits of the opcode, B: vvvv, for general registers of
-// b 8, w 16, v operand size, y 32 or 64 bits, and q 64 (16 under 66); V, W, H, L: vector registers in ModRM.reg,
-// ModRM.rm, vvvv, the immediate's high half; K, J, I: mask registers in ModRM.reg, ModRM.rm, vvvv; P, Q: MMX in
-// ModRM.reg, ModRM.rm; M: only memory; Ab, Aw, Av, Dv, Cl, X0: al, ax, rax and rdx of operand size, cl, xmm0.
+// Where an operand is encoded: kNone and the rows of operand_places.def.
 enum class Where : uint8_t {
   kNone,
-  kGb,
-  kGw,
-  kGv,
-  kGy,
-  kEb,
-  kEw,
-  kEv,
-  kEy,
-  kEq,
-  kRb,
-  kRv,
-  kRq,
-  kBy,
-  kV,
-  kW,
-  kH,
-  kL,
-  kK,
-  kJ,
-  kI,
-  kP,
-  kQ,
-  kM,
-  kAb,
-  kAw,
-  kAv,
-  kDv,
-  kCl,
-  kX0,
+#define VSUP_PLACE(name) k##name,
+#include "agent/x86/operand_places.def"
+#undef VSUP_PLACE
 };
 
 // An operand is its place and, in the upper bits, what is done to it.
@@ -81,41 +52,24 @@ struct Operand {
   uint8_t bits;
 };
 
-// Operand names: access letter and place. r: read, w: written, m: both, c: perhaps written, a: named only.
-#define VSUP_OPERAND(place)                                                                                         \
-  inline constexpr Operand r##place{static_cast<uint8_t>(kReadBit | unsigned(Where::k##place))};                    \
-  inline constexpr Operand w##place{static_cast<uint8_t>(kWriteBit | unsigned(Where::k##place))};                   \
-  inline constexpr Operand m##place{static_cast<uint8_t>(kReadBit | kWriteBit | unsigned(Where::k##place))};        \
-  inline constexpr Operand c##place{static_cast<uint8_t>(kConditionalBit | kWriteBit | unsigned(Where::k##place))}; \
-  inline constexpr Operand a##place{static_cast<uint8_t>(Where::k##place)};
-VSUP_OPERAND(Gb)
-VSUP_OPERAND(Gw) VSUP_OPERAND(Gv) VSUP_OPERAND(Gy) VSUP_OPERAND(Eb) VSUP_OPERAND(Ew) VSUP_OPERAND(Ev) VSUP_OPERAND(Ey)
-    VSUP_OPERAND(Eq) VSUP_OPERAND(Rb) VSUP_OPERAND(Rv) VSUP_OPERAND(Rq) VSUP_OPERAND(By) VSUP_OPERAND(V) VSUP_OPERAND(W)
-        VSUP_OPERAND(H) VSUP_OPERAND(L) VSUP_OPERAND(K) VSUP_OPERAND(J) VSUP_OPERAND(I) VSUP_OPERAND(P) VSUP_OPERAND(Q)
-            VSUP_OPERAND(M) VSUP_OPERAND(Ab) VSUP_OPERAND(Aw) VSUP_OPERAND(Av) VSUP_OPERAND(Dv) VSUP_OPERAND(Cl)
-                VSUP_OPERAND(X0)
-#undef VSUP_OPERAND
-
-    // Bytes of the memory operand. Below kSizeV the value is the size itself.
-    enum Size : uint8_t {
-      kSizeV = 200,  // 2, 4, 8 by operand size
-      kSizeY,        // 4, 8 by W
-      kSizeZ,        // 4, 2 under 66 without W
-      kSizeStack,    // 8, 2 under 66
-      kSizeFar,      // selector and offset of operand size
-      kSizePair,     // two of kSizeY
-      kSizeVl,
-      kSizeVl2,
-      kSizeVl4,
-      kSizeVl8,       // vector length and its fractions
-      kSizeDup,       // 8, 32, 64 by vector length
-      kSizeFpuEnv,    // 28, 14 under 66
-      kSizeFpuState,  // 108, 94 under 66
-      kSize512,
-      kSize0,  // not fixed by the encoding
-    };
-inline constexpr uint8_t SV = kSizeV, SY = kSizeY, SZ = kSizeZ, SS = kSizeStack, VL = kSizeVl, VL2 = kSizeVl2,
-                         VL4 = kSizeVl4, VL8 = kSizeVl8;
+// Bytes of the memory operand. Below kSizeV the value is the size itself.
+enum Size : uint8_t {
+  kSizeV = 200,  // 2, 4, 8 by operand size
+  kSizeY,        // 4, 8 by W
+  kSizeZ,        // 4, 2 under 66 without W
+  kSizeStack,    // 8, 2 under 66
+  kSizeFar,      // selector and offset of operand size
+  kSizePair,     // two of kSizeY
+  kSizeVl,       // vector length
+  kSizeVl2,      // and its fractions
+  kSizeVl4,
+  kSizeVl8,
+  kSizeDup,       // 8, 32, 64 by vector length
+  kSizeFpuEnv,    // 28, 14 under 66
+  kSizeFpuState,  // 108, 94 under 66
+  kSize512,
+  kSize0,  // not fixed by the encoding
+};
 
 // Effects on rflags, rows of flag_effects.def.
 enum class FlagEffect : uint8_t {
@@ -132,25 +86,24 @@ enum class Implicit : uint8_t {
 };
 
 enum Trait : uint32_t {
-  kTraitLock = 0x1,       // lock prefix allowed
-  kTraitVsib = 0x2,       // index is a vector register
-  kTraitNoMask = 0x4,     // evex: aaa must be 0
-  kTraitNeedsMask = 0x8,  // evex: aaa must not be 0
-  kTraitNoZero = 0x10,    // evex: z must be 0
-  kTraitRounding = 0x20,  // evex: b with a register sets the rounding mode
-  kTraitSae = 0x40,       // evex: b with a register suppresses exceptions
-  kTraitScalar = 0x80,    // vector length ignored
-  kTraitMxcsr = 0x100,
-  kTraitX87 = 0x200,
-  kTraitGather = 0x400,            // destination, index and mask must differ
-  kTraitNewDestination = 0x40000,  // destination must differ from both sources
-  kTraitNoRexB = 0x800,            // only without rex.b: nop and pause
-  kTraitNoRexR = 0x1000,           // only without rex.r
-  kTraitNeedsSib = 0x4000,         // ModRM must be followed by a SIB byte
-  kTraitTiles = 0x8000,            // ModRM.reg, ModRM.rm and vvvv name three different tiles
-  kTraitMaskPair = 0x10000,        // vp2intersect: writes the mask register and its neighbour
-  kTraitBlend = 0x20000,           // the mask chooses between two sources
-  kTraitAnyMod = 0x2000,           // ModRM.rm is a register whatever mod says
+  kTraitLock = 0x1,                // lock prefix allowed
+  kTraitVsib = 0x2,                // index is a vector register
+  kTraitNoMask = 0x4,              // evex: aaa must be 0
+  kTraitNeedsMask = 0x8,           // evex: aaa must not be 0, z must be
+  kTraitRounding = 0x10,           // evex: b with a register sets the rounding mode
+  kTraitSae = 0x20,                // evex: b with a register suppresses exceptions
+  kTraitScalar = 0x40,             // vector length ignored
+  kTraitBlend = 0x80,              // evex: the mask chooses between two sources
+  kTraitMaskPair = 0x100,          // vp2intersect: writes the mask register and its neighbour
+  kTraitMxcsr = 0x200,             // reads or writes mxcsr
+  kTraitX87 = 0x400,               // touches x87 or MMX registers
+  kTraitAnyMod = 0x800,            // ModRM.rm is a register whatever mod says
+  kTraitNeedsSib = 0x1000,         // ModRM must be followed by a SIB byte
+  kTraitNoRexB = 0x2000,           // only without rex.b
+  kTraitNoRexR = 0x4000,           // only without rex.r
+  kTraitGather = 0x8000,           // destination, index and mask must differ
+  kTraitTiles = 0x10000,           // ModRM.reg, ModRM.rm and vvvv name three different tiles
+  kTraitNewDestination = 0x20000,  // destination must differ from both sources
 };
 
 struct Form {
@@ -170,66 +123,6 @@ struct Form {
   Operand operands[4] = {};
   FlagEffect flag_effect = FlagEffect::kNone;
   Implicit implicit = Implicit::kNone;
-
-  // The builder. Each returns the row with one property changed.
-  constexpr Form with(auto change) const {
-    Form changed = *this;
-    change(changed);
-    return changed;
-  }
-  constexpr Form trait(uint32_t bits) const {
-    return with([=](Form& f) { f.traits |= bits; });
-  }
-  constexpr Form m(uint8_t bytes) const {
-    return with([=](Form& f) { f.size = bytes; });
-  }
-  constexpr Form d(unsigned digit) const { return ds(1U << digit); }
-  constexpr Form ds(unsigned digits) const {
-    return with([=](Form& f) { f.regs = static_cast<uint8_t>(digits); });
-  }
-  constexpr Form rm(unsigned number) const { return rmset(1U << number); }
-  constexpr Form rmset(unsigned set) const {
-    return with([=](Form& f) { f.rms = static_cast<uint8_t>(set), f.mods = 2; });
-  }
-  constexpr Form count(unsigned n) const {
-    return with([=](Form& f) { f.opcode_count = static_cast<uint8_t>(n); });
-  }
-  constexpr Form mem() const {
-    return with([](Form& f) { f.mods = 1; });
-  }
-  constexpr Form reg() const {
-    return with([](Form& f) { f.mods = 2; });
-  }
-  constexpr Form w0() const {
-    return with([](Form& f) { f.widths = 1; });
-  }
-  constexpr Form w1() const {
-    return with([](Form& f) { f.widths = 2; });
-  }
-  constexpr Form l(unsigned set) const {
-    return with([=](Form& f) { f.lengths = static_cast<uint8_t>(set); });
-  }
-  constexpr Form fl(FlagEffect effect) const {
-    return with([=](Form& f) { f.flag_effect = effect; });
-  }
-  constexpr Form im(Implicit effect) const {
-    return with([=](Form& f) { f.implicit = effect; });
-  }
-  constexpr Form bc(unsigned bytes) const {
-    return with([=](Form& f) { f.element = static_cast<uint8_t>(bytes); });
-  }
-  constexpr Form d8(unsigned bytes) const {
-    return with([=](Form& f) { f.disp8 = static_cast<uint8_t>(bytes); });
-  }
-  constexpr Form lock() const { return trait(kTraitLock); }
-  constexpr Form lig() const { return trait(kTraitScalar); }
-  constexpr Form fp() const { return trait(kTraitMxcsr); }
-  constexpr Form er() const { return trait(kTraitRounding); }
-  constexpr Form sae() const { return trait(kTraitSae); }
-  constexpr Form x87() const { return trait(kTraitX87); }
-  constexpr Form nomask() const { return trait(kTraitNoMask); }
-  constexpr Form kreq() const { return trait(kTraitNeedsMask | kTraitNoZero); }
-  constexpr Form noz() const { return trait(kTraitNoZero); }
 };
 
 // The row that matches `instr`, of which all but displacement and immediate is decoded; null: no such instruction.

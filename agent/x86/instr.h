@@ -106,6 +106,7 @@ struct Access {
 struct Effects {
   uint16_t gpr_read, gpr_written;        // bit r: any part of GPR r. A partial write (8/16 bit) sets both bits.
                                          // Registers that form addresses count as read.
+  // A vector register merged within its low 128 bits counts as read; that SSE keeps the bits above does not.
   uint32_t vector_read, vector_written;  // xmm/ymm/zmm 0-31, any part
   uint8_t mask_read, mask_written;       // k0-k7
   uint32_t flags_read, flags_written;    // FlagBits; written includes "undefined afterwards"
