@@ -120,14 +120,12 @@ struct Sessions {
     char name[] = "/tmp/vsup-client-XXXXXX";
     REQUIRE(mkdtemp(name) != nullptr);
     directory = name;
-    setenv("XDG_RUNTIME_DIR", name, 1);
     REQUIRE(mkdir((directory + "/vsup").c_str(), 0700) == 0);
   }
   ~Sessions() {
     for (int fd : listeners) shutdown(fd, SHUT_RDWR);
     for (auto& thread : threads) thread.join();
     for (int fd : listeners) close(fd);
-    unsetenv("XDG_RUNTIME_DIR");
     std::filesystem::remove_all(directory);
   }
 
@@ -172,9 +170,13 @@ struct Sessions {
   std::vector<std::thread> threads;
 };
 
-std::string choice_error(const std::string& name) {
+std::unique_ptr<Connection> choose(const Sessions& sessions, const std::string& name) {
+  return choose_session(name, {sessions.directory + "/vsup"});
+}
+
+std::string choice_error(const Sessions& sessions, const std::string& name) {
   try {
-    choose_session(name);
+    choose(sessions, name);
   } catch (const ClientError& error) {
     CHECK_FALSE(contains(error.what(), "\n"));
     return error.what();
@@ -185,14 +187,14 @@ std::string choice_error(const std::string& name) {
 TEST_CASE("the only session is taken, several must be told apart") {
   Sessions sessions;
   sessions.add("101", {Sessions::hello(101, "/tmp/a"), "{\"id\":1,\"progress\":{}}\n{\"id\":1,\"ok\":true,\"result\":{\"x\":5}}\n"});
-  CHECK(choose_session("")->ask({{"request", "list"}})["x"] == 5);
+  CHECK(choose(sessions, "")->ask({{"request", "list"}})["x"] == 5);
   sessions.add("102", {Sessions::hello(102, "/tmp")});
-  CHECK(contains(choice_error(""), "several sessions"));
-  CHECK(contains(choice_error(""), "102 (/tmp)"));
-  CHECK(choose_session("102")->vsup_pid() == 102);
-  CHECK(choose_session("/tmp/")->vsup_pid() == 102);
-  CHECK(choose_session("/tmp/../tmp")->vsup_pid() == 102);
-  CHECK(contains(choice_error("103"), "no running session '103'"));
+  CHECK(contains(choice_error(sessions, ""), "several sessions"));
+  CHECK(contains(choice_error(sessions, ""), "102 (/tmp)"));
+  CHECK(choose(sessions, "102")->vsup_pid() == 102);
+  CHECK(choose(sessions, "/tmp/")->vsup_pid() == 102);
+  CHECK(choose(sessions, "/tmp/../tmp")->vsup_pid() == 102);
+  CHECK(contains(choice_error(sessions, "103"), "no running session '103'"));
 }
 
 TEST_CASE("sessions that cannot be talked to") {
@@ -202,17 +204,17 @@ TEST_CASE("sessions that cannot be talked to") {
   // Nobody listens yet.
   int silent = sessions.open(std::to_string(getpid()));
   close(silent);
-  CHECK(contains(choice_error(""), "no running vsup session"));
+  CHECK(contains(choice_error(sessions, ""), "no running vsup session"));
   CHECK(access(sessions.socket_path("99999999").c_str(), F_OK) != 0);
   CHECK(access(sessions.socket_path(std::to_string(getpid())).c_str(), F_OK) == 0);
   std::filesystem::create_directory(sessions.directory + "/old");
   std::ofstream(sessions.directory + "/old/session.json") << "{}";
-  CHECK(contains(choice_error(sessions.directory + "/old"), "has ended"));
+  CHECK(contains(choice_error(sessions, sessions.directory + "/old"), "has ended"));
 
   sessions.add("101", {"garbage\n"});
-  CHECK(contains(choice_error(""), "not a vsup session"));
+  CHECK(contains(choice_error(sessions, ""), "not a vsup session"));
   sessions.add("102", {"{\"error\":{\"code\":\"too-many-clients\",\"message\":\"full\"}}\n"});
-  CHECK(contains(choice_error("102"), "no running session"));
+  CHECK(contains(choice_error(sessions, "102"), "no running session"));
 }
 
 TEST_CASE("what goes wrong in a conversation is one line") {
@@ -230,7 +232,7 @@ TEST_CASE("what goes wrong in a conversation is one line") {
     sessions.add("101", {c.greeting, c.answer});
     std::string message;
     try {
-      choose_session("")->ask({{"request", "list"}});
+      choose(sessions, "")->ask({{"request", "list"}});
     } catch (const ClientError& error) {
       message = error.what();
     }
