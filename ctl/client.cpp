@@ -15,8 +15,6 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "protocol/control.h"
-
 namespace vsup::ctl {
 namespace {
 
@@ -160,9 +158,10 @@ Json Connection::ask(Json request) {
   }
 }
 
-std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>& problems) {
+std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>& problems,
+                                                       const std::vector<std::string>& directories) {
   std::vector<std::unique_ptr<Connection>> sessions;
-  for (const std::string& directory : protocol::control_directories()) {
+  for (const std::string& directory : directories) {
     for (const std::string& path : sockets_in(directory)) {
       int fd = connect_to(path);
       if (fd < 0) {
@@ -185,9 +184,9 @@ std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>&
   return sessions;
 }
 
-std::unique_ptr<Connection> choose_session(const std::string& name) {
+std::unique_ptr<Connection> choose_session(const std::string& name, const std::vector<std::string>& directories) {
   std::vector<std::string> problems;
-  auto sessions = find_sessions(problems);
+  auto sessions = find_sessions(problems, directories);
   if (!name.empty()) {
     std::string wanted = real_path(name);
     for (auto& session : sessions) {

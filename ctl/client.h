@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "protocol/control.h"
+
 namespace vsup::ctl {
 
 class ClientError : public std::runtime_error {
@@ -48,10 +50,12 @@ class Connection {
 };
 
 // All sessions of this user, by vsup's pid. Sockets that nobody listens at are removed. A session that does not answer
-// is left out with a line in `problems`.
-std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>& problems);
+// is left out with a line in `problems`. `directories` are where sockets are looked for.
+std::vector<std::unique_ptr<Connection>> find_sessions(
+    std::vector<std::string>& problems, const std::vector<std::string>& directories = protocol::control_directories());
 
 // The one that `name` (pid or directory) means; the only one when it is empty. Throws ClientError.
-std::unique_ptr<Connection> choose_session(const std::string& name);
+std::unique_ptr<Connection> choose_session(
+    const std::string& name, const std::vector<std::string>& directories = protocol::control_directories());
 
 }  // namespace vsup::ctl
