@@ -102,10 +102,11 @@ struct Access {
   bool address_only;  // lea, nop r/m, prefetch: the operand is named, memory is not accessed
 };
 
-// What an instruction reads and writes. Conditional effects (cmov, masked, rep) count as both possible.
+// What an instruction reads and writes. Conditional effects (cmov, masked, rep) count as both possible: what is perhaps
+// written is read too, so that written without read means that the old value is dead.
 struct Effects {
-  uint16_t gpr_read, gpr_written;        // bit r: any part of GPR r. A partial write (8/16 bit) sets both bits.
-                                         // Registers that form addresses count as read.
+  uint16_t gpr_read, gpr_written;  // bit r: any part of GPR r. A partial write (8/16 bit) sets both bits.
+                                   // Registers that form addresses count as read.
   // A vector register merged within its low 128 bits counts as read; that SSE keeps the bits above does not.
   uint32_t vector_read, vector_written;  // xmm/ymm/zmm 0-31, any part
   uint8_t mask_read, mask_written;       // k0-k7
