@@ -24,6 +24,11 @@ constexpr uint64_t kUnusedSyscall = ~uint64_t{0};
 bool in_hot(uint64_t pc) { return pc >= protocol::kCacheBase && pc < protocol::kCacheBase + protocol::kCacheHotSize; }
 bool in_cold(uint64_t pc) { return pc >= protocol::kColdBase && pc < protocol::kColdBase + protocol::kColdSize; }
 
+bool is_zombie(pid_t tid) {
+  const auto status = read_status_of(tid);
+  return !status || status->state == 'Z' || status->state == 'X';
+}
+
 }  // namespace
 
 bool SessionImpl::wants_cache(const Task& task) const {
@@ -151,7 +156,8 @@ void SessionImpl::set_pending_and_run(Task& task) {
   arm_nudge(task.process->space);
 }
 
-// A thread that was sent to its safe point may block in an app system call first: look again after a while.
+// A thread that was sent to its safe point may block in an app system call first, and a leader may have ended before
+// its other threads: look again after a while.
 void SessionImpl::arm_nudge(const std::shared_ptr<AddressSpace>& space) {
   if (space->nudge_armed) return;
   space->nudge_armed = true;
@@ -162,11 +168,17 @@ void SessionImpl::arm_nudge(const std::shared_ptr<AddressSpace>& space) {
     nudged->nudge_armed = false;
     bool waiting = false;
     for (Task* task : nudged->tasks) {
-      if (task->stopped || task->gone || !task->pending_set || task->in_vfork) continue;
+      if (task->stopped || task->gone || task->exited || task->in_vfork) continue;
+      if (!task->pending_set && !nudged->stopping) continue;
+      if (task->tid == task->process->pid && is_zombie(task->tid)) {
+        task->exited = true;
+        continue;
+      }
       waiting = true;
       task->interrupt();
     }
     if (waiting) arm_nudge(nudged);
+    check_world(nudged);
   });
 }
 

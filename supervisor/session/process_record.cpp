@@ -28,14 +28,17 @@ void add_wait_status(Json& json, int wait_status) {
   if (WIFEXITED(wait_status)) json["exit_status"] = WEXITSTATUS(wait_status);
   if (WIFSIGNALED(wait_status)) {
     int number = WTERMSIG(wait_status);
-    json["signal"] = {
-        {"number", number}, {"name", signal_name(number)}, {"core_dumped", WCOREDUMP(wait_status) != 0}};
+    json["signal"] = {{"number", number}, {"name", signal_name(number)}, {"core_dumped", WCOREDUMP(wait_status) != 0}};
   }
 }
 
-bool has_status(ImageState state) { return state == ImageState::kExited || state == ImageState::kKilled; }
+bool has_status(ImageState state) {
+  return state == ImageState::kExited || state == ImageState::kKilled;
+}
 
-double rounded(double seconds) { return std::round(seconds * 1e6) / 1e6; }
+double rounded(double seconds) {
+  return std::round(seconds * 1e6) / 1e6;
+}
 
 void add_times(Json& json, double started, double ended, bool over) {
   json["started"] = iso_time(started);

@@ -1,5 +1,6 @@
 // Purpose: what process.json and session.json say, as data and as JSON text.
-// Assumes: strings come from tracees: any bytes. Promises: pure; the text is valid UTF-8 JSON whatever the strings hold.
+// Assumes: strings come from tracees: any bytes. Promises: pure; the text is valid UTF-8 JSON whatever the strings
+// hold.
 //
 // process.json, one process image (times are UTC, ISO 8601 with microseconds; a member without a value is absent):
 //   pid, parent (pid of the traced parent, 0: none), image (counts this pid's execs), previous (directory of the image
@@ -8,9 +9,9 @@
 //   core_dumped}, toggles[{time, on}], modules[{path, start, end, offset, build_id}], notes[], crash[] (lines),
 //   counters{name: value}
 // session.json:
-//   vsup (version), pid, command[], options[], tool, directory, socket, state (running, ended), started, ended, seconds,
-//   exit_status or signal, processes[{pid, parent, image, directory, executable, arguments[], state, mode, started,
-//   ended, exit_status or signal}] in the order they began: the tree by `parent`
+//   vsup (version), pid, command[], options[], tool, directory, socket, state (running, ended), started, ended,
+//   seconds, exit_status or signal, processes[{pid, parent, image, directory, executable, arguments[], state, mode,
+//   started, ended, exit_status or signal}] in the order they began: the tree by `parent`
 #pragma once
 
 #include <sys/types.h>

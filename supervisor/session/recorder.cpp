@@ -144,7 +144,8 @@ struct Recorder::Impl {
 
   void add_to_sums(const std::vector<CounterValue>& counters) {
     for (const CounterValue& counter : counters) {
-      auto found = std::find_if(sums.begin(), sums.end(), [&](const CounterValue& sum) { return sum.name == counter.name; });
+      auto found =
+          std::find_if(sums.begin(), sums.end(), [&](const CounterValue& sum) { return sum.name == counter.name; });
       if (found == sums.end()) {
         sums.push_back(counter);
       } else {
@@ -324,7 +325,9 @@ void Recorder::agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& pa
   impl_->save(*live);
 }
 
-void Recorder::session_ended(int wait_status) { impl_->session.wait_status = wait_status; }
+void Recorder::session_ended(int wait_status) {
+  impl_->session.wait_status = wait_status;
+}
 
 void Recorder::log(LogLevel level, const std::string& line) {
   const RecorderOptions& options = impl_->options;

@@ -152,7 +152,8 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
     const auto flag = [](bool set, protocol::MapFlags value) { return set ? static_cast<uint64_t>(value) : 0; };
     answer[2] = protocol::kMapPresent | flag(mapping->readable, protocol::kMapReadable) |
                 flag(mapping->writable, protocol::kMapWritable) | flag(mapping->executable, protocol::kMapExecutable) |
-                flag(mapping->file || mapping->path == "[vdso]", protocol::kMapFile);
+                flag(mapping->file || mapping->path == "[vdso]", protocol::kMapFile) |
+                flag(mapping->shared, protocol::kMapShared);
     if (mapping->file && mapping->executable && !mapping->path.empty() && mapping->path[0] == '/' &&
         std::find(space.reported_modules.begin(), space.reported_modules.end(), mapping->start) ==
             space.reported_modules.end()) {

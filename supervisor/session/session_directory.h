@@ -23,7 +23,8 @@ class SessionDirectory {
  public:
   // `pattern`: --log-dir with its escapes; empty: a new directory in the default place. `program` becomes part of the
   // default name. `report` is told, once, that writing fails. Throws SessionDirectoryError.
-  SessionDirectory(const std::string& pattern, std::string_view program, std::function<void(const std::string&)> report);
+  SessionDirectory(const std::string& pattern, std::string_view program,
+                   std::function<void(const std::string&)> report);
   ~SessionDirectory();
   SessionDirectory(const SessionDirectory&) = delete;
   SessionDirectory& operator=(const SessionDirectory&) = delete;

@@ -16,10 +16,11 @@ void SessionImpl::with_world_stopped(const std::shared_ptr<AddressSpace>& space,
     if (!space->tasks.empty()) ++space->tasks.front()->process->counters.world_stops;
   }
   check_world(space);
+  if (space->stopping) arm_nudge(space);
 }
 
 void SessionImpl::request_stop(Task& task) {
-  if (task.gone || task.stopped) return;
+  if (task.gone || task.stopped || task.exited) return;
   if (task.in_vfork) {
     // It cannot stop before its child lets it: it moves at PTRACE_EVENT_VFORK_DONE.
     task.must_reenter = true;
@@ -32,7 +33,7 @@ void SessionImpl::request_stop(Task& task) {
 void SessionImpl::check_world(const std::shared_ptr<AddressSpace>& space) {
   if (!space || !space->stopping || space->acting) return;
   for (const Task* task : space->tasks) {
-    if (task->parked || task->gone) continue;
+    if (task->parked || task->gone || task->exited) continue;
     if (task->in_vfork && !task->stopped && !space->needs_vfork_parents) continue;
     return;
   }
