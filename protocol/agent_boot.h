@@ -81,6 +81,7 @@ enum MapFlags : uint64_t {
   kMapWritable = 4,
   kMapExecutable = 8,
   kMapFile = 16,      // backed by a file (private or shared), not anonymous
+  kMapShared = 32,    // can change through another mapping
 };
 
 // One per thread, at the start of its slot. Assembly uses the offsets in context_offsets.h, which
@@ -102,6 +103,7 @@ struct ThreadContext {
   uint64_t request_argument[2];
   uint64_t request_result[4];
   uint64_t slot_index;
+  uint64_t frame_pc_address;   // agent private: the pc word of the frame that an rt_sigreturn is about to leave, or 0
   uint64_t branch_table_epoch; // cache epoch that the branch table belongs to; 0: never filled. Zeroed for a new thread.
 };
 static_assert(sizeof(ThreadContext) <= 4096);

@@ -9,16 +9,22 @@ namespace vsup::agent {
 struct CodeRegion {
   uint64_t start, end;
   bool executable;
-  bool checked;   // writable or anonymous: its blocks compare their bytes on entry
+  bool checked;   // writable, shared or anonymous: its blocks compare their bytes on entry
+  bool writable;  // its code may change itself: blocks end after stores
   bool has_code;  // blocks of it are in the cache
+  uint8_t* gate;  // of a checked region: the word that its blocks look at on entry, not 0: they may not run
 };
 
 // The region that holds `pc`; where nothing is mapped, a region that is not executable. Valid until the next call.
 CodeRegion& code_region_at(AppPc pc);
 
-// The app is about to change the mappings in [start, end). Returns true when blocks that do not check themselves lie
-// there, so that the cache must be emptied first.
-bool code_regions_change(uint64_t start, uint64_t end);
+// The app is about to put other memory, or none, into [start, end). Returns true when blocks lie there that would not
+// notice, so that the cache must be emptied first.
+bool code_regions_replaced(uint64_t start, uint64_t end);
+
+// Likewise before the protection of [start, end) changes. A compiler at run time makes its code writable and executable
+// in turns: whole checked regions keep their blocks meanwhile, behind a closed gate.
+bool code_regions_protected(uint64_t start, uint64_t end, bool executable, bool writable);
 
 void code_regions_reset();
 

@@ -15,6 +15,7 @@ static_assert(offsetof(ThreadContext, exit_id) == VSUP_CTX_EXIT_ID);
 static_assert(offsetof(ThreadContext, pending) == VSUP_CTX_PENDING);
 static_assert(offsetof(ThreadContext, spill) == VSUP_CTX_SPILL);
 static_assert(offsetof(ThreadContext, spill_flags) == VSUP_CTX_SPILL_FLAGS);
+static_assert(offsetof(ThreadContext, app_gs_base) == VSUP_CTX_APP_GS_BASE);
 static_assert(offsetof(ThreadContext, syscall_pc) == VSUP_CTX_SYSCALL_PC);
 static_assert(offsetof(ThreadContext, service) == VSUP_CTX_SERVICE);
 static_assert(static_cast<int>(protocol::Service::kSafePoint) == VSUP_SERVICE_SAFE_POINT);

@@ -25,8 +25,7 @@ Lock engine_lock;
 
 namespace {
 
-SyscallHandler syscall_handler = nullptr;
-AfterForkHandler after_fork_handler = nullptr;
+SyscallHandler syscall_handler;
 
 void empty_branch_table(ThreadContext& ctx) {
   auto* table = reinterpret_cast<uint64_t*>(ctx.self + protocol::kBranchTableOffset);
@@ -72,7 +71,7 @@ int dispatch_syscall(ThreadContext& ctx) {
   ctx.syscall_pc = ctx.app_pc;
   ctx.app_pc = ctx.syscall_pc + 2;
   count(protocol::kCounter_system_calls);
-  int action = syscall_handler(ctx);
+  int action = syscall_handler.handle(ctx);
   return action == kDispatchAgain ? resume(ctx, 0, false, false) : action;
 }
 
@@ -91,10 +90,7 @@ uint64_t continuation(const ThreadContext& ctx) {
                                                          : reinterpret_cast<uint64_t>(fragment_entry(index));
 }
 
-void set_syscall_handler(SyscallHandler handler, AfterForkHandler after_fork) {
-  syscall_handler = handler;
-  after_fork_handler = after_fork;
-}
+void set_syscall_handler(const SyscallHandler& handler) { syscall_handler = handler; }
 
 }  // namespace vsup::agent
 
@@ -105,9 +101,13 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
   if (ctx.branch_table_epoch != code_cache.epoch()) empty_branch_table(ctx);
   auto exit_id = static_cast<int64_t>(ctx.exit_id);
   switch (exit_id) {
-    case VSUP_EXIT_ENTER: return resume(ctx, 0, false, false);
+    case VSUP_EXIT_ENTER:
+      if (ctx.frame_pc_address != 0) syscall_handler.restore_frame(ctx);
+      return resume(ctx, 0, false, false);
     case VSUP_EXIT_INDIRECT: return resume(ctx, 0, true, false);
-    case VSUP_EXIT_AFTER_FORK: after_fork_handler(); return resume(ctx, 0, false, false);
+    case VSUP_EXIT_AFTER_FORK:
+      syscall_handler.after_fork();
+      return resume(ctx, 0, false, false);
     default: break;
   }
   auto link = static_cast<uint32_t>(exit_id);

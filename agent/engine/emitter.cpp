@@ -22,13 +22,13 @@ void Emitter::cover(uint32_t app_offset, EmitState state) {
   }
 }
 
-void Emitter::context_move(uint8_t opcode, GprIndex reg) {
+void Emitter::context_move(uint8_t opcode, GprIndex reg, uint32_t offset) {
   byte(0x65);
   byte(reg >= 8 ? 0x4c : 0x48);
   byte(opcode);
   byte(static_cast<uint8_t>(0x04 | (reg & 7) << 3));
   byte(0x25);
-  u32(VSUP_CTX_SPILL + 8u * reg);
+  u32(offset);
 }
 
 void Emitter::load_constant(GprIndex reg, uint64_t value) {
@@ -49,6 +49,13 @@ void Emitter::load_displaced(uint8_t rex, GprIndex reg, GprIndex base, uint8_t d
   byte(static_cast<uint8_t>(0x40 | (reg & 7) << 3 | (base & 7)));
   if ((base & 7) == protocol::kRsp) byte(0x24);
   byte(disp8);
+}
+
+void Emitter::load_literal(GprIndex reg, const uint8_t* literal) {
+  byte(reg >= 8 ? 0x4c : 0x48);
+  byte(0x8b);
+  byte(static_cast<uint8_t>(0x05 | (reg & 7) << 3));
+  u32(static_cast<uint32_t>(literal - (out_ + 4)));
 }
 
 void Emitter::push_constant(uint64_t value) {

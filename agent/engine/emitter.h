@@ -42,13 +42,17 @@ class Emitter {
     out_ += 8;
   }
 
-  void spill(GprIndex reg) { context_move(0x89, reg); }
-  void unspill(GprIndex reg) { context_move(0x8b, reg); }
+  void spill(GprIndex reg) { context_move(0x89, reg, VSUP_CTX_SPILL + 8u * reg); }
+  void unspill(GprIndex reg) { context_move(0x8b, reg, VSUP_CTX_SPILL + 8u * reg); }
+  // mov reg, gs:[offset]
+  void load_context(GprIndex reg, uint32_t offset) { context_move(0x8b, reg, offset); }
   // mov reg, imm64 in its shortest form
   void load_constant(GprIndex reg, uint64_t value);
   // mov r64, [base + disp8]; mov r32, [base + disp8]
   void load_displaced(GprIndex reg, GprIndex base, uint8_t disp8) { load_displaced(0x48, reg, base, disp8); }
   void load_displaced32(GprIndex reg, GprIndex base, uint8_t disp8) { load_displaced(0x40, reg, base, disp8); }
+  // mov reg, [rip + ...] of a literal
+  void load_literal(GprIndex reg, const uint8_t* literal);
   // push qword [rip + ...] of a literal
   void push_constant(uint64_t value);
   // lea a, [a + b]; lea a, [a + b + 1]; not b
@@ -70,7 +74,7 @@ class Emitter {
   void align_patch_site(uint32_t offset);
 
  private:
-  void context_move(uint8_t opcode, GprIndex reg);
+  void context_move(uint8_t opcode, GprIndex reg, uint32_t offset);
   void load_displaced(uint8_t rex, GprIndex reg, GprIndex base, uint8_t disp8);
 
   uint8_t* out_;

@@ -59,12 +59,18 @@ void emit_restore(Emitter& out) {
 
 }  // namespace
 
-void emit_entry_check(Emitter& out, AppPc tag, const uint8_t* expected, uint32_t size) {
+void emit_entry_check(Emitter& out, AppPc tag, const uint8_t* expected, uint32_t size, const uint8_t* gate) {
   out.spill(kRcx);  // nine bytes: see forward_fragment
   out.spill(kRdx);
   out.spill(kRax);
   out.cover(0);
   ForwardJumps stale;
+  if (gate != nullptr) {
+    out.load_literal(kRcx, gate);
+    out.jrcxz(5);
+    stale.emit(out);
+    out.cover(0, {.spilled = kBorrowed});
+  }
   uint32_t base = 0;
   for (uint32_t offset = 0; offset < size;) {
     if (offset == 0 || offset - base > 120) {

@@ -16,6 +16,8 @@ using protocol::kRsp;
 
 constexpr uint16_t bit(GprIndex reg) { return static_cast<uint16_t>(1u << reg); }
 
+constexpr uint8_t kGsPrefix = 0x65;
+
 uint64_t rip_target(const Source& source) {
   return raw(source.next()) + static_cast<uint64_t>(source.instr.mem.displacement);
 }
@@ -24,35 +26,34 @@ uint8_t modrm_reg(const Instr& instr) { return instr.modrm >> 3 & 7; }
 
 bool has_rex(const Instr& instr, uint8_t bits) { return (instr.rex & bits) != 0; }
 
-// The instruction with its [rip + disp32] replaced by [base], base one of rbx, rsi, rdi.
+// The instruction with its memory operand replaced by [base], base one of rbx, rsi, rdi; a GS prefix is dropped.
 void emit_rebased(Emitter& out, const Source& source, GprIndex base) {
   const Instr& instr = source.instr;
   uint8_t copy[16];
   for (unsigned i = 0; i < instr.length; ++i) copy[i] = source.bytes[i];
   uint8_t prefixes = instr.legacy_prefix_count;
-  // The bits that would extend the base register mean nothing beside rip.
+  // The bits that extend base and index.
   switch (instr.space) {
     case Space::kLegacy:
-      if (instr.rex != 0) copy[prefixes] &= 0xfe;
+      if (instr.rex != 0) copy[prefixes] &= 0xfc;
       break;
     case Space::kVex:
-      if (copy[prefixes] == 0xc4) copy[prefixes + 1] |= 0x20;
+      if (copy[prefixes] == 0xc4) copy[prefixes + 1] |= 0x60;
       break;
     case Space::kXop:
-      copy[prefixes + 1] |= 0x20;
-      break;
     case Space::kEvex:
       copy[prefixes + 1] |= 0x60;
       break;
   }
   copy[instr.modrm_offset] = static_cast<uint8_t>((copy[instr.modrm_offset] & 0x38) | base);
-  out.bytes(copy, instr.modrm_offset + 1u);
-  unsigned rest = instr.disp_offset + 4u;
+  for (unsigned i = 0; i <= instr.modrm_offset; ++i)
+    if (i >= prefixes || copy[i] != kGsPrefix) out.byte(copy[i]);
+  unsigned rest = instr.modrm_offset + 1u + (instr.has_sib ? 1u : 0u) + instr.disp_size;
   out.bytes(copy + rest, instr.length - rest);
 }
 
-// A register that the instruction, which has a rip-relative operand, does not name. Beside the operands in ModRM.reg
-// and vvvv only rax, rcx, rdx, rsp and (cmpxchg16b) rbx are ever used implicitly beside such an operand.
+// A register that the instruction, whose memory operand is about to be replaced, does not name otherwise. Beside the
+// operands in ModRM.reg and vvvv only rax, rcx, rdx, rsp and (cmpxchg16b) rbx are ever used implicitly.
 GprIndex scratch_for(const Instr& instr) {
   unsigned reg = modrm_reg(instr) | (has_rex(instr, 4) ? 8 : 0);
   unsigned vvvv = instr.space == Space::kLegacy ? 16 : instr.vvvv & 15u;
@@ -211,6 +212,54 @@ void translate_return(Emitter& out, const Source& source) {
   }
   out.jump_through_table();
   out.cover(source.offset, {.step = true});
+}
+
+bool can_translate_gs(const Instr& instr) {
+  bool pop = instr.space == Space::kLegacy && instr.map == OpMap::kOneByte && instr.opcode == 0x8f;
+  return instr.has_modrm && !instr.mem.vsib && !instr.address32 && !pop;
+}
+
+// Rule 9: memory operand in the app's GS segment, while GS base is ours.
+// Becomes: spill s ; lea s, <address> ; spill t ; mov t, app_gs_base ; lea s, [s + t] ; unspill t ; <instr> [s] ; unspill s
+// Needs:   s, not otherwise named by the instruction; t, any other
+void translate_gs(Emitter& out, const Source& source) {
+  const Instr& instr = source.instr;
+  GprIndex scratch = scratch_for(instr);
+  GprIndex other = scratch == kRdi ? kRsi : kRdi;
+  out.spill(scratch);
+  out.cover(source.offset);
+  if (instr.rip_relative()) {
+    out.load_constant(scratch, rip_target(source));
+  } else {
+    bool plain_displacement = instr.mem.base == kNoReg;  // mod 0 with base 5: a displacement of its own kind
+    out.byte(static_cast<uint8_t>(0x48 | (instr.rex & 3)));
+    out.byte(0x8d);
+    out.byte(static_cast<uint8_t>((plain_displacement ? 0x00 : 0x80) | scratch << 3 | (instr.modrm & 7)));
+    if (instr.has_sib) out.byte(instr.sib);
+    out.u32(static_cast<uint32_t>(instr.mem.displacement));
+  }
+  out.spill(other);
+  out.load_context(other, VSUP_CTX_APP_GS_BASE);
+  out.add_without_flags(scratch, other);
+  out.unspill(other);
+  out.cover(source.offset, {.step = true});  // none of these faults
+  emit_rebased(out, source, scratch);
+  out.cover(source.offset, {.spilled = bit(scratch)});
+  out.unspill(scratch);
+  out.cover(source.offset + instr.length, {.spilled = bit(scratch)});
+}
+
+// Rule 10: popf.
+// Becomes: test byte [rsp + 1], 1 ; jnz to native execution ; popf
+// Needs:   nothing: the flags are about to be replaced. An app that sets the trap flag steps natively, or it would step
+//          through our code.
+void translate_popf(Emitter& out, const Source& source) {
+  static constexpr uint8_t kTestTrapFlag[] = {0xf6, 0x44, 0x24, 0x01, 0x01};
+  out.bytes(kTestTrapFlag, sizeof kTestTrapFlag);
+  out.cover(source.offset);
+  emit_exit(out, LinkKind::kNative, source.pc, 0x85);
+  out.cover(source.offset);
+  translate_plain(out, source);
 }
 
 }  // namespace vsup::agent

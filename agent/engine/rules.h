@@ -18,9 +18,13 @@ struct Source {
   AppPc next() const { return advance(pc, instr.length); }
 };
 
-// Rules 1 and 2: instructions that fall through.
+// Rules 1, 2, 9 and 10: instructions that fall through.
 void translate_plain(Emitter& out, const Source& source);
 void translate_rip_relative(Emitter& out, const Source& source);
+void translate_gs(Emitter& out, const Source& source);
+void translate_popf(Emitter& out, const Source& source);
+// Whether rule 9 can do it: not with a vector index, a 32-bit address, a moffs, or pop.
+bool can_translate_gs(const Instr& instr);
 
 // Rules 3 to 8: instructions that end a block.
 void translate_jump(Emitter& out, const Source& source);

@@ -5,15 +5,21 @@
 
 namespace vsup::agent {
 
-// Decides what becomes of the system call at ctx.syscall_pc, whose registers are in `ctx`; ctx.app_pc is already the
-// instruction after it. Called without the engine lock. Returns a VSUP_ACTION_* value, or kDispatchAgain when the call
-// has been emulated and the thread goes on at ctx.app_pc.
-using SyscallHandler = int (*)(protocol::ThreadContext& ctx);
 inline constexpr int kDispatchAgain = -1;
 
-// Called in both processes after a VSUP_ACTION_FORK.
-using AfterForkHandler = void (*)();
+struct SyscallHandler {
+  // Decides what becomes of the system call at ctx.syscall_pc, whose registers are in `ctx`; ctx.app_pc is already the
+  // instruction after it. Called without the engine lock. Returns a VSUP_ACTION_* value, or kDispatchAgain when the call
+  // has been emulated and the thread goes on at ctx.app_pc.
+  int (*handle)(protocol::ThreadContext& ctx);
 
-void set_syscall_handler(SyscallHandler handler, AfterForkHandler after_fork);
+  // Called in both processes after a VSUP_ACTION_FORK.
+  void (*after_fork)();
+
+  // Called at the first entry after a VSUP_ACTION_SIGRETURN, when ctx.frame_pc_address is set.
+  void (*restore_frame)(protocol::ThreadContext& ctx);
+};
+
+void set_syscall_handler(const SyscallHandler& handler);
 
 }  // namespace vsup::agent

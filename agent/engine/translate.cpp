@@ -3,6 +3,7 @@
 #include "agent/base/check.h"
 #include "agent/base/context.h"
 #include "agent/base/entry_points.h"
+#include "agent/engine/block.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/entry_check.h"
 #include "agent/engine/link.h"
@@ -32,7 +33,7 @@ bool in_vsyscall_page(AppPc pc) { return raw(pc) >> 12 == 0xffff'ffff'ff600; }
 
 bool is_native_only(const Instr& instr) {
   if (instr.flow == Flow::kNativeOnly) return true;
-  if (instr.segment == Segment::kGs && instr.mem.present) return true;
+  if (instr.segment == Segment::kGs && instr.mem.present && !can_translate_gs(instr)) return true;
   // rdgsbase, wrgsbase: f3 0f ae /1, /3 with a register operand
   if (instr.space == Space::kLegacy && instr.map == OpMap::k0F && instr.opcode == 0xae && instr.rep &&
       instr.modrm >= 0xc0 && (instr.modrm & 0x08) != 0)
@@ -64,55 +65,62 @@ const uint8_t* push_prefix(uint64_t tag, const uint8_t* prefix) {
   return next;
 }
 
+bool is_popf(const Instr& instr) {
+  return instr.space == Space::kLegacy && instr.map == OpMap::kOneByte && instr.opcode == 0x9d;
+}
+
+// A store that may hit the block's own next instruction. Stacks are no place for code that changes itself.
+bool may_modify_code(const Instr& instr) {
+  if (!instr.mem.present || instr.mem.base == protocol::kRsp || instr.mem.base == protocol::kRbp) return false;
+  Effects what;
+  effects(instr, what);
+  for (unsigned i = 0; i < what.access_count; ++i)
+    if (what.access[i].write) return true;
+  return false;
+}
+
+bool ends_block(const Instr& instr) { return instr.flow != Flow::kNone || is_native_only(instr); }
+
 class BlockTranslator {
  public:
   BlockTranslator(AppPc tag, CodeRegion& region)
-      : tag_(tag), region_(region), out_(code_cache.hot(), CodeCache::state_maps() + code_cache.map_used()) {}
+      : region_(region), out_(code_cache.hot(), CodeCache::state_maps() + code_cache.map_used()) {
+    block_.tag = tag;
+  }
 
   BlockResult run(bool with_prefix, bool may_continue);
 
  private:
-  // Bytes of the app instruction at `offset`; those of a checked region come from one snapshot, since another thread
-  // may be writing there.
-  const uint8_t* source(uint32_t offset) const {
-    return region_.checked ? snapshot_ + offset : reinterpret_cast<const uint8_t*>(raw(tag_) + offset);
-  }
-  bool decode_at(uint32_t offset, Instr& instr) const {
-    uint64_t end = region_.checked && region_.end - raw(tag_) > kMaxCheckedBytes ? raw(tag_) + kMaxCheckedBytes : region_.end;
-    uint64_t pc = raw(tag_) + offset;
-    return pc < end && decode(source(offset), end - pc < 15 ? end - pc : 15, pc, instr);
-  }
-  void take_snapshot();
-  // How many bytes the block of a checked region will have; 0 when its first instruction cannot be decoded.
-  uint32_t measure() const;
+  void decode_block();
   void translate_body();
   bool translate_one(const Source& source);
 
-  AppPc tag_;
   CodeRegion& region_;
   Emitter out_;
-  uint32_t size_ = 0;  // app bytes so far
-  uint32_t instructions_ = 0;
   BlockEnd end_ = BlockEnd::kExit;
+  Block block_;
   uint8_t snapshot_[kMaxCheckedBytes];
 };
 
-bool ends_block(const Instr& instr) { return instr.flow != Flow::kNone || is_native_only(instr); }
-
-void BlockTranslator::take_snapshot() {
-  uint64_t left = region_.end - raw(tag_);
-  memcpy(snapshot_, reinterpret_cast<const void*>(raw(tag_)), left < kMaxCheckedBytes ? left : kMaxCheckedBytes);
-}
-
-uint32_t BlockTranslator::measure() const {
-  uint32_t size = 0;
-  for (uint32_t i = 0; i < vsup_settings.max_block_instructions; ++i) {
-    Instr instr;
-    if (!decode_at(size, instr)) break;
-    size += instr.length;
-    if (ends_block(instr)) break;
+// The bytes of a checked region are copied first, since another thread may be writing there.
+void BlockTranslator::decode_block() {
+  uint64_t tag = raw(block_.tag);
+  uint64_t left = region_.end - tag;
+  block_.bytes = reinterpret_cast<const uint8_t*>(tag);
+  if (region_.checked) {
+    if (left > kMaxCheckedBytes) left = kMaxCheckedBytes;
+    memcpy(snapshot_, block_.bytes, left);
+    block_.bytes = snapshot_;
   }
-  return size;
+  block_.size = block_.count = 0;
+  while (block_.count < vsup_settings.max_block_instructions && block_.size < kMaxBlockBytes) {
+    Instr& instr = block_.instructions[block_.count];
+    uint64_t room = left - block_.size;
+    if (!decode(block_.bytes + block_.size, room < 15 ? room : 15, tag + block_.size, instr)) return;
+    block_.size += instr.length;
+    ++block_.count;
+    if (ends_block(instr) || (region_.writable && may_modify_code(instr))) return;
+  }
 }
 
 // Emits one instruction; returns whether the block goes on after it.
@@ -125,8 +133,12 @@ bool BlockTranslator::translate_one(const Source& source) {
   }
   switch (instr.flow) {
     case Flow::kNone:
-      if (instr.rip_relative()) {
+      if (instr.segment == Segment::kGs && instr.mem.present) {
+        translate_gs(out_, source);
+      } else if (instr.rip_relative()) {
         translate_rip_relative(out_, source);
+      } else if (is_popf(instr)) {
+        translate_popf(out_, source);
       } else {
         translate_plain(out_, source);
       }
@@ -156,55 +168,48 @@ bool BlockTranslator::translate_one(const Source& source) {
 }
 
 void BlockTranslator::translate_body() {
-  for (;;) {
-    Instr instr;
-    if (instructions_ == vsup_settings.max_block_instructions || size_ >= kMaxBlockBytes || !decode_at(size_, instr)) {
-      end_ = BlockEnd::kFallsThrough;
-      return;
-    }
-    bool goes_on = translate_one({source(size_), advance(tag_, size_), size_, instr});
-    size_ += instr.length;
-    ++instructions_;
-    if (!goes_on) return;
+  bool goes_on = true;
+  for (uint32_t i = 0, offset = 0; i < block_.count; ++i) {
+    const Instr& instr = block_.instructions[i];
+    goes_on = translate_one({block_.bytes + offset, advance(block_.tag, offset), offset, instr});
+    offset += instr.length;
   }
+  if (goes_on) end_ = BlockEnd::kFallsThrough;
 }
 
 BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
+  uint64_t tag = raw(block_.tag);
+  decode_block();
+  bool checked = region_.checked && block_.count > 0;
   const uint8_t* prefix = out_.here();
-  if (with_prefix) emit_prefix(out_, raw(tag_), push_prefix(raw(tag_), prefix));
-  uint32_t checked_size = 0;
-  if (region_.checked) {
-    take_snapshot();
-    checked_size = measure();
-    while (checked_size > 0 && (reinterpret_cast<uint64_t>(out_.here()) & 7) != 0) out_.byte(0x90);
-  }
+  if (with_prefix) emit_prefix(out_, tag, push_prefix(tag, prefix));
+  while (checked && (reinterpret_cast<uint64_t>(out_.here()) & 7) != 0) out_.byte(0x90);
   out_.skip_coverage();
   uint8_t* entry = out_.here();
-  if (checked_size > 0) emit_entry_check(out_, tag_, snapshot_, checked_size);
-  Instr first;
-  if (decode_at(0, first)) {
+  if (checked) emit_entry_check(out_, block_.tag, block_.bytes, block_.size, region_.gate);
+  if (block_.count > 0) {
     translate_body();
   } else {
-    emit_exit(out_, LinkKind::kNative, tag_);
+    emit_exit(out_, LinkKind::kNative, block_.tag);
     out_.cover(0);
   }
-  AppPc next = advance(tag_, size_);
+  AppPc next = advance(block_.tag, block_.size);
   bool falls_through = end_ == BlockEnd::kFallsThrough;
   bool continues = falls_through && may_continue && vsup_settings.link != 0 && !region_.checked &&
                    raw(next) < region_.end && find_fragment(next) == kNoFragment && !code_cache.full();
   if (falls_through && !continues) {
     emit_exit(out_, LinkKind::kDirect, next);
-    out_.cover(size_);
+    out_.cover(block_.size);
   }
   uint32_t index = add_fragment({
-      .app_pc = raw(tag_),
+      .app_pc = tag,
       .cache_start = static_cast<uint32_t>(reinterpret_cast<uint64_t>(entry) - protocol::kCacheBase),
       .cache_size = static_cast<uint32_t>(out_.here() - entry),
       .map_offset = static_cast<uint32_t>(code_cache.map_used()),
       .map_size = static_cast<uint16_t>(out_.map_size()),
-      .app_size = static_cast<uint16_t>(size_),
+      .app_size = static_cast<uint16_t>(block_.size),
       .hash_next = 0,
-      .flags = checked_size > 0 ? protocol::kFragmentChecked : 0u,
+      .flags = checked ? protocol::kFragmentChecked : 0u,
   });
   code_cache.set_map_used(code_cache.map_used() + out_.map_size());
   code_cache.set_hot(out_.here());
@@ -214,8 +219,8 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   region_.has_code = true;
   if (vsup_settings.verify != 0) verify_fragment(index);
   count(protocol::kCounter_fragments);
-  count(protocol::kCounter_app_instructions, instructions_);
-  count(protocol::kCounter_app_bytes, size_);
+  count(protocol::kCounter_app_instructions, block_.count);
+  count(protocol::kCounter_app_bytes, block_.size);
   return {index, continues, next};
 }
 

@@ -17,7 +17,7 @@ using protocol::Service;
 using protocol::ThreadContext;
 
 constexpr uint64_t kCloneVm = 0x100;
-constexpr uint64_t kMapFixed = 0x10, kMapFixedNoReplace = 0x100000;
+constexpr uint64_t kMapFixed = 0x10, kProtWrite = 2, kProtExec = 4, kMremapFixed = 2;
 constexpr uint64_t kArchSetGs = 0x1001, kArchGetGs = 0x1004;
 constexpr int64_t kENOSYS = 38, kEFAULT = 14;
 
@@ -25,6 +25,7 @@ constexpr int64_t kENOSYS = 38, kEFAULT = 14;
 // whose saved rip lies 168 bytes in: uc_flags, uc_link, uc_stack (40 bytes), then r8 to r15, rdi, rsi, rbp, rbx, rdx, rax,
 // rcx, rsp (128 bytes).
 constexpr uint64_t kFramePcOffset = 168;
+constexpr uint64_t kTrapFlag = 0x100;
 
 uint64_t argument(const ThreadContext& ctx, int n) {
   static constexpr uint8_t kOrder[] = {protocol::kRdi, protocol::kRsi, protocol::kRdx,
@@ -45,16 +46,38 @@ int emulated(ThreadContext& ctx, int64_t result) {
   return kDispatchAgain;
 }
 
-// The mappings in [start, start + size) are about to change; after a flush the call is met again.
-int mapping_change(ThreadContext& ctx, uint64_t start, uint64_t size) {
-  bool must_flush;
-  {
-    LockGuard guard(engine_lock);
-    must_flush = code_regions_change(start, start + size);
-  }
+bool replace_regions(uint64_t start, uint64_t size) {
+  LockGuard guard(engine_lock);
+  return code_regions_replaced(start, start + size);
+}
+
+// After a flush the call is met again.
+int flush_first(ThreadContext& ctx, bool must_flush) {
   if (!must_flush) return plain(ctx);
   ctx.app_pc = ctx.syscall_pc;
   return request_service(ctx, Service::kFlush);
+}
+
+int mapping_replaced(ThreadContext& ctx, uint64_t start, uint64_t size) {
+  return flush_first(ctx, replace_regions(start, size));
+}
+
+// Also pkey_mprotect, whose first arguments are the same.
+int protection_changed(ThreadContext& ctx) {
+  uint64_t start = argument(ctx, 0), protection = argument(ctx, 2);
+  bool unnoticed;
+  {
+    LockGuard guard(engine_lock);
+    unnoticed = code_regions_protected(start, start + argument(ctx, 1), (protection & kProtExec) != 0,
+                                       (protection & kProtWrite) != 0);
+  }
+  return flush_first(ctx, unnoticed);
+}
+
+int mremap(ThreadContext& ctx) {
+  bool must_flush = replace_regions(argument(ctx, 0), argument(ctx, 1));
+  if ((argument(ctx, 3) & kMremapFixed) != 0) must_flush |= replace_regions(argument(ctx, 4), argument(ctx, 2));
+  return flush_first(ctx, must_flush);
 }
 
 int forking(ThreadContext&) {
@@ -74,14 +97,27 @@ int clone3(ThreadContext& ctx) {
 
 int sigreturn(ThreadContext& ctx) {
   void* saved_pc = reinterpret_cast<void*>(ctx.gpr[protocol::kRsp] + kFramePcOffset);
-  uint64_t pc = 0;
+  uint64_t pc_and_flags[2] = {};
   auto enter = reinterpret_cast<uint64_t>(&vsup_enter);
-  if (!vsup_safe_copy(&pc, saved_pc, sizeof pc) || !vsup_safe_copy(saved_pc, &enter, sizeof enter)) {
-    ctx.app_pc = ctx.syscall_pc;  // no frame there: natively the kernel says so to the app
+  bool readable = vsup_safe_copy(pc_and_flags, saved_pc, sizeof pc_and_flags);
+  // No frame there: natively the kernel says so to the app. A trap flag in it steps through the app's code, not ours.
+  if (!readable || (pc_and_flags[1] & kTrapFlag) != 0 || !vsup_safe_copy(saved_pc, &enter, sizeof enter)) {
+    ctx.app_pc = ctx.syscall_pc;
     return request_service(ctx, Service::kStepNative);
   }
-  ctx.app_pc = pc;
+  ctx.app_pc = pc_and_flags[0];
+  ctx.frame_pc_address = reinterpret_cast<uint64_t>(saved_pc);
   return VSUP_ACTION_SIGRETURN;
+}
+
+// Behind the stack pointer the frame is still readable for the app: gives it its pc back, unless something else lies
+// there by now.
+void restore_frame(ThreadContext& ctx) {
+  auto* saved_pc = reinterpret_cast<void*>(ctx.frame_pc_address);
+  ctx.frame_pc_address = 0;
+  uint64_t pc = 0;
+  if (vsup_safe_copy(&pc, saved_pc, sizeof pc) && pc == reinterpret_cast<uint64_t>(&vsup_enter))
+    vsup_safe_copy(saved_pc, &ctx.app_pc, sizeof ctx.app_pc);
 }
 
 int arch_prctl(ThreadContext& ctx) {
@@ -99,15 +135,15 @@ int arch_prctl(ThreadContext& ctx) {
 int handle(ThreadContext& ctx) {
   switch (ctx.gpr[protocol::kRax] & 0xffff'ffff) {
     case 9:  // mmap
-      if ((argument(ctx, 3) & (kMapFixed | kMapFixedNoReplace)) == 0) return plain(ctx);
-      return mapping_change(ctx, argument(ctx, 0), argument(ctx, 1));
-    case 10:   // mprotect
+      if ((argument(ctx, 3) & kMapFixed) == 0) return plain(ctx);
+      return mapping_replaced(ctx, argument(ctx, 0), argument(ctx, 1));
     case 11:   // munmap
     case 216:  // remap_file_pages
+      return mapping_replaced(ctx, argument(ctx, 0), argument(ctx, 1));
+    case 10:   // mprotect
     case 329:  // pkey_mprotect
-      return mapping_change(ctx, argument(ctx, 0), argument(ctx, 1));
-    case 25:  // mremap: the old range
-      return mapping_change(ctx, argument(ctx, 0), argument(ctx, 1));
+      return protection_changed(ctx);
+    case 25: return mremap(ctx);
     case 15: return sigreturn(ctx);
     case 56: return clone_with_flags(ctx, argument(ctx, 0));
     case 57: return forking(ctx);
@@ -123,6 +159,6 @@ void after_fork() { engine_lock.unlock(); }
 
 }  // namespace
 
-void install_syscall_handler() { set_syscall_handler(&handle, &after_fork); }
+void install_syscall_handler() { set_syscall_handler({.handle = &handle, .after_fork = &after_fork, .restore_frame = &restore_frame}); }
 
 }  // namespace vsup::agent

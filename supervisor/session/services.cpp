@@ -152,6 +152,7 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
     const auto flag = [](bool set, protocol::MapFlags value) { return set ? static_cast<uint64_t>(value) : 0; };
     answer[2] = protocol::kMapPresent | flag(mapping->readable, protocol::kMapReadable) |
                 flag(mapping->writable, protocol::kMapWritable) | flag(mapping->executable, protocol::kMapExecutable) |
+                flag(mapping->shared, protocol::kMapShared) |
                 flag(mapping->file || mapping->path == "[vdso]", protocol::kMapFile) |
                 flag(mapping->shared, protocol::kMapShared);
     if (mapping->file && mapping->executable && !mapping->path.empty() && mapping->path[0] == '/' &&
@@ -174,24 +175,25 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
 
 void SessionImpl::flush_cache(Task& task) {
   const std::shared_ptr<AddressSpace> space = task.process->space;
-  const pid_t tid = task.tid;
   with_world_stopped(
       space,
-      [this, space, tid] {
-        // The thread that asked may have died meanwhile: any other will do.
-        Task* caller = find_task(tid);
-        for (size_t index = 0; (caller == nullptr || caller->gone || !caller->parked) && index < space->tasks.size();
-             ++index)
-          caller = space->tasks[index];
-        if (caller == nullptr || caller->gone || !caller->parked || !caller->slot_ready) return;
-        guarded(caller->tid, [this](Task& one) {
-          RemoteCalls calls(one, agent_.exports.syscall_insn);
-          const uint64_t context = slot_address(static_cast<unsigned>(one.slot));
-          calls.call(agent_.exports.reset_cache, context + protocol::kSlotSize, context, agent_.exports.remote_return);
-        });
-      },
-      {});
+      [this, space] { reset_cache(*space); }, {});
   settle(task);
+}
+
+// The world is stopped: any thread that has a context will do.
+void SessionImpl::reset_cache(AddressSpace& space) {
+  for (Task* task : space.tasks) {
+    if (task->gone || !task->parked || !task->slot_ready) continue;
+    bool done = false;
+    guarded(task->tid, [this, &done](Task& one) {
+      RemoteCalls calls(one, agent_.exports.syscall_insn);
+      const uint64_t context = slot_address(static_cast<unsigned>(one.slot));
+      calls.call(agent_.exports.reset_cache, context + protocol::kSlotSize, context, agent_.exports.remote_return);
+      done = true;
+    });
+    if (done) return;
+  }
 }
 
 void SessionImpl::report_crash(Task& task, const std::string& text) {
