@@ -27,7 +27,9 @@ namespace {
 
 namespace asio = boost::asio;
 
-void say(const std::string& lines) { write_to_people(STDERR_FILENO, lines); }
+void say(const std::string& lines) {
+  write_to_people(STDERR_FILENO, lines);
+}
 
 int fail(const std::string& message, int status = 1) {
   say("vsup: " + message + "\n");
@@ -164,11 +166,12 @@ int run(const Options& options) {
   Timers timers(io);
   std::unique_ptr<SymbolWorker> symbol_worker;
 
-  CommandContext context{controller, {}, getpid(), directory.path(), options.session.tool, options.session.arguments,
+  CommandContext context{controller,   {}, getpid(), directory.path(), options.session.tool, options.session.arguments,
                          now_seconds()};
   context.collect_stacks = [&](pid_t pid, std::function<void(std::vector<ThreadStack>)> done) {
     if (!symbol_worker) {
-      symbol_worker = std::make_unique<SymbolWorker>([&io](SymbolWorker::Task task) { asio::post(io, std::move(task)); });
+      symbol_worker =
+          std::make_unique<SymbolWorker>([&io](SymbolWorker::Task task) { asio::post(io, std::move(task)); });
     }
     collect_thread_stacks(controller, *symbol_worker, pid, std::move(done));
   };
@@ -234,4 +237,6 @@ int main_program(int argc, char** argv) {
 }  // namespace
 }  // namespace vsup::supervisor
 
-int main(int argc, char** argv) { return vsup::supervisor::main_program(argc, argv); }
+int main(int argc, char** argv) {
+  return vsup::supervisor::main_program(argc, argv);
+}

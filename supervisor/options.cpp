@@ -64,7 +64,9 @@ constexpr const char* kTools[] = {"none"};
 constexpr uint64_t kSmallestCache = uint64_t{64} << 10;
 constexpr uint64_t kLargestCache = protocol::kCacheHotSize - (uint64_t{1} << 20);
 
-std::string values_of(const OptionRow& row) { return row.kind == OptionKind::kYesNo ? "yes|no" : row.argument; }
+std::string values_of(const OptionRow& row) {
+  return row.kind == OptionKind::kYesNo ? "yes|no" : row.argument;
+}
 
 std::string usage_of(const OptionRow& row) {
   std::string text;
@@ -360,7 +362,8 @@ std::vector<OptionSource> find_option_sources(std::vector<std::string>& warnings
   }
   if (const char* variable = std::getenv("VSUP_OPTS")) sources.push_back({"$VSUP_OPTS", variable});
   // The home directory's file is not to be read twice.
-  struct stat here {}, there {};
+  struct stat here {
+  }, there{};
   bool at_home = !home.empty() && stat(".", &here) == 0 && stat(home.c_str(), &there) == 0 &&
                  here.st_dev == there.st_dev && here.st_ino == there.st_ino;
   text.clear();
@@ -459,8 +462,10 @@ std::string help_text() {
   }
   text +=
       "\n"
-      "Options also come from ~/.vsuprc, $VSUP_OPTS and ./.vsuprc, in this order, before the command line's; an option\n"
-      "written --TOOL:NAME=VALUE counts when that tool runs. Values in brackets are the defaults. See vsup(1), vctl(1).\n";
+      "Options also come from ~/.vsuprc, $VSUP_OPTS and ./.vsuprc, in this order, before the command line's; an "
+      "option\n"
+      "written --TOOL:NAME=VALUE counts when that tool runs. Values in brackets are the defaults. See vsup(1), "
+      "vctl(1).\n";
   return text;
 }
 

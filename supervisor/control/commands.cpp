@@ -13,7 +13,9 @@ using Json = nlohmann::ordered_json;
 using protocol::kErrorBadJson;
 using protocol::kErrorBadRequest;
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 const char* mode_name(ProcessMode mode) {
   switch (mode) {
@@ -88,12 +90,13 @@ bool is_named(const ProcessSummary& process, const std::string& name) {
   if (name.empty()) return false;
   if (name == file_name(process.executable)) return true;
   if (!process.arguments.empty() && name == file_name(process.arguments.front())) return true;
-  return std::any_of(process.threads.begin(), process.threads.end(), [&](const ThreadSummary& thread) {
-    return thread.tid == process.pid && thread.name == name;
-  });
+  return std::any_of(process.threads.begin(), process.threads.end(),
+                     [&](const ThreadSummary& thread) { return thread.tid == process.pid && thread.name == name; });
 }
 
-bool alive(const ProcessSummary& process) { return process.mode != ProcessMode::kExited; }
+bool alive(const ProcessSummary& process) {
+  return process.mode != ProcessMode::kExited;
+}
 
 struct Refusal {
   const char* code;
@@ -149,7 +152,7 @@ std::vector<pid_t> pids_of(const std::vector<ProcessSummary>& processes) {
 }  // namespace
 
 struct Conversation::Request {
-  std::string id;    // as JSON
+  std::string id;  // as JSON
   std::string name;
   Json line;
 };
@@ -282,9 +285,9 @@ void Conversation::handle(Request& request) {
     context_.controller.toggle(*on, pids, [weak, number](ToggleResult result) {
       auto self = weak.lock();
       if (!self) return;
-      self->answer_ok(number, dump({{"processes", result.processes},
-                                    {"threads", result.threads},
-                                    {"milliseconds", result.milliseconds}}));
+      self->answer_ok(
+          number,
+          dump({{"processes", result.processes}, {"threads", result.threads}, {"milliseconds", result.milliseconds}}));
     });
   } else if (request.name == protocol::kRequestStacks) {
     auto processes = std::make_shared<std::vector<ProcessSummary>>(resolve(context_.controller, line));
@@ -312,7 +315,7 @@ void Conversation::handle(Request& request) {
 
 // One process after the other: only one stands still at a time, and the rows so far are text.
 void Conversation::collect_next_stacks(uint64_t number, std::shared_ptr<std::vector<ProcessSummary>> processes,
-                                       size_t next, std::shared_ptr<std::string> rows) {
+                                       size_t next, const std::shared_ptr<std::string>& rows) {
   auto open = open_.find(number);
   if (open == open_.end()) return;
   if (next == processes->size()) return answer_ok(number, "{\"processes\":[" + *rows + "]}");
@@ -322,7 +325,7 @@ void Conversation::collect_next_stacks(uint64_t number, std::shared_ptr<std::vec
   }
   std::weak_ptr<Conversation> weak = weak_from_this();
   pid_t pid = (*processes)[next].pid;
-  context_.collect_stacks(pid, [=](std::vector<ThreadStack> stacks) {
+  context_.collect_stacks(pid, [weak, number, processes, next, rows](const std::vector<ThreadStack>& stacks) {
     auto self = weak.lock();
     if (!self) return;
     Json row = process_head((*processes)[next]);

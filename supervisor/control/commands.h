@@ -52,8 +52,8 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   uint64_t open_request(const Request& request);
   void answer_ok(uint64_t number, const std::string& result);
   void answer_error(const std::string& id, const char* code, const std::string& message);
-  void collect_next_stacks(uint64_t number, std::shared_ptr<std::vector<ProcessSummary>> processes, size_t next,
-                           std::shared_ptr<std::string> rows);
+  void collect_next_stacks(uint64_t number, const std::shared_ptr<std::vector<ProcessSummary>>& processes, size_t next,
+                           const std::shared_ptr<std::string>& rows);
 
   CommandContext& context_;
   std::function<void(std::string)> send_;

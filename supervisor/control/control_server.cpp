@@ -29,7 +29,9 @@ using boost::system::error_code;
 constexpr auto kFarewell = std::chrono::milliseconds(500);
 constexpr auto kAcceptPause = std::chrono::milliseconds(200);
 
-void close_on_exec(int fd) { fcntl(fd, F_SETFD, FD_CLOEXEC); }
+void close_on_exec(int fd) {
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
 
 // Makes the directory, or makes sure that it is ours alone. Says what is wrong in `error`.
 bool usable_directory(const std::string& path, std::string& error) {
@@ -64,7 +66,8 @@ void remove_stale_sockets(const std::string& directory) {
     if (path.size() >= sizeof address.sun_path) continue;
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool refused = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
+    bool refused =
+        connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
     ::close(fd);
     if (refused) unlink(path.c_str());
   }
@@ -268,8 +271,14 @@ ControlServer::~ControlServer() {
   if (!impl_->path.empty() && !impl_->closing) unlink(impl_->path.c_str());
 }
 
-const std::string& ControlServer::path() const { return impl_->path; }
-const std::string& ControlServer::error() const { return impl_->error; }
-void ControlServer::close() { impl_->close(); }
+const std::string& ControlServer::path() const {
+  return impl_->path;
+}
+const std::string& ControlServer::error() const {
+  return impl_->error;
+}
+void ControlServer::close() {
+  impl_->close();
+}
 
 }  // namespace vsup::supervisor

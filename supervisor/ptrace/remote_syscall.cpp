@@ -16,12 +16,17 @@ bool is_step_trap(const siginfo_t& info) { return info.si_code == TRAP_TRACE || 
 }  // namespace
 
 RemoteCalls::RemoteCalls(Tracee& tracee, uint64_t syscall_pc)
-    : tracee_(tracee), syscall_pc_(syscall_pc), saved_(tracee.registers()) {}
+    : tracee_(tracee), syscall_pc_(syscall_pc), saved_(tracee.registers()) {
+  owns_trap_ = !tracee.trap_unblocked;
+  // A wait with a mask of its own is about to get its old mask back: leave that to the kernel.
+  if (owns_trap_ && !is_interrupted_syscall(saved_)) tracee.unblock_trap();
+}
 
 RemoteCalls::~RemoteCalls() {
   if (tracee_.gone || !tracee_.stopped) return;
   try {
     tracee_.set_registers(saved_);
+    if (owns_trap_) tracee_.reblock_trap();
   } catch (...) {
     // It has gone; whoever touches it next learns so.
   }

@@ -32,6 +32,7 @@ class RemoteCalls {
   Tracee& tracee_;
   uint64_t syscall_pc_;
   Registers saved_;
+  bool owns_trap_ = false;
 };
 
 // From PTRACE_EVENT_EXEC (still inside the system call) on to the system call's exit, where registers can be set.

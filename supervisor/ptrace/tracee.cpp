@@ -12,6 +12,13 @@
 
 namespace vsup::supervisor {
 
+namespace {
+
+constexpr int kGetSignalMask = 0x420a, kSetSignalMask = 0x420b;  // linux/ptrace.h
+constexpr uint64_t kTrapBit = uint64_t{1} << (SIGTRAP - 1);
+
+}  // namespace
+
 long Tracee::call(int request, uint64_t address, uint64_t data) {
   errno = 0;
   const long result = ptrace(static_cast<__ptrace_request>(request), tid, address, data);
@@ -69,6 +76,31 @@ void Tracee::listen() {
     listening = false;
     call(PTRACE_CONT, 0, 0);
   }
+}
+
+void Tracee::unblock_trap() {
+  if (trap_unblocked) return;
+  uint64_t mask = 0;
+  if (call(kGetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask)) != 0 || (mask & kTrapBit) == 0) return;
+  mask &= ~kTrapBit;
+  trap_unblocked = call(kSetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask)) == 0;
+}
+
+void Tracee::reblock_trap() {
+  if (!trap_unblocked) return;
+  trap_unblocked = false;
+  uint64_t mask = 0;
+  if (call(kGetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask)) != 0) return;
+  mask |= kTrapBit;
+  call(kSetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask));
+}
+
+void Tracee::hide_fpu_address(uint64_t start, uint64_t end) {
+  user_fpregs_struct state;
+  if (call(PTRACE_GETFPREGS, 0, reinterpret_cast<uint64_t>(&state)) != 0) return;
+  if (state.rip < start || state.rip >= end) return;
+  state.rip = 0;
+  call(PTRACE_SETFPREGS, 0, reinterpret_cast<uint64_t>(&state));
 }
 
 bool Tracee::interrupt() {

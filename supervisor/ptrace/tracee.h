@@ -47,6 +47,14 @@ class Tracee {
   void step(int signal = 0);
   void step_to_syscall_exit();
   void listen();
+
+  // The traps of single-steps and int3 are forced signals: with SIGTRAP blocked the kernel would unblock it and reset
+  // its handler. So it is unblocked before, and blocked again before the app goes on. Both may be called repeatedly.
+  void unblock_trap();
+  void reblock_trap();
+  // x87's last instruction pointer is visible to the app: one inside [start, end) is forgotten.
+  void hide_fpu_address(uint64_t start, uint64_t end);
+
   // False when the thread has gone.
   bool interrupt();
   bool detach(int signal = 0);
@@ -81,6 +89,7 @@ class Tracee {
   bool group_stopped = false;  // the process is in a group-stop, as far as we have seen
   std::deque<HeldSignal> held; // signals taken from the kernel and not delivered yet
   uint64_t stop_count = 0;
+  bool trap_unblocked = false;
 
  private:
   long call(int request, uint64_t address, uint64_t data);

@@ -33,6 +33,7 @@ struct AddressSpace {
   SlotTable slots;
   std::vector<Task*> tasks;
   std::vector<uint64_t> reported_modules;
+  uint64_t code_fingerprint = 0;  // of the executable mappings when instrumentation was switched off
 
   // The stop of the world: while `stopping`, threads that stop are parked in app state; when all are, the actions
   // run, then everybody resumes as its process wants, then `afterwards` run.

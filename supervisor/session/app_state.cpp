@@ -49,6 +49,7 @@ void SessionImpl::take_state_from_context(Task& task, const ThreadContext& conte
   task.app.gs_base = context.app_gs_base;
   task.app.orig_rax = kUnusedSyscall;
   task.at_app_state = true;
+  task.reblock_trap();
 }
 
 SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, const ThreadContext& context) {
@@ -126,6 +127,7 @@ bool SessionImpl::reach_app_state(Task& task) {
     const auto context = task.read_as<ThreadContext>(context_address);
     const Place place = locate(task, registers, context);
     if (place == Place::kExact) {
+      task.reblock_trap();
       if (task.pending_set) {
         task.pending_set = false;
         task.write_as<uint64_t>(context_address + offsetof(ThreadContext, pending), 0);
@@ -138,6 +140,7 @@ bool SessionImpl::reach_app_state(Task& task) {
       VS_CHECK(!"every cache pc has an app state", task);
     }
     ++task.process->counters.cache_steps;
+    task.unblock_trap();
     task.step();
     task.wait_for_stop();
     if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
@@ -150,6 +153,7 @@ bool SessionImpl::reach_app_state(Task& task) {
 
 void SessionImpl::set_pending_and_run(Task& task) {
   task.pending_set = true;
+  task.unblock_trap();
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
   task.write_as<uint64_t>(context_address + offsetof(ThreadContext, pending), 1);
   task.cont();
@@ -259,6 +263,7 @@ void SessionImpl::resume_app_state(Task& task) {
   task.at_app_state = false;
   task.must_reenter = false;
   if (!on || !enter_cache(task)) {
+    if (task.instrumented) task.hide_fpu_address(protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize);
     task.set_registers(task.app);
     task.instrumented = false;
   }

@@ -123,6 +123,7 @@ class SessionImpl {
   void finish_native_step(Task& task);
   void answer_map_query(Task& task, protocol::ThreadContext& context);
   void flush_cache(Task& task);
+  void reset_cache(AddressSpace& space);
   void report_crash(Task& task, const std::string& text);
 
   // world_stop.cpp
@@ -136,6 +137,7 @@ class SessionImpl {
   std::string inject(Process& process);
   // Threads that registered rseq natively make the agent let later ones do so, too.
   void pass_on_rseq(AddressSpace& space);
+  void refresh_code(AddressSpace& space, bool on);
 
   boost::asio::io_context& io_;
   const SessionOptions options_;

@@ -151,6 +151,7 @@ bool SessionImpl::deliver_held(Task& task) {
     }
     task.held.pop_front();
     const bool patched = hide_cache_address(signal, task.app.rip);
+    if (task.instrumented) task.hide_fpu_address(protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize);
     task.set_registers(task.app);
     task.instrumented = false;
     task.pending_set = false;

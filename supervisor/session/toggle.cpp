@@ -2,9 +2,11 @@
 #include <sys/ptrace.h>
 
 #include <cstddef>
+#include <functional>
 
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/session/session_impl.h"
 
@@ -13,6 +15,8 @@ namespace vsup::supervisor {
 namespace {
 
 // include/uapi/linux/ptrace.h, Linux 5.13.
+constexpr uint64_t kArenaEnd = protocol::kArenaBase + protocol::kArenaSize;
+
 constexpr int kGetRseqConfiguration = 0x420f;
 struct RseqConfiguration {
   uint64_t address;
@@ -58,6 +62,24 @@ void SessionImpl::pass_on_rseq(AddressSpace& space) {
   }
 }
 
+// Native code may unmap, map and protect code, and the agent hears nothing of it: then its blocks are out of date.
+// What it writes into writable or anonymous code the blocks notice themselves.
+void SessionImpl::refresh_code(AddressSpace& space, bool on) {
+  if (space.tasks.empty()) return;
+  uint64_t fingerprint = 1;
+  const auto mix = [&fingerprint](uint64_t value) { fingerprint = (fingerprint ^ value) * 0x100000001b3; };
+  for (const Mapping& mapping : read_maps(space.tasks.front()->tid)) {
+    if (!mapping.executable || (mapping.start >= protocol::kArenaBase && mapping.start < kArenaEnd)) continue;
+    mix(mapping.start);
+    mix(mapping.end);
+    mix(mapping.offset);
+    mix(std::hash<std::string>()(mapping.path));
+    mix((mapping.writable ? 1 : 0) | (mapping.shared ? 2 : 0) | (mapping.readable ? 4 : 0));
+  }
+  if (on && space.code_fingerprint != 0 && space.code_fingerprint != fingerprint) reset_cache(space);
+  space.code_fingerprint = on ? 0 : fingerprint;
+}
+
 void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done) {
   struct Job {
     ToggleResult result;
@@ -86,7 +108,9 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
         [this, on, members = members] {
           for (const pid_t pid : members) {
             Process* process = find_process(pid);
-            if (process == nullptr || !on) continue;
+            if (process == nullptr) continue;
+            if (process->space->injected) refresh_code(*process->space, on);
+            if (!on) continue;
             const std::string error = process->space->injected ? std::string() : inject(*process);
             if (error.empty()) {
               pass_on_rseq(*process->space);
