@@ -9,9 +9,10 @@
 //   core_dumped}, toggles[{time, on}], modules[{path, start, end, offset, build_id}], notes[], crash[] (lines),
 //   counters{name: value}
 // session.json:
-//   vsup (version), pid, command[], attached[] (pids, instead of a command), options[], tool, directory, socket, state (running, ended), started, ended,
-//   seconds, exit_status or signal, processes[{pid, parent, image, directory, executable, arguments[], state, mode,
-//   started, ended, exit_status or signal}] in the order they began: the tree by `parent`
+//   vsup (version), pid, command[], attached[] (pids, instead of a command), options[], tool, directory, socket,
+//   state (running, ended), started, ended, seconds, exit_status or signal, processes[{pid, parent, image, directory,
+//   executable, arguments[], state, mode, started, ended, exit_status or signal}] in the order they began: the tree by
+//   `parent`
 #pragma once
 
 #include <sys/types.h>
