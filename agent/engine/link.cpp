@@ -22,7 +22,8 @@ void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc) {
   if (destination == nullptr) {
     uint8_t* stub = code_cache.cold();
     uint32_t id = code_cache.add_link(
-        {raw(target), patchable ? static_cast<uint32_t>(reinterpret_cast<uint64_t>(site) - protocol::kCacheBase) : 0, kind});
+        {raw(target), patchable ? static_cast<uint32_t>(reinterpret_cast<uint64_t>(site) - protocol::kCacheBase) : 0,
+         kind});
     Emitter cold(stub, nullptr);
     cold.exit_stub(id, reinterpret_cast<const void*>(&vsup_exit));
     code_cache.set_cold(cold.here());
