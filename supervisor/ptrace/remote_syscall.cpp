@@ -49,15 +49,19 @@ int64_t RemoteCalls::syscall(long number, std::initializer_list<uint64_t> argume
     tracee_.wait_for_stop();
     if (tracee_.stop.kind() == WaitStatus::Kind::kSignal) {
       const siginfo_t info = tracee_.signal_info();
-      if (tracee_.stop.signal() == SIGTRAP && is_step_trap(info)) {
-        const Registers after = tracee_.registers();
-        VS_CHECK(after.rip == syscall_pc_ + 2, tracee_);
-        return static_cast<int64_t>(after.rax);
-      }
-      tracee_.held.push_back({tracee_.stop.signal(), info});
+      // A SIGTRAP that somebody sent hides the step's: standard signals do not queue.
+      if (tracee_.stop.signal() != SIGTRAP || !is_step_trap(info))
+        tracee_.held.push_back({tracee_.stop.signal(), info});
     }
     if (tracee_.stop.kind() == WaitStatus::Kind::kGroupStop) tracee_.group_stopped = true;
-    // Anything else (an interrupt that was under way) has come too early: the instruction is still to be executed.
+    const Registers after = tracee_.registers();
+    if (after.rip == syscall_pc_ + 2) {
+      const bool may_inject = tracee_.stop.kind() == WaitStatus::Kind::kSignal;
+      if (may_inject && !is_interrupted_syscall(after)) return static_cast<int64_t>(after.rax);
+      if (!may_inject) continue;  // the step's trap is still to come
+    }
+    VS_CHECK(after.rip == syscall_pc_ || is_interrupted_syscall(after), tracee_);
+    // Otherwise something that was under way came first: the instruction is still to be executed.
   }
   VS_CHECK(!"a remote system call completes", tracee_);
   return 0;
