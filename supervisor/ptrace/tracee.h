@@ -90,6 +90,7 @@ class Tracee {
   std::deque<HeldSignal> held;  // signals taken from the kernel and not delivered yet
   uint64_t stop_count = 0;
   bool trap_unblocked = false;
+  bool step_trap_due = false;  // a single-step was cut short by another stop: its SIGTRAP may still come
 
  private:
   long call(int request, uint64_t address, uint64_t data);

@@ -148,6 +148,7 @@ bool SessionImpl::reach_app_state(Task& task) {
     task.unblock_trap();
     task.step();
     task.wait_for_stop();
+    task.step_trap_due = task.stop.kind() != WaitStatus::Kind::kSignal;
     if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
     if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
   }
@@ -273,8 +274,7 @@ bool SessionImpl::enter_cache(Task& task) {
     registers.rip = agent_.exports.syscall_return;
   } else {
     if (is_interrupted_syscall(registers)) rewind_interrupted_syscall(registers, task.syscall_pc);
-    if (registers.rip != task.app.rip)
-      task.write_as<uint64_t>(field(offsetof(ThreadContext, app_pc)), registers.rip);
+    if (registers.rip != task.app.rip) task.write_as<uint64_t>(field(offsetof(ThreadContext, app_pc)), registers.rip);
     registers.rip = agent_.exports.enter;
     registers.orig_rax = kUnusedSyscall;
   }

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
+#include <string_view>
 
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
@@ -53,6 +54,12 @@ bool may_block(const uint8_t* code, size_t size) {
   const size_t at = skip_prefixes(code, size, rep);
   if (at + 1 >= size) return true;
   return (code[at] == 0x0f && (code[at + 1] == 0x05 || code[at + 1] == 0x34)) || code[at] == 0xcd;
+}
+
+// A file without a name is a program's way to generate code, not a module: its bytes may change under the mapping.
+bool may_be_rewritten(const Mapping& mapping) {
+  constexpr std::string_view kMemfd = "/memfd:", kDeleted = " (deleted)";
+  return mapping.path.starts_with(kMemfd) || mapping.path.ends_with(kDeleted);
 }
 
 // An rt_sigreturn to a context with the trap flag set. Source: struct ucontext, arch/x86/include/uapi/asm/sigcontext.h.
@@ -172,9 +179,9 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
     const auto flag = [](bool set, protocol::MapFlags value) { return set ? static_cast<uint64_t>(value) : 0; };
     answer[2] = protocol::kMapPresent | flag(mapping->readable, protocol::kMapReadable) |
                 flag(mapping->writable, protocol::kMapWritable) | flag(mapping->executable, protocol::kMapExecutable) |
-                flag(mapping->shared, protocol::kMapShared) |
+                flag(mapping->shared || may_be_rewritten(*mapping), protocol::kMapShared) |
                 flag(mapping->file || mapping->path == "[vdso]", protocol::kMapFile) |
-                flag(mapping->shared, protocol::kMapShared);
+                flag(mapping->shared || may_be_rewritten(*mapping), protocol::kMapShared);
     if (mapping->file && mapping->executable && !mapping->path.empty() && mapping->path[0] == '/' &&
         std::find(space.reported_modules.begin(), space.reported_modules.end(), mapping->start) ==
             space.reported_modules.end()) {

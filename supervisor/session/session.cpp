@@ -169,11 +169,14 @@ void SessionImpl::dispatch(Task& task) {
       return;
     case WaitStatus::Kind::kGroupStop:
       task.group_stopped = true;
+      task.step_trap_due = task.step_trap_due || task.native_step;
+      task.native_step = false;
       settle(task);
       follow_job_control(task);
       return;
     case WaitStatus::Kind::kInterrupted:
       task.group_stopped = false;
+      task.step_trap_due = task.step_trap_due || task.native_step;
       task.native_step = false;
       settle(task);
       return;

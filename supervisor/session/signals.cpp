@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
@@ -85,6 +86,11 @@ SignalFate SessionImpl::fate_of(Task& task, int number) {
 void SessionImpl::on_signal(Task& task) {
   const int number = task.stop.signal();
   siginfo_t info = task.signal_info();
+  if (std::exchange(task.step_trap_due, false) && number == SIGTRAP &&
+      (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT)) {
+    settle(task);
+    return;
+  }
   if (number == SIGTRAP && task.instrumented) {
     const Registers registers = task.registers();
     if (registers.rip == agent_.exports.service_trap + 1) {
@@ -153,12 +159,13 @@ void SessionImpl::on_signal(Task& task) {
   settle(task);
 }
 
-// An rt_sigreturn with the app's trap flag set traps behind the first instruction at `enter`: nothing of the app has been
-// executed yet. It goes on natively for the one instruction that the flag is for.
+// An rt_sigreturn with the app's trap flag set traps behind the first instruction at `enter`: nothing of the app has
+// been executed yet. It goes on natively for the one instruction that the flag is for.
 bool SessionImpl::take_trap_flag_at_door(Task& task) {
   const Registers registers = task.registers();
   const uint64_t door = agent_.exports.enter;
-  if ((registers.eflags & kTrapFlag) == 0 || registers.rip <= door || registers.rip > door + kMaxInstruction) return false;
+  if ((registers.eflags & kTrapFlag) == 0 || registers.rip <= door || registers.rip > door + kMaxInstruction)
+    return false;
   const auto context = task.read_as<protocol::ThreadContext>(slot_address(static_cast<unsigned>(task.slot)));
   task.app = registers;
   task.app.rip = context.app_pc;
@@ -234,6 +241,7 @@ bool SessionImpl::deliver_held(Task& task) {
     task.step(signal.number);
     task.wait_for_stop();
     if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+    task.step_trap_due = task.stop.kind() != WaitStatus::Kind::kSignal;
     if (task.stop.kind() == WaitStatus::Kind::kSignal) {
       const size_t before = task.held.size();
       hold_signal_of_stop(task);
