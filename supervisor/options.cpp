@@ -59,7 +59,7 @@ constexpr GroupRow kGroups[] = {
     {OptionGroup::kDebugging, "Debugging vsup itself"},
 };
 
-constexpr const char* kTools[] = {"none"};
+constexpr const char* kTools[] = {"none", "callgrind"};
 
 constexpr uint64_t kSmallestCache = uint64_t{64} << 10;
 constexpr uint64_t kLargestCache = protocol::kCacheHotSize - (uint64_t{1} << 20);
@@ -158,6 +158,7 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
         throw OptionError("unknown tool '" + value + "'; the nearest is '" + nearest + "'");
       }
       session.tool = value;
+      session.settings.tool = value == "callgrind" ? protocol::kToolCallgrind : protocol::kToolNone;
       break;
     }
     case OptionId::kTraceChildren:

@@ -14,7 +14,7 @@ vsup::protocol::AgentSettings vsup_settings = {
     .check_all = 0,
     .verify = 0,
     .pass_rseq = 0,
-    .unused = 0,
+    .tool = vsup::protocol::kToolNone,
 };
 
 namespace vsup::agent {

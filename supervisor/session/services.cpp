@@ -143,7 +143,7 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
   }
   const uint64_t address = context.request_argument[0];
   const auto mapping = query_mapping(space.maps_fd.get(), address);
-  uint64_t answer[3] = {address & ~kPageMask, ~uint64_t{0}, 0};
+  uint64_t answer[4] = {address & ~kPageMask, ~uint64_t{0}, 0, 0};
   if (mapping && mapping->start > address) {
     answer[1] = mapping->start;
   } else if (mapping) {
