@@ -11,8 +11,8 @@ build_packages=(g++ make cmake ninja-build pkg-config binutils git ca-certificat
   libboost-dev libboost-program-options-dev libcapstone-dev libunwind-dev libdw-dev libelf-dev nlohmann-json3-dev
   doctest-dev libzydis-dev)
 # Programs that tests/real runs; a test whose program is missing is skipped and says so.
-test_packages=(musl-tools valgrind gcc bc gawk file perl bzip2 xz-utils zstd sqlite3 openssl busybox-static pari-gp ecl nodejs
-  libpython3.11-testsuite python3-dev libopenblas0-pthread libgmp10 golang-go rustc openjdk-17-jdk-headless)
+test_packages=(musl-tools valgrind gcc bc gawk file perl bzip2 xz-utils zstd sqlite3 openssl busybox-static pari-gp ecl
+  nodejs libpython3.11-testsuite python3-dev libopenblas0-pthread libgmp10 golang-go rustc openjdk-17-jdk-headless)
 
 say() { printf '== %s\n' "$*"; }
 
@@ -71,7 +71,8 @@ build() {
   local generator=()
   [ -f build/CMakeCache.txt ] || { command -v ninja >/dev/null && generator=(-G Ninja); }
   say "building in $PWD/build"
-  cmake --preset default "${generator[@]}" -DVSUP_TESTS="$1" >build.log 2>&1 || { cat build.log; rm -f build.log; return 1; }
+  cmake --preset default "${generator[@]}" -DVSUP_TESTS="$1" >build.log 2>&1 ||
+    { cat build.log; rm -f build.log; return 1; }
   rm -f build.log
   cmake --build build --parallel "$(nproc)"
 }
@@ -94,7 +95,8 @@ while time.monotonic() < end:
     n += 1
 PYTHON
   say "a session: a shell pipeline of four programs, all of them run from vsup's code cache"
-  local pipeline="/usr/bin/python3 $work/primes.py | awk '{ s += \$1; n++ } END { print n, s }' | sed 's/^/primes and their sum: /'"
+  local sum="awk '{ s += \$1; n++ } END { print n, s }'"
+  local pipeline="/usr/bin/python3 $work/primes.py | $sum | sed 's/^/primes and their sum: /'"
   printf '\n$ %s --trace-children=yes bash -c "%s" &\n' "$vsup" "$pipeline"
   "$vsup" --trace-children=yes bash -c "$pipeline" </dev/null &
   local session=$!

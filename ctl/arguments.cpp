@@ -8,10 +8,10 @@ namespace {
 enum class Group { kShow, kControl, kGeneral };
 
 struct Row {
-  const char* name;       // long option
-  char short_name;        // or 0
-  const char* values;     // of an option with a value, else nullptr
-  Action action;          // kNone: no action but a setting
+  const char* name;    // long option
+  char short_name;     // or 0
+  const char* values;  // of an option with a value, else nullptr
+  Action action;       // kNone: no action but a setting
   Group group;
   const char* help;
 };
@@ -119,7 +119,8 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     }
     apply(*row, value, arguments);
   }
-  if (arguments.action == Action::kNone) throw ArgumentError("nothing to do; vctl -l lists sessions, vctl --help explains");
+  if (arguments.action == Action::kNone)
+    throw ArgumentError("nothing to do; vctl -l lists sessions, vctl --help explains");
   if (arguments.action == Action::kList && !arguments.targets.empty()) {
     throw ArgumentError("-l takes no targets, but '" + arguments.targets.front() + "' was given");
   }
@@ -132,7 +133,8 @@ std::string help_text() {
       "usage: vctl -l [options]\n"
       "       vctl -s | -b | -i on|off | -k | detach [options] [PID|NAME ...]\n"
       "\n"
-      "Shows and controls running vsup sessions. Targets are processes by id or by the name of their executable; without\n"
+      "Shows and controls running vsup sessions. Targets are processes by id or by the name of their executable; "
+      "without\n"
       "targets all processes of the session are meant.\n";
   for (const auto& group : kGroups) {
     text += std::string("\n") + group.title + ":\n";

@@ -12,9 +12,9 @@ enum class Action { kNone, kHelp, kVersion, kListOptions, kList, kStatus, kToggl
 
 struct Arguments {
   Action action = Action::kNone;
-  bool on = false;       // of kToggle
+  bool on = false;  // of kToggle
   bool json = false;
-  std::string session;   // vsup's pid or a session directory; empty: the only one
+  std::string session;               // vsup's pid or a session directory; empty: the only one
   std::vector<std::string> targets;  // pids and names; empty: all
 };
 

@@ -99,8 +99,9 @@ Connection::Connection(int fd, const std::string& path) : path_(path), fd_(fd) {
     Json version = hello.contains("protocol") ? hello["protocol"] : Json();
     if (version != protocol::kControlVersion) {
       mismatch_ = "session " + std::to_string(vsup_pid_) + " (vsup " + text_of(hello, "version") +
-                  ") speaks control protocol " + version.dump(-1, ' ', false, Json::error_handler_t::replace) + ", this vctl " VSUP_VERSION " speaks " +
-                  std::to_string(protocol::kControlVersion) + "; use the vctl that belongs to that vsup";
+                  ") speaks control protocol " + version.dump(-1, ' ', false, Json::error_handler_t::replace) +
+                  ", this vctl " VSUP_VERSION " speaks " + std::to_string(protocol::kControlVersion) +
+                  "; use the vctl that belongs to that vsup";
     }
   } catch (...) {
     close(fd_);
@@ -108,7 +109,9 @@ Connection::Connection(int fd, const std::string& path) : path_(path), fd_(fd) {
   }
 }
 
-Connection::~Connection() { close(fd_); }
+Connection::~Connection() {
+  close(fd_);
+}
 
 std::string Connection::read_line() {
   for (;;) {
@@ -180,7 +183,8 @@ std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>&
       }
     }
   }
-  std::sort(sessions.begin(), sessions.end(), [](const auto& a, const auto& b) { return a->vsup_pid() < b->vsup_pid(); });
+  std::sort(sessions.begin(), sessions.end(),
+            [](const auto& a, const auto& b) { return a->vsup_pid() < b->vsup_pid(); });
   return sessions;
 }
 
@@ -196,7 +200,8 @@ std::unique_ptr<Connection> choose_session(const std::string& name, const std::v
     }
     struct stat status {};
     bool recorded = stat((name + "/session.json").c_str(), &status) == 0;
-    throw ClientError(recorded ? "the session in " + name + " has ended" : "there is no running session '" + name + "'");
+    throw ClientError(recorded ? "the session in " + name + " has ended"
+                               : "there is no running session '" + name + "'");
   }
   if (sessions.empty()) {
     throw ClientError(problems.empty() ? "there is no running vsup session" : problems.front());

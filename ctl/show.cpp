@@ -127,8 +127,8 @@ std::string show_list(const Json& result, double now_seconds) {
   const Json session = result.is_object() && result.contains("session") ? result["session"] : Json::object();
   const Json& processes = list_of(result, "processes");
   std::string command = words_of(list_of(session, "command"));
-  std::string text = "session " + std::to_string(number_of(session, "pid")) + ": " +
-                     (command.empty() ? "attached" : command) + "\n";
+  std::string text =
+      "session " + std::to_string(number_of(session, "pid")) + ": " + (command.empty() ? "attached" : command) + "\n";
   text += "  tool " + text_of(session, "tool") + ", " + duration(now_seconds - real_of(session, "started")) +
           ", results in " + text_of(session, "directory") + "\n";
 

@@ -55,8 +55,10 @@ inline constexpr uint64_t kBranchTableEntries = 65536;
 
 // General registers in the numbering of the instruction encoding.
 enum GprIndex : uint8_t {
+  // clang-format off
   kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi,
   kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15,
+  // clang-format on
 };
 
 // Why a thread stands at Exports::service_trap.
@@ -82,56 +84,57 @@ enum class Service : uint64_t {
 // request_result of Service::kQueryMap: [0] start, [1] end (first byte after), [2] MapFlags, [3] offset of the
 // start in its file.
 enum MapFlags : uint64_t {
-  kMapPresent = 1,    // 0: no mapping there; start and end then bound the hole
+  kMapPresent = 1,  // 0: no mapping there; start and end then bound the hole
   kMapReadable = 2,
   kMapWritable = 4,
   kMapExecutable = 8,
-  kMapFile = 16,      // backed by a file (private or shared), not anonymous
-  kMapShared = 32,    // can change through another mapping
+  kMapFile = 16,    // backed by a file (private or shared), not anonymous
+  kMapShared = 32,  // can change through another mapping
 };
 
 // One per thread, at the start of its slot. Assembly uses the offsets in context_offsets.h, which
 // context_offsets_check.cpp compares with this structure.
 struct ThreadContext {
-  uint64_t self;               // own address
-  uint64_t gpr[16];            // app registers while the agent's C++ runs, GprIndex order
-  uint64_t rflags;             // app flags, likewise
-  uint64_t app_pc;             // next app instruction: where `enter` starts, or after a system call
-  uint64_t agent_sp;           // top of the agent stack (slot end)
-  uint64_t next_cache_pc;      // where the restore path jumps
-  uint64_t exit_id;            // which direct exit was taken: index of a link record, or 0
-  uint64_t pending;            // set by the supervisor: trap with kSafePoint before entering the cache
-  uint64_t spill[16];          // app values of registers that inserted code has borrowed
-  uint64_t spill_flags;        // app flags borrowed by inserted code, lahf/seto form: AH = flags, AL = OF
-  uint64_t app_gs_base;        // the app's own GS base
-  uint64_t syscall_pc;         // app address of the system call instruction being executed
-  uint64_t service;            // Service, valid at service_trap
+  uint64_t self;           // own address
+  uint64_t gpr[16];        // app registers while the agent's C++ runs, GprIndex order
+  uint64_t rflags;         // app flags, likewise
+  uint64_t app_pc;         // next app instruction: where `enter` starts, or after a system call
+  uint64_t agent_sp;       // top of the agent stack (slot end)
+  uint64_t next_cache_pc;  // where the restore path jumps
+  uint64_t exit_id;        // which direct exit was taken: index of a link record, or 0
+  uint64_t pending;        // set by the supervisor: trap with kSafePoint before entering the cache
+  uint64_t spill[16];      // app values of registers that inserted code has borrowed
+  uint64_t spill_flags;    // app flags borrowed by inserted code, lahf/seto form: AH = flags, AL = OF
+  uint64_t app_gs_base;    // the app's own GS base
+  uint64_t syscall_pc;     // app address of the system call instruction being executed
+  uint64_t service;        // Service, valid at service_trap
   uint64_t request_argument[2];
   uint64_t request_result[4];
   uint64_t slot_index;
-  uint64_t frame_pc_address;   // agent private: the pc word of the frame that an rt_sigreturn is about to leave, or 0
-  uint64_t tool_stack;         // top of the tool's own stack of this thread
-  uint64_t branch_table_epoch; // cache epoch that the branch table belongs to; 0: never filled. Zeroed for a new thread.
+  uint64_t frame_pc_address;  // agent private: the pc word of the frame that an rt_sigreturn is about to leave, or 0
+  uint64_t tool_stack;        // top of the tool's own stack of this thread
+  uint64_t
+      branch_table_epoch;  // cache epoch that the branch table belongs to; 0: never filled. Zeroed for a new thread.
 };
 static_assert(sizeof(ThreadContext) <= 4096);
 
 // One translated basic block. Table at AgentState::fragments, sorted by cache_start because the
 // cache is filled upwards and emptied as a whole.
 struct FragmentInfo {
-  uint64_t app_pc;        // tag: address of its first app instruction
-  uint32_t cache_start;   // offset of its first byte from kCacheBase
-  uint32_t cache_size;    // bytes in the hot area
-  uint32_t map_offset;    // offset of its state map in AgentState::state_maps
-  uint16_t map_size;      // bytes
-  uint16_t app_size;      // bytes of app code
-  uint32_t hash_next;     // agent private: index + 1 of the next fragment in its bucket
-  uint32_t flags;         // FragmentFlags
+  uint64_t app_pc;       // tag: address of its first app instruction
+  uint32_t cache_start;  // offset of its first byte from kCacheBase
+  uint32_t cache_size;   // bytes in the hot area
+  uint32_t map_offset;   // offset of its state map in AgentState::state_maps
+  uint16_t map_size;     // bytes
+  uint16_t app_size;     // bytes of app code
+  uint32_t hash_next;    // agent private: index + 1 of the next fragment in its bucket
+  uint32_t flags;        // FragmentFlags
 };
 static_assert(sizeof(FragmentInfo) == 32);
 
 enum FragmentFlags : uint32_t {
-  kFragmentChecked = 1,   // compares its source bytes on entry
-  kFragmentRemoved = 2,   // no longer found by lookup
+  kFragmentChecked = 1,  // compares its source bytes on entry
+  kFragmentRemoved = 2,  // no longer found by lookup
 };
 
 // State map: a byte string of entries in cache order, from cache_start on.
@@ -153,12 +156,12 @@ inline constexpr unsigned kChunkShift = 9;
 
 // Lives in the blob's data, its address is in Exports.
 struct AgentState {
-  uint64_t fragments;        // FragmentInfo[]
+  uint64_t fragments;  // FragmentInfo[]
   uint64_t fragment_count;
-  uint64_t state_maps;       // bytes
-  uint64_t chunk_first;      // uint32_t[]
-  uint64_t cold_used;        // bytes of the cold area in use
-  uint64_t cache_used;       // bytes of the hot area in use
+  uint64_t state_maps;   // bytes
+  uint64_t chunk_first;  // uint32_t[]
+  uint64_t cold_used;    // bytes of the cold area in use
+  uint64_t cache_used;   // bytes of the hot area in use
 };
 
 // AgentSettings::tool.
@@ -182,22 +185,22 @@ struct AgentSettings {
 struct Exports {
   uint32_t magic;
   uint32_t version;
-  uint64_t text_start, text_end;      // agent code: rip in here means "in the agent"
-  uint64_t enter;                     // registers are the app's, GS is the context, app_pc is set: go on in the cache
-  uint64_t syscall_insn;              // the one `syscall` for ordinary app system calls: app state, pc = syscall_pc
-  uint64_t syscall_return;            // after it: app state, pc = app_pc; rcx is to be app_pc (the kernel left ours)
+  uint64_t text_start, text_end;        // agent code: rip in here means "in the agent"
+  uint64_t enter;                       // registers are the app's, GS is the context, app_pc is set: go on in the cache
+  uint64_t syscall_insn;                // the one `syscall` for ordinary app system calls: app state, pc = syscall_pc
+  uint64_t syscall_return;              // after it: app state, pc = app_pc; rcx is to be app_pc (the kernel left ours)
   uint64_t restore_start, restore_end;  // app state is complete in the context and pc = app_pc, though registers vary
   uint64_t syscall_restore_start, syscall_restore_end;  // likewise, but pc = syscall_pc
-  uint64_t safe_access_start, safe_access_end;  // SIGSEGV or SIGBUS with rip in here: drop it, go on at safe_access_fail
+  uint64_t safe_access_start, safe_access_end;  // SIGSEGV, SIGBUS with rip in here: dropped, on at safe_access_fail
   uint64_t safe_access_fail;
-  uint64_t service_trap;              // an int3 here: rip = service_trap + 1 at the stop; context says which Service
-  uint64_t reset_cache;               // function void(void): empties the cache; the supervisor has it run by a
-                                      // stopped thread (remote call on that thread's empty agent stack, returns to
-                                      // `remote_return`, which is an int3)
+  uint64_t service_trap;  // an int3 here: rip = service_trap + 1 at the stop; context says which Service
+  uint64_t reset_cache;   // function void(void): empties the cache; the supervisor has it run by a
+                          // stopped thread (remote call on that thread's empty agent stack, returns to
+                          // `remote_return`, which is an int3)
   uint64_t remote_return;
-  uint64_t initialize;                // function void(void): once per image, run the same way, before any entry
-  uint64_t state;                     // AgentState
-  uint64_t settings;                  // AgentSettings
+  uint64_t initialize;  // function void(void): once per image, run the same way, before any entry
+  uint64_t state;       // AgentState
+  uint64_t settings;    // AgentSettings
 };
 
 // What a broken agent leaves behind.

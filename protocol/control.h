@@ -53,19 +53,19 @@ inline constexpr size_t kLongestLine = size_t{64} << 10;  // of a client, withou
 inline constexpr size_t kLongestId = 128;
 inline constexpr size_t kMostTargets = 4096;
 inline constexpr size_t kMostClients = 16;
-inline constexpr size_t kMostPendingRequests = 64;         // of one client
-inline constexpr size_t kReadPauseBytes = size_t{1} << 20;  // unread answers of a client; then it is not listened to
+inline constexpr size_t kMostPendingRequests = 64;            // of one client
+inline constexpr size_t kReadPauseBytes = size_t{1} << 20;    // unread answers of a client; then it is not listened to
 inline constexpr size_t kMostQueuedBytes = size_t{32} << 20;  // unread answers of a client; then it is hung up on
 
-inline constexpr char kErrorBadJson[] = "bad-json";                // the line is no JSON object
-inline constexpr char kErrorBadRequest[] = "bad-request";          // a member is missing or of the wrong kind
+inline constexpr char kErrorBadJson[] = "bad-json";        // the line is no JSON object
+inline constexpr char kErrorBadRequest[] = "bad-request";  // a member is missing or of the wrong kind
 inline constexpr char kErrorUnknownRequest[] = "unknown-request";
 inline constexpr char kErrorLineTooLong[] = "line-too-long";
 inline constexpr char kErrorNoSuchProcess[] = "no-such-process";
 inline constexpr char kErrorNotTraceable[] = "not-traceable";
 inline constexpr char kErrorTooManyClients[] = "too-many-clients";
 inline constexpr char kErrorTooManyRequests[] = "too-many-requests";
-inline constexpr char kErrorSessionEnded[] = "session-ended";      // before there was an answer
+inline constexpr char kErrorSessionEnded[] = "session-ended";  // before there was an answer
 inline constexpr char kErrorFailed[] = "failed";
 
 inline constexpr char kSocketSuffix[] = ".sock";

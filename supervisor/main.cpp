@@ -117,6 +117,7 @@ class LateController : public Controller {
 RecorderOptions recorder_options(const Options& options, const std::string& socket) {
   RecorderOptions result;
   result.command = options.session.arguments;
+  result.attached = options.session.attach_pids;
   result.options = options.given;
   result.tool = options.session.tool;
   result.socket = socket;

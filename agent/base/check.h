@@ -15,8 +15,8 @@ struct CrashValues {
 }  // namespace vsup::agent
 
 // VS_CHECK(condition) or VS_CHECK(condition, up to four values that the crash report prints).
-#define VS_CHECK(condition, ...)                                                                       \
-  do {                                                                                                 \
-    if (!(condition)) [[unlikely]]                                                                     \
+#define VS_CHECK(condition, ...)                                                                              \
+  do {                                                                                                        \
+    if (!(condition)) [[unlikely]]                                                                            \
       ::vsup::agent::check_failed(#condition, __FILE__, __LINE__, ::vsup::agent::CrashValues{{__VA_ARGS__}}); \
   } while (0)

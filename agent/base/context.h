@@ -11,9 +11,13 @@ inline protocol::ThreadContext* current_context() {
   return ctx;
 }
 
-inline protocol::SharedBlock* shared_block() { return reinterpret_cast<protocol::SharedBlock*>(protocol::kSharedBase); }
+inline protocol::SharedBlock* shared_block() {
+  return reinterpret_cast<protocol::SharedBlock*>(protocol::kSharedBase);
+}
 
 // Adds to a counter of the shared block. Counters are statistics: racing increments may be lost.
-inline void count(protocol::CounterIndex index, uint64_t by = 1) { shared_block()->counters[index] += by; }
+inline void count(protocol::CounterIndex index, uint64_t by = 1) {
+  shared_block()->counters[index] += by;
+}
 
 }  // namespace vsup::agent

@@ -16,6 +16,8 @@ inline int64_t raw_syscall(int64_t number, uint64_t a, uint64_t b, uint64_t c, u
 inline void futex_wait(uint32_t* word, uint32_t value) {
   raw_syscall(202, reinterpret_cast<uint64_t>(word), 128, value, 0);
 }
-inline void futex_wake(uint32_t* word) { raw_syscall(202, reinterpret_cast<uint64_t>(word), 129, 1, 0); }
+inline void futex_wake(uint32_t* word) {
+  raw_syscall(202, reinterpret_cast<uint64_t>(word), 129, 1, 0);
+}
 
 }  // namespace vsup::agent

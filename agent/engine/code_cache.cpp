@@ -28,7 +28,8 @@ void CodeCache::initialize() {
 }
 
 bool CodeCache::full() const {
-  uint64_t limit = vsup_settings.cache_limit < protocol::kCacheHotSize ? vsup_settings.cache_limit : protocol::kCacheHotSize;
+  uint64_t limit =
+      vsup_settings.cache_limit < protocol::kCacheHotSize ? vsup_settings.cache_limit : protocol::kCacheHotSize;
   if (vsup_state.cache_used + kHeadroom > limit && translations_ > 0) return true;
   if (vsup_settings.flush_every != 0 && translations_ >= vsup_settings.flush_every) return true;
   return vsup_state.cold_used + kHeadroom > protocol::kColdSize || literal_used_ + kHeadroom > protocol::kLiteralSize ||

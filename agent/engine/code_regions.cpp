@@ -59,7 +59,8 @@ CodeRegion& code_region_at(AppPc app_pc) {
 namespace {
 
 void set_gate(const CodeRegion& region, bool closed) {
-  if (region.gate != nullptr) __atomic_store_n(reinterpret_cast<uint64_t*>(region.gate), closed ? 1 : 0, __ATOMIC_RELEASE);
+  if (region.gate != nullptr)
+    __atomic_store_n(reinterpret_cast<uint64_t*>(region.gate), closed ? 1 : 0, __ATOMIC_RELEASE);
 }
 
 // Forgets region `i`; its checked blocks do not run again.
@@ -70,7 +71,9 @@ bool forget_region(uint32_t i) {
   return unnoticed;
 }
 
-bool overlaps(const CodeRegion& region, uint64_t start, uint64_t end) { return region.start < end && start < region.end; }
+bool overlaps(const CodeRegion& region, uint64_t start, uint64_t end) {
+  return region.start < end && start < region.end;
+}
 
 }  // namespace
 
@@ -98,6 +101,8 @@ bool code_regions_protected(uint64_t start, uint64_t end, bool executable, bool 
   return unnoticed;
 }
 
-void code_regions_reset() { region_count = 0; }
+void code_regions_reset() {
+  region_count = 0;
+}
 
 }  // namespace vsup::agent

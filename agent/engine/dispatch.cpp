@@ -92,7 +92,9 @@ uint64_t continuation(const ThreadContext& ctx) {
                                                          : reinterpret_cast<uint64_t>(fragment_entry(index));
 }
 
-void set_syscall_handler(const SyscallHandler& handler) { syscall_handler = handler; }
+void set_syscall_handler(const SyscallHandler& handler) {
+  syscall_handler = handler;
+}
 
 }  // namespace vsup::agent
 
@@ -106,27 +108,33 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
     case VSUP_EXIT_ENTER:
       if (ctx.frame_pc_address != 0) syscall_handler.restore_frame(ctx);
       return resume(ctx, 0, false, false);
-    case VSUP_EXIT_INDIRECT: return resume(ctx, 0, true, false);
+    case VSUP_EXIT_INDIRECT:
+      return resume(ctx, 0, true, false);
     case VSUP_EXIT_AFTER_FORK:
       syscall_handler.after_fork();
       if (instrumenter() != nullptr && ctx.gpr[vsup::protocol::kRax] == 0) instrumenter()->forked(ctx);
       return resume(ctx, 0, false, false);
-    default: break;
+    default:
+      break;
   }
   auto link = static_cast<uint32_t>(exit_id);
   VS_CHECK(link < code_cache.link_count(), link, code_cache.link_count());
   const LinkRecord& record = CodeCache::links()[link];
   ctx.app_pc = record.target;
   switch (record.kind) {
-    case LinkKind::kDirect: return resume(ctx, link, false, false);
-    case LinkKind::kSyscall: return dispatch_syscall(ctx);
-    case LinkKind::kNative: return request_service(ctx, Service::kStepNative);
+    case LinkKind::kDirect:
+      return resume(ctx, link, false, false);
+    case LinkKind::kSyscall:
+      return dispatch_syscall(ctx);
+    case LinkKind::kNative:
+      return request_service(ctx, Service::kStepNative);
     case LinkKind::kTool: {
       LockGuard guard(engine_lock);
       ctx.next_cache_pc = vsup::protocol::kCacheBase + instrumenter()->exit_taken(ctx, record.target, record.site);
       return VSUP_ACTION_RESUME;
     }
-    case LinkKind::kStale: return resume(ctx, 0, false, true);
+    case LinkKind::kStale:
+      return resume(ctx, 0, false, true);
   }
   VS_CHECK(false, link);
   return VSUP_ACTION_SERVICE;

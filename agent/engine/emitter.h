@@ -80,8 +80,8 @@ class Emitter {
   uint8_t* out_;
   uint8_t* map_start_;
   uint8_t* map_;
-  uint8_t* covered_;          // code before it is in the map
-  uint32_t map_offset_ = 0;   // app offset of the map's last entry
+  uint8_t* covered_;         // code before it is in the map
+  uint32_t map_offset_ = 0;  // app offset of the map's last entry
 };
 
 }  // namespace vsup::agent

@@ -19,20 +19,32 @@ void emit_load(Emitter& out, uint8_t disp8, uint32_t width) {
   static constexpr uint8_t kLoad4[] = {0x8b, 0x4a};
   static constexpr uint8_t kLoad8[] = {0x48, 0x8b, 0x4a};
   switch (width) {
-    case 1: out.bytes(kLoad1, sizeof kLoad1); break;
-    case 2: out.bytes(kLoad2, sizeof kLoad2); break;
-    case 4: out.bytes(kLoad4, sizeof kLoad4); break;
-    default: out.bytes(kLoad8, sizeof kLoad8); break;
+    case 1:
+      out.bytes(kLoad1, sizeof kLoad1);
+      break;
+    case 2:
+      out.bytes(kLoad2, sizeof kLoad2);
+      break;
+    case 4:
+      out.bytes(kLoad4, sizeof kLoad4);
+      break;
+    default:
+      out.bytes(kLoad8, sizeof kLoad8);
+      break;
   }
   out.byte(disp8);
 }
 
 uint64_t load_width(const uint8_t* from, uint32_t width) {
   switch (width) {
-    case 1: return *from;
-    case 2: return load<uint16_t>(from);
-    case 4: return load<uint32_t>(from);
-    default: return load<uint64_t>(from);
+    case 1:
+      return *from;
+    case 2:
+      return load<uint16_t>(from);
+    case 4:
+      return load<uint32_t>(from);
+    default:
+      return load<uint64_t>(from);
   }
 }
 

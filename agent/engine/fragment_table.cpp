@@ -4,7 +4,9 @@ namespace vsup::agent {
 
 namespace {
 
-uint32_t bucket_of(uint64_t pc) { return static_cast<uint32_t>((pc * 0x9e37'79b9'7f4a'7c15) >> 46); }
+uint32_t bucket_of(uint64_t pc) {
+  return static_cast<uint32_t>((pc * 0x9e37'79b9'7f4a'7c15) >> 46);
+}
 static_assert(CodeCache::kBuckets == 1u << (64 - 46));
 
 }  // namespace

@@ -6,7 +6,11 @@ namespace {
 const Instrumenter* current = nullptr;
 }
 
-void set_instrumenter(const Instrumenter* tool) { current = tool; }
-const Instrumenter* instrumenter() { return current; }
+void set_instrumenter(const Instrumenter* tool) {
+  current = tool;
+}
+const Instrumenter* instrumenter() {
+  return current;
+}
 
 }  // namespace vsup::agent

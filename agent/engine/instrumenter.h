@@ -15,8 +15,8 @@ struct Instrumenter {
   // cover() itself at source.offset.
   void (*before)(Emitter& out, const Block& block, uint32_t index, const Source& source);
 
-  // A LinkKind::kTool exit was taken: `cookie` and `retry` are its record's. Sets ctx.app_pc and returns the offset from
-  // kCacheBase at which the thread goes on, where its state must be exact.
+  // A LinkKind::kTool exit was taken: `cookie` and `retry` are its record's. Sets ctx.app_pc and returns the offset
+  // from kCacheBase at which the thread goes on, where its state must be exact.
   uint32_t (*exit_taken)(protocol::ThreadContext& ctx, uint64_t cookie, uint32_t retry);
 
   // A thread enters the cache for the first time; sets ctx.tool_stack to something other than 0.

@@ -7,7 +7,8 @@
 
 namespace vsup::agent {
 
-// Emits a direct branch (jmp rel32, or the jcc of condition opcode `jcc`, 0x80 to 0x8f) to the fragment of `target`, or to a new stub.
+// Emits a direct branch (jmp rel32, or the jcc of condition opcode `jcc`, 0x80 to 0x8f) to the fragment of `target`, or
+// to a new stub.
 void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc = 0);
 
 // Emits an exit that hands `cookie` to the tool; the thread then goes on at `retry`, where its state must be exact.

@@ -14,7 +14,9 @@ using protocol::kRdx;
 using protocol::kRsi;
 using protocol::kRsp;
 
-constexpr uint16_t bit(GprIndex reg) { return static_cast<uint16_t>(1u << reg); }
+constexpr uint16_t bit(GprIndex reg) {
+  return static_cast<uint16_t>(1u << reg);
+}
 
 constexpr uint8_t kGsPrefix = 0x65;
 
@@ -22,9 +24,13 @@ uint64_t rip_target(const Source& source) {
   return raw(source.next()) + static_cast<uint64_t>(source.instr.mem.displacement);
 }
 
-uint8_t modrm_reg(const Instr& instr) { return instr.modrm >> 3 & 7; }
+uint8_t modrm_reg(const Instr& instr) {
+  return instr.modrm >> 3 & 7;
+}
 
-bool has_rex(const Instr& instr, uint8_t bits) { return (instr.rex & bits) != 0; }
+bool has_rex(const Instr& instr, uint8_t bits) {
+  return (instr.rex & bits) != 0;
+}
 
 // The instruction with its memory operand replaced by [base], base one of rbx, rsi, rdi; a GS prefix is dropped.
 void emit_rebased(Emitter& out, const Source& source, GprIndex base) {
@@ -114,7 +120,8 @@ void translate_rip_relative(Emitter& out, const Source& source) {
   if (instr.address32) target &= 0xffff'ffff;
   bool extending = instr.space == Space::kLegacy && instr.map == OpMap::k0F &&
                    (instr.opcode == 0xb6 || instr.opcode == 0xb7 || instr.opcode == 0xbe || instr.opcode == 0xbf);
-  bool whole_load = !instr.lock && ((one_byte && (instr.opcode == 0x8b || instr.opcode == 0x63)) || extending) && !instr.operand16;
+  bool whole_load =
+      !instr.lock && ((one_byte && (instr.opcode == 0x8b || instr.opcode == 0x63)) || extending) && !instr.operand16;
   if (whole_load && instr.segment == Segment::kDefault && destination != kRsp && !instr.address32) {
     bool usable_base = destination == kRbx || destination == kRsi || destination == kRdi;
     if (usable_base || (one_byte && instr.opcode == 0x8b)) {
@@ -219,7 +226,8 @@ bool can_translate_gs(const Instr& instr) {
 }
 
 // Rule 9: memory operand in the app's GS segment, while GS base is ours.
-// Becomes: spill s ; lea s, <address> ; spill t ; mov t, app_gs_base ; lea s, [s + t] ; unspill t ; <instr> [s] ; unspill s
+// Becomes: spill s ; lea s, <address> ; spill t ; mov t, app_gs_base ; lea s, [s + t] ; unspill t ; <instr> [s] ;
+//          unspill s
 // Needs:   s, not otherwise named by the instruction; t, any other
 void translate_gs(Emitter& out, const Source& source) {
   const Instr& instr = source.instr;

@@ -9,8 +9,8 @@ inline constexpr int kDispatchAgain = -1;
 
 struct SyscallHandler {
   // Decides what becomes of the system call at ctx.syscall_pc, whose registers are in `ctx`; ctx.app_pc is already the
-  // instruction after it. Called without the engine lock. Returns a VSUP_ACTION_* value, or kDispatchAgain when the call
-  // has been emulated and the thread goes on at ctx.app_pc.
+  // instruction after it. Called without the engine lock. Returns a VSUP_ACTION_* value, or kDispatchAgain when the
+  // call has been emulated and the thread goes on at ctx.app_pc.
   int (*handle)(protocol::ThreadContext& ctx);
 
   // Called in both processes after a VSUP_ACTION_FORK.

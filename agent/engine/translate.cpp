@@ -30,7 +30,9 @@ struct BlockResult {
 };
 
 // Execute-only page of the kernel at the end of the address space; the kernel emulates calls into it.
-bool in_vsyscall_page(AppPc pc) { return raw(pc) >> 12 == 0xffff'ffff'ff600; }
+bool in_vsyscall_page(AppPc pc) {
+  return raw(pc) >> 12 == 0xffff'ffff'ff600;
+}
 
 bool is_native_only(const Instr& instr) {
   if (instr.flow == Flow::kNativeOnly) return true;
@@ -80,7 +82,9 @@ bool may_modify_code(const Instr& instr) {
   return false;
 }
 
-bool ends_block(const Instr& instr) { return instr.flow != Flow::kNone || is_native_only(instr); }
+bool ends_block(const Instr& instr) {
+  return instr.flow != Flow::kNone || is_native_only(instr);
+}
 
 class BlockTranslator {
  public:
@@ -144,16 +148,26 @@ bool BlockTranslator::translate_one(const Source& source) {
         translate_plain(out_, source);
       }
       return true;
-    case Flow::kJump: translate_jump(out_, source); return false;
+    case Flow::kJump:
+      translate_jump(out_, source);
+      return false;
     case Flow::kCondJump:
       translate_cond_jump(out_, source);
       end_ = BlockEnd::kFallsThrough;
       return false;
-    case Flow::kLoop: translate_loop(out_, source); return false;
-    case Flow::kCall: translate_call(out_, source); return false;
+    case Flow::kLoop:
+      translate_loop(out_, source);
+      return false;
+    case Flow::kCall:
+      translate_call(out_, source);
+      return false;
     case Flow::kJumpIndirect:
-    case Flow::kCallIndirect: translate_indirect(out_, source); return false;
-    case Flow::kReturn: translate_return(out_, source); return false;
+    case Flow::kCallIndirect:
+      translate_indirect(out_, source);
+      return false;
+    case Flow::kReturn:
+      translate_return(out_, source);
+      return false;
     case Flow::kSyscall:
       emit_exit(out_, LinkKind::kSyscall, source.pc);
       out_.cover(source.offset);
@@ -162,7 +176,8 @@ bool BlockTranslator::translate_one(const Source& source) {
       translate_plain(out_, source);
       end_ = BlockEnd::kFallsThrough;
       return false;
-    case Flow::kNativeOnly: break;
+    case Flow::kNativeOnly:
+      break;
   }
   VS_CHECK(false, raw(source.pc));
   return false;

@@ -1,6 +1,6 @@
 // Purpose: app code in, fragments out.
-// Assumes: the engine lock is held and the cache is not full. Promises: a true function of the app's bytes, the region's
-// kind and the settings, but for where the exits lead.
+// Assumes: the engine lock is held and the cache is not full. Promises: a true function of the app's bytes, the
+// region's kind and the settings, but for where the exits lead.
 #pragma once
 
 #include "agent/engine/fragment_table.h"

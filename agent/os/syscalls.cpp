@@ -21,9 +21,9 @@ constexpr uint64_t kMapFixed = 0x10, kProtWrite = 2, kProtExec = 4, kMremapFixed
 constexpr uint64_t kArchSetGs = 0x1001, kArchGetGs = 0x1004;
 constexpr int64_t kENOSYS = 38, kEFAULT = 14;
 
-// The signal frame at rsp when rt_sigreturn is made: struct ucontext (arch/x86/include/uapi/asm/sigcontext.h, ucontext.h),
-// whose saved rip lies 168 bytes in: uc_flags, uc_link, uc_stack (40 bytes), then r8 to r15, rdi, rsi, rbp, rbx, rdx, rax,
-// rcx, rsp (128 bytes).
+// The signal frame at rsp when rt_sigreturn is made: struct ucontext (arch/x86/include/uapi/asm/sigcontext.h,
+// ucontext.h), whose saved rip lies 168 bytes in: uc_flags, uc_link, uc_stack (40 bytes), then r8 to r15, rdi, rsi,
+// rbp, rbx, rdx, rax, rcx, rsp (128 bytes).
 constexpr uint64_t kFramePcOffset = 168;
 constexpr uint64_t kTrapFlag = 0x100;
 
@@ -126,7 +126,8 @@ int arch_prctl(ThreadContext& ctx) {
       ctx.app_gs_base = argument(ctx, 1);
       return emulated(ctx, 0);
     case kArchGetGs:
-      return emulated(ctx, vsup_safe_copy(reinterpret_cast<void*>(argument(ctx, 1)), &ctx.app_gs_base, 8) ? 0 : -kEFAULT);
+      return emulated(ctx,
+                      vsup_safe_copy(reinterpret_cast<void*>(argument(ctx, 1)), &ctx.app_gs_base, 8) ? 0 : -kEFAULT);
     default:
       return plain(ctx);
   }
@@ -143,22 +144,34 @@ int handle(ThreadContext& ctx) {
     case 10:   // mprotect
     case 329:  // pkey_mprotect
       return protection_changed(ctx);
-    case 25: return mremap(ctx);
-    case 15: return sigreturn(ctx);
-    case 56: return clone_with_flags(ctx, argument(ctx, 0));
-    case 57: return forking(ctx);
-    case 435: return clone3(ctx);
-    case 158: return arch_prctl(ctx);
-    case 334:  // rseq: its abort addresses mean nothing in the cache; but a C library that has it wants it for every thread
+    case 25:
+      return mremap(ctx);
+    case 15:
+      return sigreturn(ctx);
+    case 56:
+      return clone_with_flags(ctx, argument(ctx, 0));
+    case 57:
+      return forking(ctx);
+    case 435:
+      return clone3(ctx);
+    case 158:
+      return arch_prctl(ctx);
+    // rseq: its abort addresses mean nothing in the cache; but a C library that has it wants it for every thread.
+    case 334:
       return vsup_settings.pass_rseq != 0 ? plain(ctx) : emulated(ctx, -kENOSYS);
-    default: return plain(ctx);
+    default:
+      return plain(ctx);
   }
 }
 
-void after_fork() { engine_lock.unlock(); }
+void after_fork() {
+  engine_lock.unlock();
+}
 
 }  // namespace
 
-void install_syscall_handler() { set_syscall_handler({.handle = &handle, .after_fork = &after_fork, .restore_frame = &restore_frame}); }
+void install_syscall_handler() {
+  set_syscall_handler({.handle = &handle, .after_fork = &after_fork, .restore_frame = &restore_frame});
+}
 
 }  // namespace vsup::agent

@@ -22,8 +22,8 @@ class CheckFailure : public std::runtime_error {
 }  // namespace vsup::supervisor
 
 // `tracee` has members tid and describe().
-#define VS_CHECK(condition, tracee)                                                                             \
-  do {                                                                                                          \
-    if (!(condition)) [[unlikely]]                                                                              \
-      ::vsup::supervisor::check_failed(#condition, __FILE__, __LINE__, (tracee).tid, (tracee).describe());      \
+#define VS_CHECK(condition, tracee)                                                                        \
+  do {                                                                                                     \
+    if (!(condition)) [[unlikely]]                                                                         \
+      ::vsup::supervisor::check_failed(#condition, __FILE__, __LINE__, (tracee).tid, (tracee).describe()); \
   } while (0)

@@ -23,11 +23,17 @@ LogState& log_state() {
 
 }  // namespace
 
-void set_log_sink(LogSink sink) { log_state().sink = std::move(sink); }
+void set_log_sink(LogSink sink) {
+  log_state().sink = std::move(sink);
+}
 
-void enable_debug_log(bool on) { log_state().debug = on; }
+void enable_debug_log(bool on) {
+  log_state().debug = on;
+}
 
-bool debug_log_enabled() { return log_state().debug; }
+bool debug_log_enabled() {
+  return log_state().debug;
+}
 
 void log_line(LogLevel level, const char* format, ...) {
   LogState& state = log_state();

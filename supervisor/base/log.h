@@ -25,8 +25,8 @@ std::vector<std::string> last_log_lines();
 
 }  // namespace vsup::supervisor
 
-#define VS_DEBUG(...)                                                                             \
-  do {                                                                                            \
-    if (::vsup::supervisor::debug_log_enabled())                                                  \
-      ::vsup::supervisor::log_line(::vsup::supervisor::LogLevel::kDebug, __VA_ARGS__);            \
+#define VS_DEBUG(...)                                                                  \
+  do {                                                                                 \
+    if (::vsup::supervisor::debug_log_enabled())                                       \
+      ::vsup::supervisor::log_line(::vsup::supervisor::LogLevel::kDebug, __VA_ARGS__); \
   } while (0)

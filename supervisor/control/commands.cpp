@@ -314,7 +314,7 @@ void Conversation::handle(Request& request) {
 }
 
 // One process after the other: only one stands still at a time, and the rows so far are text.
-void Conversation::collect_next_stacks(uint64_t number, std::shared_ptr<std::vector<ProcessSummary>> processes,
+void Conversation::collect_next_stacks(uint64_t number, const std::shared_ptr<std::vector<ProcessSummary>>& processes,
                                        size_t next, const std::shared_ptr<std::string>& rows) {
   auto open = open_.find(number);
   if (open == open_.end()) return;

@@ -50,7 +50,8 @@ AgentImage parse_agent_image(std::span<const uint8_t> elf) {
                          ((program.p_flags & PF_X) != 0 ? PROT_EXEC : 0);
     segment.data_address = program.p_vaddr;
     segment.data = elf.subspan(program.p_offset, program.p_filesz);
-    if (header.e_entry >= program.p_vaddr && header.e_entry + sizeof image.exports <= program.p_vaddr + program.p_filesz) {
+    if (header.e_entry >= program.p_vaddr &&
+        header.e_entry + sizeof image.exports <= program.p_vaddr + program.p_filesz) {
       memcpy(&image.exports, segment.data.data() + (header.e_entry - program.p_vaddr), sizeof image.exports);
       exports_found = true;
     }
@@ -63,8 +64,8 @@ AgentImage parse_agent_image(std::span<const uint8_t> elf) {
 }
 
 const AgentImage& embedded_agent() {
-  static const AgentImage image = parse_agent_image(
-      {vsup_agent_blob_start, static_cast<size_t>(vsup_agent_blob_end - vsup_agent_blob_start)});
+  static const AgentImage image =
+      parse_agent_image({vsup_agent_blob_start, static_cast<size_t>(vsup_agent_blob_end - vsup_agent_blob_start)});
   return image;
 }
 

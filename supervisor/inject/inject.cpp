@@ -32,13 +32,17 @@ constexpr uint64_t kMemfdNameAddress = protocol::kSlotsBase + 4096 - 8;
 static_assert(sizeof(protocol::ThreadContext) <= 4096 - 8);
 constexpr uint64_t kNoDump = MADV_DONTDUMP;
 
-bool is_error(int64_t result) { return result < 0 && result >= -4095; }
+bool is_error(int64_t result) {
+  return result < 0 && result >= -4095;
+}
 
 std::string describe(const char* what, int64_t result) {
   return std::string(what) + ": " + strerror(static_cast<int>(-result));
 }
 
-void unmap_arena(RemoteCalls& calls) { calls.syscall(SYS_munmap, {kArenaBase, kArenaSize}); }
+void unmap_arena(RemoteCalls& calls) {
+  calls.syscall(SYS_munmap, {kArenaBase, kArenaSize});
+}
 
 // Creates the memfd in the tracee, maps it on both sides, closes the tracee's descriptor.
 std::string map_shared(Tracee& tracee, RemoteCalls& calls, SharedView& shared, bool replace) {
@@ -66,8 +70,8 @@ std::string map_all(Tracee& tracee, RemoteCalls& calls, const AgentImage& image,
   std::vector<Piece> pieces;
   for (const AgentSegment& segment : image.segments)
     pieces.push_back({segment.start, segment.size, static_cast<uint64_t>(segment.protection)});
-  pieces.push_back({protocol::kCacheBase, protocol::kCacheHotSize + protocol::kColdSize,
-                    PROT_READ | PROT_WRITE | PROT_EXEC});
+  pieces.push_back(
+      {protocol::kCacheBase, protocol::kCacheHotSize + protocol::kColdSize, PROT_READ | PROT_WRITE | PROT_EXEC});
   // Literals, heap and slots lie side by side.
   pieces.push_back({protocol::kLiteralBase, kArenaBase + kArenaSize - protocol::kLiteralBase, PROT_READ | PROT_WRITE});
   for (const Piece& piece : pieces) {
@@ -187,7 +191,9 @@ void eject_agent(Tracee& tracee, uint64_t syscall_pc) {
   unmap_arena(calls);
 }
 
-uint64_t slot_address(unsigned slot) { return protocol::kSlotsBase + slot * protocol::kSlotSize; }
+uint64_t slot_address(unsigned slot) {
+  return protocol::kSlotsBase + slot * protocol::kSlotSize;
+}
 
 protocol::ThreadContext fresh_context(unsigned slot) {
   protocol::ThreadContext context{};

@@ -86,7 +86,9 @@ std::vector<Mapping> parse_maps(std::string_view text) {
   return mappings;
 }
 
-std::vector<Mapping> read_maps(pid_t pid) { return parse_maps(read_file("/proc/" + std::to_string(pid) + "/maps")); }
+std::vector<Mapping> read_maps(pid_t pid) {
+  return parse_maps(read_file("/proc/" + std::to_string(pid) + "/maps"));
+}
 
 std::optional<Mapping> query_mapping(int maps_fd, uint64_t address) {
   ProcmapQuery query{};
@@ -125,6 +127,7 @@ ProcessStatus parse_status(std::string_view text) {
     const size_t colon = line.find(":\t");
     if (colon != std::string_view::npos) {
       const std::string_view key = line.substr(0, colon), value = line.substr(colon + 2);
+      // clang-format off
       if (key == "State" && !value.empty()) status.state = value[0];
       else if (key == "Tgid") status.tgid = static_cast<pid_t>(number(value));
       else if (key == "PPid") status.ppid = static_cast<pid_t>(number(value));
@@ -137,6 +140,7 @@ ProcessStatus parse_status(std::string_view text) {
       else if (key == "SigBlk") status.blocked = mask(value);
       else if (key == "SigIgn") status.ignored = mask(value);
       else if (key == "SigCgt") status.caught = mask(value);
+      // clang-format on
     }
     if (end == std::string_view::npos) break;
     text.remove_prefix(end + 1);

@@ -11,7 +11,9 @@ namespace {
 constexpr int kMaxDisturbances = 1000;
 
 // A single-step's trap: TRAP_TRACE, or TRAP_BRKPT at the exit of a system call.
-bool is_step_trap(const siginfo_t& info) { return info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT; }
+bool is_step_trap(const siginfo_t& info) {
+  return info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT;
+}
 
 }  // namespace
 

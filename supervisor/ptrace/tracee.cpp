@@ -64,9 +64,15 @@ void Tracee::resume(int request, int signal) {
   call(request, 0, static_cast<uint64_t>(signal));
 }
 
-void Tracee::cont(int signal) { resume(PTRACE_CONT, signal); }
-void Tracee::step(int signal) { resume(PTRACE_SINGLESTEP, signal); }
-void Tracee::step_to_syscall_exit() { resume(PTRACE_SYSCALL, 0); }
+void Tracee::cont(int signal) {
+  resume(PTRACE_CONT, signal);
+}
+void Tracee::step(int signal) {
+  resume(PTRACE_SINGLESTEP, signal);
+}
+void Tracee::step_to_syscall_exit() {
+  resume(PTRACE_SYSCALL, 0);
+}
 
 void Tracee::listen() {
   stopped = false;

@@ -83,11 +83,11 @@ class Tracee {
   const pid_t tid;
   WaitManager& waits;
   bool stopped = false;
-  bool gone = false;           // a request found it dead; its exit event is to come
-  WaitStatus stop;             // the last stop
-  bool listening = false;      // resumed by PTRACE_LISTEN
-  bool group_stopped = false;  // the process is in a group-stop, as far as we have seen
-  std::deque<HeldSignal> held; // signals taken from the kernel and not delivered yet
+  bool gone = false;            // a request found it dead; its exit event is to come
+  WaitStatus stop;              // the last stop
+  bool listening = false;       // resumed by PTRACE_LISTEN
+  bool group_stopped = false;   // the process is in a group-stop, as far as we have seen
+  std::deque<HeldSignal> held;  // signals taken from the kernel and not delivered yet
   uint64_t stop_count = 0;
   bool trap_unblocked = false;
 

@@ -14,7 +14,7 @@ class WaitStatus {
     kSignal,       // signal-delivery-stop of signal(), or a single-step's SIGTRAP
     kSyscallStop,  // entry or exit of a system call
     kGroupStop,    // PTRACE_EVENT_STOP with a stopping signal(): the process is stopped
-    kInterrupted,  // PTRACE_EVENT_STOP with SIGTRAP: PTRACE_INTERRUPT, a newborn's first stop, or the end of a group-stop
+    kInterrupted,  // PTRACE_EVENT_STOP with SIGTRAP: an interrupt, a newborn's first stop, the end of a group-stop
     kEvent,        // another PTRACE_EVENT_*: event()
   };
 

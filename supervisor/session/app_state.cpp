@@ -21,12 +21,16 @@ constexpr int kMaxCacheSteps = 256;
 constexpr auto kNudgePeriod = std::chrono::milliseconds(1);
 constexpr uint64_t kUnusedSyscall = ~uint64_t{0};
 
-bool in_hot(uint64_t pc) { return pc >= protocol::kCacheBase && pc < protocol::kCacheBase + protocol::kCacheHotSize; }
-bool in_cold(uint64_t pc) { return pc >= protocol::kColdBase && pc < protocol::kColdBase + protocol::kColdSize; }
+bool in_hot(uint64_t pc) {
+  return pc >= protocol::kCacheBase && pc < protocol::kCacheBase + protocol::kCacheHotSize;
+}
+bool in_cold(uint64_t pc) {
+  return pc >= protocol::kColdBase && pc < protocol::kColdBase + protocol::kColdSize;
+}
 
-bool is_zombie(pid_t tid) {
+char state_of(pid_t tid) {
   const auto status = read_status_of(tid);
-  return !status || status->state == 'Z' || status->state == 'X';
+  return status ? status->state : 'X';
 }
 
 }  // namespace
@@ -174,10 +178,13 @@ void SessionImpl::arm_nudge(const std::shared_ptr<AddressSpace>& space) {
     for (Task* task : nudged->tasks) {
       if (task->stopped || task->gone || task->exited || task->in_vfork) continue;
       if (!task->pending_set && !nudged->stopping) continue;
-      if (task->tid == task->process->pid && is_zombie(task->tid)) {
+      const char state = state_of(task->tid);
+      if (task->tid == task->process->pid && (state == 'Z' || state == 'X')) {
         task->exited = true;
         continue;
       }
+      task->asleep_count = state == 'D' ? task->asleep_count + 1 : 0;
+      if (is_unstoppable(*task)) task->must_reenter = true;
       waiting = true;
       task->interrupt();
     }
@@ -195,15 +202,14 @@ void SessionImpl::run_on(Task& task, int signal) {
 
 void SessionImpl::settle(Task& task) {
   const std::shared_ptr<AddressSpace> space = task.process->space;
-  const bool must_move =
-      space->stopping || task.instrumented != wants_cache(task) || task.at_app_state || !task.held.empty() ||
-      task.must_reenter;
+  const bool must_move = space->stopping || task.instrumented != wants_cache(task) || task.at_app_state ||
+                         !task.held.empty() || task.must_reenter;
   if (!must_move) {
     if (task.stop.kind() == WaitStatus::Kind::kGroupStop) {
       task.listen();
       return;
     }
-    if (!task.instrumented && task.stop.kind() == WaitStatus::Kind::kInterrupted) {
+    if (task.stop.kind() == WaitStatus::Kind::kInterrupted && !task.instrumented) {
       task.app = task.registers();
       task.syscall_pc = task.app.rip - 2;
       task.at_app_state = true;
@@ -222,29 +228,49 @@ void SessionImpl::settle(Task& task) {
   resume_app_state(task);
 }
 
+// Behind an interrupted `syscall` instruction (and not int 0x80, which the agent's is no substitute for).
+bool SessionImpl::is_at_syscall_exit(Task& task) {
+  if (!is_interrupted_syscall(task.app)) return false;
+  uint8_t code[2] = {};
+  return read_memory(task.tid, task.syscall_pc, code, sizeof code) && code[0] == 0x0f && code[1] == 0x05;
+}
+
 bool SessionImpl::enter_cache(Task& task) {
   AddressSpace& space = *task.process->space;
   if (task.slot < 0) task.slot = space.slots.allocate();
   if (task.slot < 0) return false;
   const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
   const auto field = [address](size_t offset) { return address + offset; };
+  const bool in_syscall = is_at_syscall_exit(task);
   if (!task.slot_ready) {
     ThreadContext context = fresh_context(static_cast<unsigned>(task.slot));
     context.app_pc = task.app.rip;
     context.app_gs_base = task.app.gs_base;
+    context.syscall_pc = task.syscall_pc;
+    context.next_cache_pc = agent_.exports.enter;
     task.write_as(address, context);
     task.slot_ready = true;
   } else if (!write_words(task.tid, {{field(offsetof(ThreadContext, app_pc)), task.app.rip},
                                      {field(offsetof(ThreadContext, app_gs_base)), task.app.gs_base},
+                                     {field(offsetof(ThreadContext, syscall_pc)), task.syscall_pc},
+                                     {field(offsetof(ThreadContext, next_cache_pc)), agent_.exports.enter},
                                      {field(offsetof(ThreadContext, pending)), 0},
                                      {field(offsetof(ThreadContext, service)), 0}})) {
     task.registers();  // throws when it has gone
     VS_CHECK(!"the thread's context is writable", task);
   }
   Registers registers = task.app;
-  registers.rip = agent_.exports.enter;
   registers.gs_base = address;
-  registers.orig_rax = kUnusedSyscall;
+  if (in_syscall) {
+    // The kernel acts on the restart code: again at syscall_insn, or on by way of next_cache_pc, which is `enter`.
+    registers.rip = agent_.exports.syscall_return;
+  } else {
+    if (is_interrupted_syscall(registers)) rewind_interrupted_syscall(registers, task.syscall_pc);
+    if (registers.rip != task.app.rip)
+      task.write_as<uint64_t>(field(offsetof(ThreadContext, app_pc)), registers.rip);
+    registers.rip = agent_.exports.enter;
+    registers.orig_rax = kUnusedSyscall;
+  }
   task.set_registers(registers);
   task.instrumented = true;
   task.pending_set = false;
@@ -255,11 +281,7 @@ bool SessionImpl::enter_cache(Task& task) {
 void SessionImpl::resume_app_state(Task& task) {
   if (!deliver_held(task)) return;
   const bool on = wants_cache(task);
-  if (on || task.instrumented) {
-    normalise_interrupted_syscall(task);
-  } else if (is_eintr_of_unrestarted_syscall(task.app) && task.stop.kind() != WaitStatus::Kind::kSignal) {
-    normalise_interrupted_syscall(task);
-  }
+  restart_wait(task);
   task.at_app_state = false;
   task.must_reenter = false;
   if (!on || !enter_cache(task)) {

@@ -28,8 +28,7 @@ void SessionImpl::attach(pid_t pid) {
   if (status->tgid != pid)
     throw StartError(name + ": a thread of process " + std::to_string(status->tgid) + "; attach to that", 1);
   if (pid == getpid()) throw StartError(name + ": this is vsup itself", 1);
-  if (status->tracer != 0)
-    throw StartError(name + ": traced already, by process " + std::to_string(status->tracer), 1);
+  if (status->tracer != 0) throw StartError(name + ": traced already, by process " + std::to_string(status->tracer), 1);
   if (options_.instrument_at_start) {
     const std::string occupied = check_ranges_free(pid);
     if (!occupied.empty()) throw StartError(name + ": " + occupied, 1);
@@ -111,7 +110,7 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
                 ejected = true;
                 space->injected = false;
               }
-              normalise_interrupted_syscall(leaving);
+              restart_wait(leaving);
               int signal = 0;
               if (!leaving.held.empty()) {
                 if (!can_inject_signal(leaving)) {

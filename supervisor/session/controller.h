@@ -22,14 +22,14 @@ struct ThreadSummary {
 
 struct ProcessSummary {
   pid_t pid = 0;
-  pid_t parent = 0;             // the traced parent, 0 for the first
-  unsigned image = 0;           // counts this pid's execs, from 0
-  std::string executable;       // absolute path
+  pid_t parent = 0;        // the traced parent, 0 for the first
+  unsigned image = 0;      // counts this pid's execs, from 0
+  std::string executable;  // absolute path
   std::vector<std::string> arguments;
   ProcessMode mode = ProcessMode::kNative;
-  std::string note;             // why not traceable, else empty
-  std::string directory;        // absolute path of its log directory
-  double started_seconds = 0;   // CLOCK_REALTIME
+  std::string note;            // why not traceable, else empty
+  std::string directory;       // absolute path of its log directory
+  double started_seconds = 0;  // CLOCK_REALTIME
   std::vector<ThreadSummary> threads;
 };
 
@@ -48,7 +48,7 @@ struct CounterValue {
 struct ThreadRegisters {
   pid_t tid = 0;
   std::string name;
-  uint64_t gpr[16] = {};        // protocol::GprIndex order
+  uint64_t gpr[16] = {};  // protocol::GprIndex order
   uint64_t pc = 0;
 };
 

@@ -42,6 +42,7 @@ void SessionImpl::on_birth(Task& parent) {
   const pid_t child_tid = static_cast<pid_t>(parent.event_message());
   const int event = parent.stop.event();
   Process& process = *parent.process;
+  const std::shared_ptr<AddressSpace> space = process.space;
   std::optional<WaitStatus> status;
   if (const auto orphan = orphans_.find(child_tid); orphan != orphans_.end()) {
     status = orphan->second;
@@ -86,6 +87,8 @@ void SessionImpl::on_birth(Task& parent) {
     });
   }
   run_on(parent);
+  // A stop of the world that waited for the parent need not any longer when it waits for its vfork child.
+  if (event == PTRACE_EVENT_VFORK) check_world(space);
 }
 
 void SessionImpl::receive_thread_or_vfork_child(Task& parent, Task& child) {

@@ -27,9 +27,9 @@ struct Process {
   std::string directory;
   std::string note;
   double started_seconds = 0;
-  bool traceable = true;      // false: never instrumented, see note
-  bool want_on = false;       // desired mode; the actual one is each task's
-  bool announced = false;     // process_started was called for this image
+  bool traceable = true;        // false: never instrumented, see note
+  bool want_on = false;         // desired mode; the actual one is each task's
+  bool announced = false;       // process_started was called for this image
   bool borrowed_space = false;  // a vfork child before its exec
   bool detaching = false;
   std::shared_ptr<AddressSpace> space;

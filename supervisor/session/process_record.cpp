@@ -163,6 +163,7 @@ std::string session_json(const SessionRecord& session, const std::vector<std::st
   json["vsup"] = session.version;
   json["pid"] = session.pid;
   json["command"] = session.command;
+  if (!session.attached.empty()) json["attached"] = session.attached;
   json["options"] = session.options;
   json["tool"] = session.tool;
   json["directory"] = session.directory;

@@ -9,9 +9,10 @@
 //   core_dumped}, toggles[{time, on}], modules[{path, start, end, offset, build_id}], notes[], crash[] (lines),
 //   counters{name: value}
 // session.json:
-//   vsup (version), pid, command[], options[], tool, directory, socket, state (running, ended), started, ended,
-//   seconds, exit_status or signal, processes[{pid, parent, image, directory, executable, arguments[], state, mode,
-//   started, ended, exit_status or signal}] in the order they began: the tree by `parent`
+//   vsup (version), pid, command[], attached[] (pids, instead of a command), options[], tool, directory, socket,
+//   state (running, ended), started, ended, seconds, exit_status or signal, processes[{pid, parent, image, directory,
+//   executable, arguments[], state, mode, started, ended, exit_status or signal}] in the order they began: the tree by
+//   `parent`
 #pragma once
 
 #include <sys/types.h>
@@ -68,6 +69,7 @@ struct SessionRecord {
   pid_t pid = 0;
   std::string version;
   std::vector<std::string> command;
+  std::vector<pid_t> attached;
   std::vector<std::string> options;
   std::string tool;
   std::string directory;

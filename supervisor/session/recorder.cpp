@@ -218,6 +218,7 @@ Recorder::Recorder(SessionDirectory& directory, RecorderOptions options, Later l
   session.pid = getpid();
   session.version = VSUP_VERSION;
   session.command = impl_->options.command;
+  session.attached = impl_->options.attached;
   session.options = impl_->options.options;
   session.tool = impl_->options.tool;
   session.directory = directory.path();

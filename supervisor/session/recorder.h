@@ -18,6 +18,7 @@ namespace vsup::supervisor {
 
 struct RecorderOptions {
   std::vector<std::string> command;
+  std::vector<pid_t> attached;  // instead of a command
   std::vector<std::string> options;
   std::string tool;
   std::string socket;

@@ -1,6 +1,6 @@
-// Purpose: system calls that our stops interrupt go on as if nothing had been. The kernel's restart codes are acted upon
-// when a thread is moved; waits that answer EINTR to any interruption are started again, and end when they have lasted
-// as long as they were to, however often they are interrupted.
+// Purpose: system calls that our stops interrupt go on as if nothing had been. The kernel's restart codes are acted
+// upon when a thread is moved; waits that answer EINTR to any interruption are started again, and end when they have
+// lasted as long as they were to, however often they are interrupted.
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -51,16 +51,9 @@ std::optional<TimeLimit> time_limit_of(pid_t tid, const Registers& registers) {
 
 }  // namespace
 
-void SessionImpl::normalise_interrupted_syscall(Task& task) {
-  if (is_interrupted_syscall(task.app)) {
-    rewind_interrupted_syscall(task.app, task.syscall_pc);
-  } else if (is_eintr_of_unrestarted_syscall(task.app)) {
-    restart_wait(task);
-  }
-}
-
 // A signal that is about to be delivered is a reason for EINTR that the app is to see; then nothing is done.
 void SessionImpl::restart_wait(Task& task) {
+  if (!is_eintr_of_unrestarted_syscall(task.app)) return;
   const auto status = read_status_of(task.tid);
   if (!status || ((status->pending | status->shared_pending) & ~status->blocked) != 0) return;
   RestartedWait& wait = task.restarted_wait;
@@ -78,7 +71,8 @@ void SessionImpl::restart_wait(Task& task) {
     wait = {};
     return;
   }
-  rewind_interrupted_syscall(task.app, task.syscall_pc);
+  // The kernel starts it again, unless a handler is to run first: EINTR then.
+  task.app.rax = static_cast<uint64_t>(-kErestartNoHand);
 }
 
 }  // namespace vsup::supervisor

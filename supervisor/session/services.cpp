@@ -1,10 +1,10 @@
 // Purpose: answers the agent's requests, made by an int3 at Exports::service_trap.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
-#include <algorithm>
 
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
@@ -23,7 +23,9 @@ using protocol::ThreadContext;
 constexpr uint64_t kTrapFlag = 0x100;
 constexpr uint64_t kPageMask = 4095;
 
-bool is_rep_prefix(uint8_t byte) { return byte == 0xf2 || byte == 0xf3; }
+bool is_rep_prefix(uint8_t byte) {
+  return byte == 0xf2 || byte == 0xf3;
+}
 
 // Length of legacy and REX prefixes at the start of an instruction.
 size_t skip_prefixes(const uint8_t* code, size_t size, bool& rep) {
@@ -175,9 +177,7 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
 
 void SessionImpl::flush_cache(Task& task) {
   const std::shared_ptr<AddressSpace> space = task.process->space;
-  with_world_stopped(
-      space,
-      [this, space] { reset_cache(*space); }, {});
+  with_world_stopped(space, [this, space] { reset_cache(*space); }, {});
   settle(task);
 }
 

@@ -38,22 +38,34 @@ int open_child_signal_fd() {
 
 }  // namespace
 
-double realtime_seconds() { return seconds_of(CLOCK_REALTIME); }
-double monotonic_seconds() { return seconds_of(CLOCK_MONOTONIC); }
+double realtime_seconds() {
+  return seconds_of(CLOCK_REALTIME);
+}
+double monotonic_seconds() {
+  return seconds_of(CLOCK_MONOTONIC);
+}
 
 Session::Session(boost::asio::io_context& io, const SessionOptions& options, SessionObserver& observer)
     : impl_(std::make_unique<SessionImpl>(io, options, observer)) {}
 Session::~Session() = default;
-void Session::start() { impl_->start(); }
-std::vector<ProcessSummary> Session::processes() const { return impl_->summaries(); }
+void Session::start() {
+  impl_->start();
+}
+std::vector<ProcessSummary> Session::processes() const {
+  return impl_->summaries();
+}
 void Session::toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done) {
   impl_->toggle(on, pids, std::move(done));
 }
-std::vector<CounterValue> Session::counters(pid_t pid) const { return impl_->counters(pid); }
+std::vector<CounterValue> Session::counters(pid_t pid) const {
+  return impl_->counters(pid);
+}
 void Session::with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) {
   impl_->with_threads_stopped(pid, std::move(visit));
 }
-unsigned Session::kill(const std::vector<pid_t>& pids) { return impl_->kill(pids); }
+unsigned Session::kill(const std::vector<pid_t>& pids) {
+  return impl_->kill(pids);
+}
 void Session::detach(const std::vector<pid_t>& pids, std::function<void(unsigned)> done) {
   impl_->detach(pids, std::move(done));
 }
@@ -137,6 +149,7 @@ void SessionImpl::handle(const WaitManager::Event& event) {
     return;
   }
   task->note_stop(event.status);
+  task->asleep_count = 0;
   ++task->process->counters.stops;
   guarded(event.tid, [this](Task& stopped) { dispatch(stopped); });
 }

@@ -99,11 +99,11 @@ class SessionImpl {
   // Resumes with its registers as they are.
   void run_on(Task& task, int signal = 0);
   bool enter_cache(Task& task);
+  bool is_at_syscall_exit(Task& task);
   void take_state_from_context(Task& task, const protocol::ThreadContext& context);
   enum class Place { kExact, kStep, kInAgent, kLost };
   Place locate(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   Place locate_in_fragment(Task& task, const Registers& registers, const protocol::ThreadContext& context);
-  void normalise_interrupted_syscall(Task& task);
   void restart_wait(Task& task);
   void set_pending_and_run(Task& task);
   void arm_nudge(const std::shared_ptr<AddressSpace>& space);
@@ -112,6 +112,7 @@ class SessionImpl {
   // signals.cpp
   void on_signal(Task& task);
   SignalFate fate_of(Task& task, int number);
+  void undo_spurious_eintr(Task& task, int number);
   SignalFate likely_fate(Task& task, int number);
   // True: still stopped in app state, nothing held. False: it runs or has gone.
   bool deliver_held(Task& task);
@@ -131,6 +132,9 @@ class SessionImpl {
                           std::function<void()> afterwards, bool needs_vfork_parents = false);
   void request_stop(Task& task);
   void check_world(const std::shared_ptr<AddressSpace>& space);
+  // In the kernel for long, for a vfork child or a device: it is not waited for. It stops before it executes another
+  // instruction, and is moved then.
+  bool is_unstoppable(const Task& task) const;
 
   // toggle.cpp
   // Empty on success.

@@ -26,9 +26,9 @@ struct MappedModule {
 
 // How an image ended.
 enum class ProcessEnd {
-  kExited,     // status is a wait status: WIFEXITED or WIFSIGNALED
-  kExeced,     // a new image took its place
-  kDetached,   // let go of, runs on; status is 0
+  kExited,    // status is a wait status: WIFEXITED or WIFSIGNALED
+  kExeced,    // a new image took its place
+  kDetached,  // let go of, runs on; status is 0
 };
 
 class SessionObserver {
@@ -50,7 +50,8 @@ class SessionObserver {
 
   // `counters` are final for this image. process_exited follows process_execed only for the new image.
   virtual void process_execed(pid_t pid, const std::vector<CounterValue>& counters) = 0;
-  virtual void process_exited(pid_t pid, ProcessEnd end, int wait_status, const std::vector<CounterValue>& counters) = 0;
+  virtual void process_exited(pid_t pid, ProcessEnd end, int wait_status,
+                              const std::vector<CounterValue>& counters) = 0;
 
   // The agent of this process found itself broken or faulted; the process is about to die. `text` is some lines.
   virtual void agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& page, const std::string& text) = 0;

@@ -27,11 +27,10 @@ struct SessionOptions {
   std::vector<std::string> arguments;  // the program (looked up in PATH when it has no slash) and its arguments
   std::vector<pid_t> attach_pids;      // used when `arguments` is empty
   std::string tool = "none";
-  bool trace_children = false;                     // --trace-children: follow execs of children, too
-  std::vector<std::string> skip_patterns;          // --trace-children-skip=: shell patterns for the executable
-  std::vector<std::string> skip_by_arg_patterns;   // --trace-children-skip-by-arg=: shell patterns for each argument
-  bool instrument_at_start = true;                 // --instr-atstart
-  bool child_silent = false;                       // --child-silent-after-fork
+  bool trace_children = false;                    // --trace-children: follow execs of children, too
+  std::vector<std::string> skip_patterns;         // --trace-children-skip=: shell patterns for the executable
+  std::vector<std::string> skip_by_arg_patterns;  // --trace-children-skip-by-arg=: shell patterns for each argument
+  bool instrument_at_start = true;                // --instr-atstart
   protocol::AgentSettings settings = default_agent_settings();
 };
 

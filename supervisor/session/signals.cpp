@@ -43,8 +43,8 @@ bool in_arena(uint64_t address) {
 bool hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
   if (!is_fault_signal(signal.number) || signal.info.si_code <= 0) return false;
   const auto address = reinterpret_cast<uint64_t>(signal.info.si_addr);
-  const bool code_address = signal.number == SIGILL || signal.number == SIGFPE ||
-                            (signal.number == SIGTRAP && address != 0);
+  const bool code_address =
+      signal.number == SIGILL || signal.number == SIGFPE || (signal.number == SIGTRAP && address != 0);
   if (!code_address && !in_arena(address)) return false;
   signal.info.si_addr = reinterpret_cast<void*>(app_pc);
   return true;
@@ -80,7 +80,7 @@ SignalFate SessionImpl::fate_of(Task& task, int number) {
 
 void SessionImpl::on_signal(Task& task) {
   const int number = task.stop.signal();
-  const siginfo_t info = task.signal_info();
+  siginfo_t info = task.signal_info();
   if (number == SIGTRAP && task.instrumented && info.si_code > 0) {
     const Registers registers = task.registers();
     if (registers.rip == agent_.exports.service_trap + 1) {
@@ -105,8 +105,8 @@ void SessionImpl::on_signal(Task& task) {
       return;
     }
     const bool in_agent_text = registers.rip >= agent.text_start && registers.rip < agent.text_end;
-    const bool at_app_syscall = registers.rip == agent.enter || registers.rip == agent.syscall_insn ||
-                                registers.rip == agent.syscall_return;
+    const bool at_app_syscall =
+        registers.rip == agent.enter || registers.rip == agent.syscall_insn || registers.rip == agent.syscall_return;
     if (in_agent_text && !at_app_syscall) {
       on_agent_fault(task, info, registers);
       return;
@@ -117,7 +117,16 @@ void SessionImpl::on_signal(Task& task) {
     last_root_signal_ = number;
     last_root_signal_seconds_ = monotonic_seconds();
   }
-  // A signal-delivery-stop other than SIGCONT's means that the thread runs.
+  // A fault that was queued while the thread was moved out of the cache.
+  if (!task.instrumented && task.process->space->injected && is_fault_signal(number)) {
+    HeldSignal fault{number, info, 0};
+    if (info.si_code > 0 && in_arena(reinterpret_cast<uint64_t>(info.si_addr)) &&
+        hide_cache_address(fault, task.registers().rip)) {
+      task.set_signal_info(fault.info);
+      info = fault.info;
+    }
+  }
+  undo_spurious_eintr(task, number);
   if (!task.instrumented && !wants_cache(task) && !task.process->space->stopping && task.held.empty() &&
       !task.at_app_state) {
     task.cont(number);
@@ -132,6 +141,15 @@ void SessionImpl::on_signal(Task& task) {
   }
   task.held.push_back({number, info, task.stop_count});
   settle(task);
+}
+
+// An ignored signal wakes a traced thread, which it does not natively: the wait that it interrupted goes on.
+void SessionImpl::undo_spurious_eintr(Task& task, int number) {
+  if (number != SIGCHLD && number != SIGWINCH && number != SIGURG) return;
+  Registers registers = task.registers();
+  if (!is_eintr_of_unrestarted_syscall(registers) || fate_of(task, number) != SignalFate::kIgnored) return;
+  registers.rax = static_cast<uint64_t>(-kErestartNoHand);
+  task.set_registers(registers);
 }
 
 bool SessionImpl::deliver_held(Task& task) {

@@ -62,7 +62,8 @@ std::string find_program(const std::string& name) {
                            (interpreter.empty() || interpreter[0] == ' ' ? "" : " ") + interpreter,
                        kNotExecutable);
     }
-    if (error == ENOENT) throw StartError(name + ": the program interpreter that it names is not there", kNotExecutable);
+    if (error == ENOENT)
+      throw StartError(name + ": the program interpreter that it names is not there", kNotExecutable);
     throw StartError(name + ": not an executable format (a script without #! line?)", kNotExecutable);
   }
   throw StartError(name + ": cannot be executed: " + strerror(error), kNotExecutable);
@@ -102,10 +103,10 @@ void SessionImpl::spawn() {
   UniqueFd go_write(go[1]), failure_write(failure[1]);
   failure_write.reset();
   if (ptrace(PTRACE_SEIZE, child, 0, kTraceOptions) != 0) {
-    const int error = errno;
+    const std::string why = explain_trace_failure(child, errno);  // while the child is there to look at
     go_write.reset();
     waitpid(child, nullptr, 0);
-    throw StartError("cannot trace the program: " + explain_trace_failure(child, error), 1);
+    throw StartError("cannot trace the program: " + why, 1);
   }
   root_pid_ = child;
   Process& process = add_process(child, 0);

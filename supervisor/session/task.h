@@ -29,20 +29,21 @@ struct Task : Tracee {
   Process* process;
   bool instrumented = false;
   int slot = -1;
-  bool slot_ready = false;   // a context has been written for the thread in `slot`
+  bool slot_ready = false;  // a context has been written for the thread in `slot`
 
   bool at_app_state = false;
   Registers app{};
-  uint64_t syscall_pc = 0;   // app address of the system call instruction that `app` may be the interrupted exit of
+  uint64_t syscall_pc = 0;  // app address of the system call instruction that `app` may be the interrupted exit of
 
-  bool parked = false;       // stands still until the stop of the world ends
-  bool pending_set = false;  // ThreadContext::pending is 1: it will stop at a safe point
-  bool native_step = false;  // executes one app instruction natively under PTRACE_SINGLESTEP
-  bool exited = false;       // a leader that ended before its other threads: a zombie until they have gone
-  bool in_vfork = false;     // waits in the kernel for its vfork child: cannot stop
+  bool parked = false;        // stands still until the stop of the world ends
+  bool pending_set = false;   // ThreadContext::pending is 1: it will stop at a safe point
+  bool native_step = false;   // executes one app instruction natively under PTRACE_SINGLESTEP
+  bool exited = false;        // a leader that ended before its other threads: a zombie until they have gone
+  bool in_vfork = false;      // waits in the kernel for its vfork child: cannot stop
+  unsigned asleep_count = 0; // how often in a row it was found in an uninterruptible sleep when it was to stop
   bool must_reenter = false;  // the cache was emptied or the mode changed while it could not stop
   RestartedWait restarted_wait;
-  UniqueFd status_fd;        // /proc/TID/status, opened by the first signal
+  UniqueFd status_fd;  // /proc/TID/status, opened by the first signal
 };
 
 }  // namespace vsup::supervisor

@@ -53,8 +53,8 @@ void SessionImpl::pass_on_rseq(AddressSpace& space) {
   for (Task* task : space.tasks) {
     RseqConfiguration configuration{};
     if (!task->stopped || task->gone) continue;
-    const long size = ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), task->tid, sizeof configuration,
-                             &configuration);
+    const long size =
+        ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), task->tid, sizeof configuration, &configuration);
     if (size <= 0 || configuration.address == 0) continue;
     const uint32_t pass = 1;
     write_value(task->tid, agent_.exports.settings + offsetof(protocol::AgentSettings, pass_rseq), pass);

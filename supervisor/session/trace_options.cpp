@@ -26,7 +26,7 @@ std::string explain_trace_failure(pid_t pid, int error) {
     return "denied by Yama: /proc/sys/kernel/yama/ptrace_scope is " + yama.substr(0, 1) +
            " (0 allows it, or run with CAP_SYS_PTRACE)";
   const auto own = read_status_of(getpid());
-  if (own && own->seccomp != 0) return "denied, probably by the container's seccomp filter (ptrace is not allowed)";
+  if (own && own->seccomp != 0) return "ptrace is denied, probably by the container's seccomp filter";
   return "denied: CAP_SYS_PTRACE is missing, or the process is not dumpable";
 }
 

@@ -5,6 +5,12 @@
 
 namespace vsup::supervisor {
 
+namespace {
+
+constexpr unsigned kLongSleep = 50;  // nudges, a millisecond each
+
+}  // namespace
+
 void SessionImpl::with_world_stopped(const std::shared_ptr<AddressSpace>& space, std::function<void()> action,
                                      std::function<void()> afterwards, bool needs_vfork_parents) {
   if (action) space->actions.push_back(std::move(action));
@@ -30,11 +36,15 @@ void SessionImpl::request_stop(Task& task) {
   task.interrupt();
 }
 
+bool SessionImpl::is_unstoppable(const Task& task) const {
+  return !task.stopped && (task.in_vfork || task.asleep_count >= kLongSleep);
+}
+
 void SessionImpl::check_world(const std::shared_ptr<AddressSpace>& space) {
   if (!space || !space->stopping || space->acting) return;
   for (const Task* task : space->tasks) {
     if (task->parked || task->gone || task->exited) continue;
-    if (task->in_vfork && !task->stopped && !space->needs_vfork_parents) continue;
+    if (is_unstoppable(*task) && !space->needs_vfork_parents) continue;
     return;
   }
   space->acting = true;
@@ -56,30 +66,28 @@ void SessionImpl::check_world(const std::shared_ptr<AddressSpace>& space) {
   if (waits_.take_dirty()) schedule_drain();
 }
 
-void SessionImpl::with_threads_stopped(pid_t pid,
-                                       std::function<void(const std::vector<ThreadRegisters>&)> visit) {
+void SessionImpl::with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) {
   Process* process = find_process(pid);
   if (process == nullptr) {
     visit({});
     return;
   }
-  with_world_stopped(
-      process->space,
-      [this, pid, visit = std::move(visit)] {
-        std::vector<ThreadRegisters> threads;
-        if (const Process* visited = find_process(pid)) {
-          for (const auto& [tid, task] : visited->tasks) {
-            if (!task->parked || task->gone) continue;
-            ThreadRegisters thread;
-            thread.tid = tid;
-            for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(task->app, index);
-            thread.pc = task->app.rip;
-            threads.push_back(thread);
-          }
-        }
-        visit(threads);
-      },
-      {});
+  with_world_stopped(process->space,
+                     [this, pid, visit = std::move(visit)] {
+                       std::vector<ThreadRegisters> threads;
+                       if (const Process* visited = find_process(pid)) {
+                         for (const auto& [tid, task] : visited->tasks) {
+                           if (!task->parked || task->gone) continue;
+                           ThreadRegisters thread;
+                           thread.tid = tid;
+                           for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(task->app, index);
+                           thread.pc = task->app.rip;
+                           threads.push_back(thread);
+                         }
+                       }
+                       visit(threads);
+                     },
+                     {});
 }
 
 }  // namespace vsup::supervisor

@@ -3,8 +3,9 @@
 
     bench.py --vsup build/bin/vsup [--rounds 5] [ROW...]
 
-Every figure is a median over the rounds; a round runs each variant once, in turn, so that a change of the machine's speed
-meets all of them alike. Rows whose program is missing are left out, and named at the end. A missed target is marked.
+Every figure is a median over the rounds; a round runs each variant once, in turn, so that a change of the machine's
+speed meets all of them alike. Rows whose program is missing are left out, and named at the end. A missed target is
+marked.
 """
 import argparse
 import os
@@ -113,8 +114,8 @@ class Bench:
         file = self.path(name + (".cpp" if "std::" in source else ".c"))
         with open(file, "w", encoding="utf-8") as f:
             f.write(source)
-        subprocess.run(["g++" if file.endswith("cpp") else "gcc", "-O2", "-w", "-pthread", *flags, file, "-o", self.path(name)],
-                       check=True)
+        compiler = "g++" if file.endswith("cpp") else "gcc"
+        subprocess.run([compiler, "-O2", "-w", "-pthread", *flags, file, "-o", self.path(name)], check=True)
         return self.path(name)
 
     def vsup(self, *options):
@@ -123,8 +124,8 @@ class Bench:
 
     def seconds(self, command):
         started = time.monotonic()
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.env,
-                              cwd=self.folder)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              env=self.env, cwd=self.folder)
         taken = time.monotonic() - started
         if done.returncode != 0:
             print(f"status {done.returncode} of {' '.join(command)}: {done.stderr.decode()[-300:]}", file=sys.stderr)
@@ -141,7 +142,8 @@ class Bench:
             times["off"].append(self.seconds(self.vsup("--instr-atstart=no", *option) + command))
             if valgrind and self.args.valgrind and len(times["valgrind"]) < 2:  # slow and steady: two are enough
                 times["valgrind"].append(self.seconds(["valgrind", "-q", "--tool=none", *option] + command))
-        return {name: statistics.median(values) if values and None not in values else None for name, values in times.items()}
+        return {name: statistics.median(values) if values and None not in values else None
+                for name, values in times.items()}
 
     # Rows: each returns (work, native, vsup, off, valgrind, target) as text, or None if it cannot run here.
     def work(self, title, command, target, target_ms=None, **kwargs):
@@ -158,7 +160,8 @@ class Bench:
         else:
             missed = t["vsup"] is None or t["vsup"] / native > target
             target = f"{target}x"
-        return (f"{title} ({native:.3f} s)", cell("vsup"), cell("off"), cell("valgrind"), target + (" missed" if missed else ""))
+        return (f"{title} ({native:.3f} s)", cell("vsup"), cell("off"), cell("valgrind"),
+                target + (" missed" if missed else ""))
 
     def data(self):
         file = self.path("data")
@@ -171,7 +174,9 @@ class Bench:
         return file
 
     def bzip2(self):
-        return self.work("bzip2 -9 of 12 MB", ["bzip2", "-9", "-k", "-c", self.data()], 1.05) if shutil.which("bzip2") else None
+        if not shutil.which("bzip2"):
+            return None
+        return self.work("bzip2 -9 of 12 MB", ["bzip2", "-9", "-k", "-c", self.data()], 1.05)
 
     def xz(self):
         return self.work("xz -T2 -1 of 12 MB", ["xz", "-T2", "-1", "--block-size=2000000", "-c", self.data()], 1.15)
@@ -186,8 +191,8 @@ class Bench:
         file = self.path("small.cpp")
         with open(file, "w", encoding="utf-8") as f:
             f.write(SMALL_CPP)
-        return self.work("g++ -O2 -c of a small file, children followed", ["g++", "-O2", "-c", file, "-o", self.path("small.o")], 3,
-                         children=True)
+        return self.work("g++ -O2 -c of a small file, children followed",
+                         ["g++", "-O2", "-c", file, "-o", self.path("small.o")], 3, children=True)
 
     def python_pass(self):
         return self.work("python3 -c pass", [PYTHON, "-c", "pass"], None, target_ms=120)
@@ -209,12 +214,14 @@ class Bench:
                 prefix = {"native": [], "vsup": self.vsup(), "off": self.vsup("--instr-atstart=no"),
                           "valgrind": ["valgrind", "-q", "--tool=none"]}[name]
                 if name != "valgrind" or self.args.valgrind:
-                    done = subprocess.run(prefix + [program, "20000"], capture_output=True, text=True, env=self.env, check=True)
+                    done = subprocess.run(prefix + [program, "20000"], capture_output=True, text=True, env=self.env,
+                                          check=True)
                     values.append(float(done.stdout))
             if values:
                 figures[name] = statistics.median(values)
         missed = " missed" if figures["vsup"] > 40 else ""
-        return (f"a signal to a thread ({figures['native']:.2f} us)", f"{figures['vsup']:.1f} us", f"{figures['off']:.1f} us",
+        return (f"a signal to a thread ({figures['native']:.2f} us)", f"{figures['vsup']:.1f} us",
+                f"{figures['off']:.1f} us",
                 f"{figures['valgrind']:.1f} us" if "valgrind" in figures else "-", "40 us" + missed)
 
     def toggle(self):
@@ -225,7 +232,8 @@ class Bench:
         process.wait()
         toggler.stop()
         median = statistics.median(toggler.milliseconds) if toggler.milliseconds else float("nan")
-        return ("a toggle of a 4-thread process, median", f"{median:.2f} ms", "-", "-", "5 ms" + ("" if median <= 5 else " missed"))
+        return ("a toggle of a 4-thread process, median", f"{median:.2f} ms", "-", "-",
+                "5 ms" + ("" if median <= 5 else " missed"))
 
     def memory(self):
         def resident(command):
@@ -253,7 +261,8 @@ class Bench:
                 rows.append(row)
             else:
                 self.missing.append(name)
-        print(f"{model}, {os.cpu_count()} processors, kernel {os.uname().release}; medians of {self.args.rounds} rounds\n")
+        print(f"{model}, {os.cpu_count()} processors, kernel {os.uname().release}; "
+              f"medians of {self.args.rounds} rounds\n")
         print("| work (native) | vsup | instrumentation off | valgrind --tool=none | target |\n|---|---|---|---|---|")
         for row in rows:
             print("| " + " | ".join(row) + " |")

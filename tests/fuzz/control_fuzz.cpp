@@ -52,7 +52,9 @@ class FakeController : public Controller {
     later([done] { done({1, 2, 3.5}); });
   }
   std::vector<CounterValue> counters(pid_t) const override { return {{"a", "b", ~uint64_t{0}}}; }
-  void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override { visit({}); }
+  void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override {
+    visit({});
+  }
   unsigned kill(const std::vector<pid_t>& pids) override {
     check(pids);
     return static_cast<unsigned>(pids.size());
@@ -174,10 +176,32 @@ const char* try_input(const std::string& input, Random& random, bool in_pieces) 
 }
 
 std::string mutate(std::string text, const std::vector<std::string>& corpus, Random& random) {
-  static const char* const kWords[] = {"{",     "}",      "[",       "]",         "\"",     ":",     ",",      "\n",
-                                       "\\u0000", "\\ud800", "null", "true",      "false",  "-1",    "1e999",  "1.5",
-                                       "\"id\":", "\"request\":", "\"list\"", "\"toggle\"", "\"targets\":[", "\"on\":",
-                                       "18446744073709551616", "-9223372036854775809", "\xff", "\xef\xbb\xbf"};
+  static const char* const kWords[] = {"{",
+                                       "}",
+                                       "[",
+                                       "]",
+                                       "\"",
+                                       ":",
+                                       ",",
+                                       "\n",
+                                       "\\u0000",
+                                       "\\ud800",
+                                       "null",
+                                       "true",
+                                       "false",
+                                       "-1",
+                                       "1e999",
+                                       "1.5",
+                                       "\"id\":",
+                                       "\"request\":",
+                                       "\"list\"",
+                                       "\"toggle\"",
+                                       "\"targets\":[",
+                                       "\"on\":",
+                                       "18446744073709551616",
+                                       "-9223372036854775809",
+                                       "\xff",
+                                       "\xef\xbb\xbf"};
   size_t rounds = 1 + random() % 8;
   for (size_t i = 0; i < rounds; ++i) {
     size_t at = text.empty() ? 0 : random() % text.size();

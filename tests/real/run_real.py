@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Runs a real program natively, under vsup with its children, and once more with a toggle every 20 ms, and compares output
-and exit status. `run_real.py --list` prints the names; a missing program makes a skipped test (77).
+"""Runs a real program natively, under vsup with its children, and once more with a toggle every 20 ms, and compares
+output and exit status. `run_real.py --list` prints the names; a missing program makes a skipped test (77).
 """
 import argparse
 import glob
@@ -49,7 +49,8 @@ class Runner:
         if mode == "native":
             return inner
         log = os.path.join(self.folder, "log-" + mode)
-        return [self.args.vsup, "-q", "--tool=none", "--trace-children=yes", f"--log-dir={log}"] + self.args.option + inner
+        options = ["-q", "--tool=none", "--trace-children=yes", f"--log-dir={log}"]
+        return [self.args.vsup] + options + self.args.option + inner
 
     def run(self, mode):
         """(status, output) of one run; the run's end is waited for, and nothing is left behind."""
@@ -65,8 +66,8 @@ class Runner:
         timeout = self.program.timeout * (1 if mode == "native" else 3)
         started = time.monotonic()
         with open(output_path, "wb") as output, open(error_path, "wb") as errors:
-            process = subprocess.Popen(self.command(mode), stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=env,
-                                       cwd=self.work, start_new_session=True)
+            process = subprocess.Popen(self.command(mode), stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                                       env=env, cwd=self.work, start_new_session=True)
         toggler = control.Toggler(runtime, 0.02) if mode == "toggle" else None
         if toggler:
             toggler.start()

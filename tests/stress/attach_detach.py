@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Attach to and detach from running programs: nothing of ours is left behind, and the program computes right afterwards."""
+"""Attach to and detach from running programs: nothing of ours is left behind, and the program computes right then."""
 import os
 import re
 import signal
@@ -154,7 +154,8 @@ def python(place):
     """A real interpreter in the middle of its work."""
     script = "import sys, re, json\nprint('ready', flush=True)\n" \
              "import threading, time\nstop = False\n" \
-             "def work():\n    while not stop:\n        json.dumps({str(i): [i] * 5 for i in range(50)}); re.sub('a', 'b', 'banana' * 50)\n" \
+             "def work():\n    while not stop:\n        json.dumps({str(i): [i] * 5 for i in range(50)})\n" \
+             "        re.sub('a', 'b', 'banana' * 50)\n" \
              "threads = [threading.Thread(target=work) for _ in range(2)]\n" \
              "[t.start() for t in threads]\nsys.stdin.readline()\nstop = True\n[t.join() for t in threads]\n" \
              "print('sum', sum(range(100000)))\n"

@@ -33,7 +33,8 @@ def programs(place):
     plain = os.path.join(folder, "plain.txt")
     script = os.path.join(folder, "script")
     garbage = os.path.join(folder, "garbage")
-    for path, text in ((plain, b"text\n"), (script, b"#!/no/such/interpreter\necho x\n"), (garbage, b"\x7fELF garbage")):
+    texts = {plain: b"text\n", script: b"#!/no/such/interpreter\necho x\n", garbage: b"\x7fELF garbage"}
+    for path, text in texts.items():
         with open(path, "wb") as f:
             f.write(text)
         os.chmod(path, 0o644 if path == plain else 0o755)
@@ -114,7 +115,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 def occupied(place):
     """An address range of the agent is in use in the process attached to: refused, and the process goes on."""
     script = "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.mmap.restype = ctypes.c_void_p\n" \
-             "p = libc.mmap(ctypes.c_void_p(0x270000000000), ctypes.c_size_t(4096), 3, 0x100022, -1, ctypes.c_long(0))\n" \
+             "p = libc.mmap(ctypes.c_void_p(0x270000000000), ctypes.c_size_t(4096), 3, 0x100022, -1, " \
+             "ctypes.c_long(0))\n" \
              "assert p == 0x270000000000\nprint('ready', flush=True)\ninput()\nprint('unharmed')\n"
     process = place.start_native(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
     check(process.stdout.readline() == "ready\n", "python did not start")

@@ -41,10 +41,12 @@ def standard_streams(place):
     process = place.start(["-q", "/bin/cat"], stdin=subprocess.PIPE)
     output, _ = process.communicate("through\n", timeout=20)
     check(process.returncode == 0 and output == "through\n", f"{process.returncode} {output!r}")
-    check_script = "import os\nfor fd in range(3):\n    try:\n        os.fstat(fd); print('open', fd, file=open('%s', 'a'))\n" \
+    check_script = "import os\nfor fd in range(3):\n    try:\n" \
+                   "        os.fstat(fd); print('open', fd, file=open('%s', 'a'))\n" \
                    "    except OSError:\n        print('closed', fd, file=open('%s', 'a'))\n"
     path = os.path.join(place.folder, "streams")
-    command = [place.vsup, "-q", f"--log-dir={place.folder}/log-%p", "/usr/bin/python3", "-c", check_script % (path, path)]
+    log = f"--log-dir={place.folder}/log-%p"
+    command = [place.vsup, "-q", log, "/usr/bin/python3", "-c", check_script % (path, path)]
     for redirect, want in (("<&-", "closed 0"), (">&-", "closed 1"), ("2>&-", "closed 2")):
         if os.path.exists(path):
             os.unlink(path)
@@ -159,7 +161,8 @@ def interrupt_key(place):
     terminal.send("\x03")
     check(terminal.status() == -signal.SIGINT, "sleep does not end by SIGINT")
     place.log += "2"
-    script = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+    script = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(100)\n" \
+             "except KeyboardInterrupt:\n    print('interrupted')\n"
     terminal = Terminal(place, [place.vsup, "-q", f"--log-dir={place.log}", "/usr/bin/python3", "-c", script])
     terminal.expect("ready")
     terminal.send("\x03")
@@ -229,7 +232,8 @@ def full_disk(place):
         return
     try:
         place.log = os.path.join(disk, "log")
-        process = place.start(["/bin/sh", "-c", f"sleep 0.3; dd if=/dev/zero of={disk}/fill bs=1k count=200 2>/dev/null; "
+        process = place.start(["/bin/sh", "-c", "sleep 0.3; "
+                               f"dd if=/dev/zero of={disk}/fill bs=1k count=200 2>/dev/null; "
                                "for i in 1 2 3 4 5; do /bin/true; done; (exit 6); echo went on; exit 8"])
         output, errors = process.communicate(timeout=30)
         check(process.returncode == 8 and output == "went on\n", f"{process.returncode} {output!r} {errors!r}")
@@ -247,8 +251,7 @@ def directories(place):
     check(status == 7, f"{status} {errors!r}")
     records = place.check_complete()
     names = sorted(name.split("-", 1)[1] for name in records)
-    check(names == ["false", "sh", "sh", "true"] or names == ["dash", "dash", "false", "true"] or len(names) in (4, 5, 6),
-          f"directories {names}")
+    check(len(names) in (4, 5, 6) and "true" in names and "false" in names, f"directories {names}")
     session_record = place.session_record()
     check(len(session_record["processes"]) == len(records), "session.json and the directories differ")
     check(any(r.get("exit_status") == 1 for r in records.values()), "no exit status 1")

@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
   for (int i = 0; i < 4; ++i) pthread_join(workers[i], NULL);
   for (int i = 0; i < 4; ++i) CHECK(turns[i] > 0);
   CHECK(ticks > 10 && children > 0 && threads > 0);
-  fprintf(stderr, "turns %ld %ld %ld %ld, signals %ld, children %ld, threads %ld\n", turns[0], turns[1], turns[2], turns[3],
-          ticks, children, threads);
+  fprintf(stderr, "turns %ld %ld %ld %ld, signals %ld, children %ld, threads %ld\n", turns[0], turns[1], turns[2],
+          turns[3], ticks, children, threads);
   puts("storm weathered");
 }

@@ -1,5 +1,5 @@
-// Purpose: a program to attach to: `target busy|blocked`. It prints "ready", works or blocks in three threads until a line
-// comes on standard input, then computes once more and prints its result.
+// Purpose: a program to attach to: `target busy|blocked`. It prints "ready", works or blocks in three threads until a
+// line comes on standard input, then computes once more and prints its result.
 #include "../victims/victim.h"
 
 static volatile int stop;
@@ -46,7 +46,8 @@ static void* blocked(void* argument) {
 int main(int argc, char** argv) {
   CHECK(pipe(pipes) == 0);
   pthread_t threads[3];
-  for (long i = 0; i < 3; ++i) pthread_create(&threads[i], NULL, strcmp(argv[1], "busy") == 0 ? busy : blocked, (void*)i);
+  void* (*run)(void*) = strcmp(argv[1], "busy") == 0 ? busy : blocked;
+  for (long i = 0; i < 3; ++i) pthread_create(&threads[i], NULL, run, (void*)i);
   puts("ready");
   fflush(stdout);
   char line[16];

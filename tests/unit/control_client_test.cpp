@@ -23,7 +23,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 std::string error_of(const std::vector<std::string>& words) {
   try {
@@ -42,8 +44,8 @@ TEST_CASE("vctl's command line") {
   CHECK_FALSE(arguments.on);
   CHECK(arguments.targets == std::vector<std::string>{"12", "python3"});
   CHECK(arguments.session == "/x");
-  for (const auto& words : std::vector<std::vector<std::string>>{
-           {"-i", "on"}, {"-ion"}, {"-i=on"}, {"--instr=on"}, {"--instr", "on"}}) {
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"-i", "on"}, {"-ion"}, {"-i=on"}, {"--instr=on"}, {"--instr", "on"}}) {
     CHECK(parse_arguments(words).on);
   }
   CHECK(parse_arguments({"detach", "12"}).action == Action::kDetach);
@@ -65,11 +67,13 @@ TEST_CASE("vctl's command line") {
 }
 
 TEST_CASE("the tree of processes") {
-  Json result = Json::parse(R"({"session": {"pid": 9, "directory": "/d", "tool": "none", "command": ["a", "b"], "started": 100},
+  Json result =
+      Json::parse(R"({"session": {"pid": 9, "directory": "/d", "tool": "none", "command": ["a", "b"], "started": 100},
     "processes": [{"pid": 1, "parent": 0, "mode": "native", "arguments": ["sh"], "threads": [{"instrumented": false}]},
                   {"pid": 2, "parent": 1, "mode": "instrumented", "arguments": ["py\u001b[31m"],
                    "threads": [{"instrumented": true}, {"instrumented": false}]},
-                  {"pid": 3, "parent": 2, "mode": "not-traceable", "executable": "/x/old", "note": "32-bit", "threads": []},
+                  {"pid": 3, "parent": 2, "mode": "not-traceable", "executable": "/x/old", "note": "32-bit",
+                   "threads": []},
                   {"pid": 4, "parent": 1, "mode": "native", "arguments": ["cat"], "threads": []},
                   {"pid": 5, "parent": 77, "mode": "native", "arguments": ["orphan"], "threads": []}]})");
   CHECK(show_list(result, 3761.5) ==
@@ -94,17 +98,20 @@ TEST_CASE("answers in words") {
   CHECK(show_status(Json::parse(R"({"processes": [{"pid": 7, "executable": "/bin/sh", "mode": "native",
     "counters": [{"name": "a", "value": 1234567, "sentence": "blocks"}]}]})")) ==
         "7 sh, native\n           1,234,567  blocks\n");
-  CHECK(show_stacks(Json::parse(R"({"processes": [{"pid": 7, "executable": "/bin/sh", "mode": "native", "threads": [
-    {"tid": 8, "name": "t", "frames": [{"address": "0x1", "function": "f", "file": "a.c", "line": 3, "inlined": true},
-                                       {"address": "0x2", "module": "/m"}, {"address": "0x3", "function": "g"}]}]}]})")) ==
+  CHECK(show_stacks(Json::parse(R"({"processes": [{"pid": 7, "executable": "/bin/sh", "mode": "native",
+    "threads": [{"tid": 8, "name": "t",
+                 "frames": [{"address": "0x1", "function": "f", "file": "a.c", "line": 3,
+                             "inlined": true},
+                            {"address": "0x2", "module": "/m"}, {"address": "0x3", "function": "g"}]}]}]})")) ==
         "7 sh, native\n  thread 8 (t)\n    #0   f at a.c:3 (inlined)\n    #1   0x2 in /m\n    #2   g\n");
 }
 
 TEST_CASE("answers with anything missing or of the wrong kind") {
-  for (const char* text : {"{}", "[]", "null", "5", R"({"processes": 5, "session": []})",
-                           R"({"processes": [5, null, {}, [], {"threads": [1, {"frames": [2, {}]}], "counters": [3, {}]}]})",
-                           R"({"processes": [{"pid": "x", "parent": [], "arguments": [1], "mode": {}}]})",
-                           R"({"processes": [{"threads": [{"frames": [{"inlined": "x", "line": -1}]}]}]})"}) {
+  for (const char* text :
+       {"{}", "[]", "null", "5", R"({"processes": 5, "session": []})",
+        R"({"processes": [5, null, {}, [], {"threads": [1, {"frames": [2, {}]}], "counters": [3, {}]}]})",
+        R"({"processes": [{"pid": "x", "parent": [], "arguments": [1], "mode": {}}]})",
+        R"({"processes": [{"threads": [{"frames": [{"inlined": "x", "line": -1}]}]}]})"}) {
     Json json = Json::parse(text);
     CHECK_NOTHROW(show_list(json, 1));
     CHECK_NOTHROW(show_status(json));
@@ -162,7 +169,9 @@ struct Sessions {
   }
 
   static std::string hello(int pid, const std::string& session, int version = 1) {
-    return Json({{"hello", "vsup"}, {"protocol", version}, {"version", "9"}, {"pid", pid}, {"session", session}}).dump() + "\n";
+    return Json({{"hello", "vsup"}, {"protocol", version}, {"version", "9"}, {"pid", pid}, {"session", session}})
+               .dump() +
+           "\n";
   }
 
   std::string directory;
@@ -186,7 +195,8 @@ std::string choice_error(const Sessions& sessions, const std::string& name) {
 
 TEST_CASE("the only session is taken, several must be told apart") {
   Sessions sessions;
-  sessions.add("101", {Sessions::hello(101, "/tmp/a"), "{\"id\":1,\"progress\":{}}\n{\"id\":1,\"ok\":true,\"result\":{\"x\":5}}\n"});
+  sessions.add("101", {Sessions::hello(101, "/tmp/a"),
+                       "{\"id\":1,\"progress\":{}}\n{\"id\":1,\"ok\":true,\"result\":{\"x\":5}}\n"});
   CHECK(choose(sessions, "")->ask({{"request", "list"}})["x"] == 5);
   sessions.add("102", {Sessions::hello(102, "/tmp")});
   CHECK(contains(choice_error(sessions, ""), "several sessions"));
@@ -222,7 +232,8 @@ TEST_CASE("what goes wrong in a conversation is one line") {
     std::string greeting, answer, message;
   } cases[] = {
       {Sessions::hello(101, "/s", 2), "", "speaks control protocol 2"},
-      {Sessions::hello(101, "/s"), "{\"id\":1,\"ok\":false,\"error\":{\"code\":\"c\",\"message\":\"why not\"}}\n", "why not"},
+      {Sessions::hello(101, "/s"), "{\"id\":1,\"ok\":false,\"error\":{\"code\":\"c\",\"message\":\"why not\"}}\n",
+       "why not"},
       {Sessions::hello(101, "/s"), "{\"id\":1,\"ok\":false}\n", "without a reason"},
       {Sessions::hello(101, "/s"), "nonsense\n", "no answer"},
       {Sessions::hello(101, "/s"), "{\"id\":1,", "ended before"},

@@ -29,7 +29,8 @@ class FakeController : public Controller {
     process.executable = executable;
     process.arguments = {pid == 12 ? "/x/sage" : executable, "\xff"};
     process.mode = mode;
-    process.threads = {{pid, pid == 11 ? "worker" : "main", mode == ProcessMode::kInstrumented}, {pid + 100, "aside", false}};
+    process.threads = {{pid, pid == 11 ? "worker" : "main", mode == ProcessMode::kInstrumented},
+                       {pid + 100, "aside", false}};
     list.push_back(process);
   }
 
@@ -42,7 +43,9 @@ class FakeController : public Controller {
   std::vector<CounterValue> counters(pid_t pid) const override {
     return {{"blocks", "blocks made", static_cast<uint64_t>(pid) * 100}};
   }
-  void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override { visit({}); }
+  void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override {
+    visit({});
+  }
   unsigned kill(const std::vector<pid_t>& pids) override {
     killed = pids;
     return static_cast<unsigned>(pids.size());
@@ -149,7 +152,8 @@ TEST_CASE("toggle answers when all threads have moved") {
   f.ask(R"({"id": 2, "request": "list"})");
   CHECK(f.lines.back()["id"] == 2);
   f.controller.toggle_done({2, 5, 1.25});
-  CHECK(f.lines.back() == Json::parse(R"({"id":1,"ok":true,"result":{"processes":2,"threads":5,"milliseconds":1.25}})"));
+  CHECK(f.lines.back() ==
+        Json::parse(R"({"id":1,"ok":true,"result":{"processes":2,"threads":5,"milliseconds":1.25}})"));
   f.ask(R"({"id": 3, "request": "toggle", "on": true, "targets": [12, "sh", 12]})");
   CHECK(f.controller.toggled == std::vector<pid_t>{10, 12});
   // The client has gone.

@@ -24,7 +24,9 @@ class EmptyController : public Controller {
   std::vector<ProcessSummary> processes() const override { return std::vector<ProcessSummary>(rows); }
   void toggle(bool, const std::vector<pid_t>&, std::function<void(ToggleResult)>) override {}
   std::vector<CounterValue> counters(pid_t) const override { return {}; }
-  void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override { visit({}); }
+  void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override {
+    visit({});
+  }
   unsigned kill(const std::vector<pid_t>&) override { return 0; }
   void detach(const std::vector<pid_t>&, std::function<void(unsigned)> done) override { done(0); }
   size_t rows = 0;

@@ -27,7 +27,9 @@ std::string error_of(std::vector<std::string> arguments, std::vector<OptionSourc
   return "";
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 TEST_CASE("defaults are the documented ones") {
   Options options = parse({"true"});

@@ -38,16 +38,22 @@ std::string slurp(const std::string& path) {
   return text.str();
 }
 
-nlohmann::json load(const std::string& path) { return nlohmann::json::parse(slurp(path)); }
+nlohmann::json load(const std::string& path) {
+  return nlohmann::json::parse(slurp(path));
+}
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 struct Fixture {
   explicit Fixture(RecorderOptions options = {}, const std::string& pattern = "")
-      : directory(pattern.empty() ? temporary.path + "/s" : pattern, "prog", [this](const std::string& l) { said += l; }),
-        recorder(directory, with_defaults(options),
-                 [this](double, std::function<void()> action) { later.push_back(action); },
-                 [this](const std::string& l) { said += l; }) {}
+      : directory(pattern.empty() ? temporary.path + "/s" : pattern, "prog",
+                  [this](const std::string& l) { said += l; }),
+        recorder(
+            directory, with_defaults(options),
+            [this](double, std::function<void()> action) { later.push_back(action); },
+            [this](const std::string& l) { said += l; }) {}
 
   static RecorderOptions with_defaults(RecorderOptions options) {
     options.tool = "none";
@@ -112,8 +118,8 @@ TEST_CASE("a named directory is made with its parents, and may be used again, bu
     SessionDirectory directory(path + "/", "prog", [](const std::string&) {});
     CHECK(directory.path() == temporary.path + "/a/b/" + std::to_string(getpid()));
     CHECK(directory.write_file("session.json", "first"));
-    CHECK_THROWS_WITH_AS(SessionDirectory(path, "prog", [](const std::string&) {}), doctest::Contains("another session"),
-                         SessionDirectoryError);
+    CHECK_THROWS_WITH_AS(SessionDirectory(path, "prog", [](const std::string&) {}),
+                         doctest::Contains("another session"), SessionDirectoryError);
   }
   for (const char* text : {"second", "third"}) {
     SessionDirectory directory(path, "prog", [](const std::string&) {});

@@ -19,13 +19,13 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                    \
-  do {                                                                                      \
-    if (!(condition)) {                                                                     \
+#define CHECK(condition)                                                                     \
+  do {                                                                                       \
+    if (!(condition)) {                                                                      \
       printf("%s:%d: %s does not hold (errno %d)\n", __FILE__, __LINE__, #condition, errno); \
-      fflush(stdout);                                                                       \
-      _exit(99);                                                                            \
-    }                                                                                       \
+      fflush(stdout);                                                                        \
+      _exit(99);                                                                             \
+    }                                                                                        \
   } while (0)
 
 static inline double elapsed_ms(void) {
@@ -40,7 +40,9 @@ static inline double elapsed_ms(void) {
 #define EACH_ROUND for (int round_ = 0; round_ < 2 || elapsed_ms() < 50; ++round_)
 
 // Addresses of the agent's arena, which no app may ever see.
-static inline int in_arena(uint64_t value) { return value >= 0x270000000000 && value < 0x270200000000; }
+static inline int in_arena(uint64_t value) {
+  return value >= 0x270000000000 && value < 0x270200000000;
+}
 
 // Readable, writable and executable memory.
 static inline uint8_t* code_pages(size_t bytes) {
@@ -57,7 +59,9 @@ static inline void on_signal_flags(int signal, void (*handler)(int, siginfo_t*, 
   if (sigaction(signal, &action, NULL) != 0) abort();
 }
 
-static inline void on_signal(int signal, void (*handler)(int, siginfo_t*, void*)) { on_signal_flags(signal, handler, 0); }
+static inline void on_signal(int signal, void (*handler)(int, siginfo_t*, void*)) {
+  on_signal_flags(signal, handler, 0);
+}
 
 // Bytes that return `value`: mov eax, imm32; ret.
 static inline void put_return(uint8_t* at, uint32_t value) {

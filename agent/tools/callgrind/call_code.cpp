@@ -10,7 +10,9 @@ using protocol::kRax;
 using protocol::kRcx;
 using protocol::kRdx;
 
-uint32_t accumulator(unsigned i) { return kAccumulatorOffset + 64 * i; }
+uint32_t accumulator(unsigned i) {
+  return kAccumulatorOffset + 64 * i;
+}
 
 // Instructions with an absolute GS operand: gs:[offset].
 void gs_operand(Emitter& out, uint8_t opcode, uint8_t reg, uint32_t offset) {
@@ -126,8 +128,8 @@ void emit_indirect_edge(Emitter& out, const Source& source, EdgeRecord* head, bo
   raw_bytes(out, {0x48, 0x39, 0x4a, 0x08});  // cmp [rdx + 8], rcx
   out.byte(0x75);                            // jne next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
-  raw_bytes(out, {0x8b, 0x52, 0x1c});                    // mov edx, [rdx + 28]
-  raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xd5});        // inc gs:[rdx * 8 + calls]
+  raw_bytes(out, {0x8b, 0x52, 0x1c});              // mov edx, [rdx + 28]
+  raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + calls]
   out.u32(kCallsOffset);
   push_frame(out, nullptr, is_call);
   restore_flags(out);

@@ -12,9 +12,15 @@ namespace {
 
 using protocol::ThreadContext;
 
-Header& header() { return *reinterpret_cast<Header*>(kToolBase); }
-BlockRecord* blocks() { return reinterpret_cast<BlockRecord*>(kBlocksAt); }
-EdgeRecord* edges() { return reinterpret_cast<EdgeRecord*>(kEdgesAt); }
+Header& header() {
+  return *reinterpret_cast<Header*>(kToolBase);
+}
+BlockRecord* blocks() {
+  return reinterpret_cast<BlockRecord*>(kBlocksAt);
+}
+EdgeRecord* edges() {
+  return reinterpret_cast<EdgeRecord*>(kEdgesAt);
+}
 
 template <typename T>
 T* in_slot(const ThreadContext& ctx, uint32_t offset) {
@@ -94,7 +100,8 @@ void emit_edge(Emitter& out, const Source& source) {
       return;
     }
     case Flow::kJumpIndirect:
-      // A jump through a register or an indexed table is a switch; one through a plain memory operand leaves the function.
+      // A jump through a register or an indexed table is a switch; one through a plain memory operand leaves the
+      // function.
       if (!instr.mem.present || instr.mem.index != kNoReg) return;
       if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock)) emit_indirect_edge(out, source, head, false);
       return;

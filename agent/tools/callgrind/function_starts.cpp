@@ -46,7 +46,8 @@ SearchTable open_table(uint64_t module) {
   } header;
   if (at == 0) return table;
   uint64_t address = module + (at - (lowest & ~0xfffull));
-  if (!read(address, header) || header.version != 1 || header.count_encoding != 0x03 || header.table_encoding != 0x3b) return table;
+  if (!read(address, header) || header.version != 1 || header.count_encoding != 0x03 || header.table_encoding != 0x3b)
+    return table;
   table.header = address;
   table.count = header.count;
   return table;
@@ -74,8 +75,10 @@ uint64_t function_start(AppPc pc) {
   while (low < high) {
     uint32_t middle = (low + high) / 2;
     if (!read(rows + middle * sizeof row, row)) return 0;
-    if (row.function <= wanted) low = middle + 1;
-    else high = middle;
+    if (row.function <= wanted)
+      low = middle + 1;
+    else
+      high = middle;
   }
   if (low == 0 || !read(rows + (low - 1) * sizeof row, row)) return 0;
   return table.header + static_cast<uint64_t>(static_cast<int64_t>(row.function));

@@ -1,7 +1,6 @@
-// Purpose: what the callgrind tool leaves in the process's memory for the supervisor: one table of blocks and one of call
-// edges for all threads, and each thread's counts in its slot.
-// Assumes: the supervisor reads while every thread of the process stands still. Promises: plain structures; indices are
-// dense, from 0.
+// Purpose: what the callgrind tool leaves in the process's memory for the supervisor: one table of blocks and one of
+// call edges for all threads, and each thread's counts in its slot. Assumes: the supervisor reads while every thread of
+// the process stands still. Promises: plain structures; indices are dense, from 0.
 //
 //   kToolBase  +0x0000'0000  Header
 //              +0x0100'0000  BlockRecord[kMaxBlocks]
@@ -62,8 +61,8 @@ struct EdgeRecord {
   uint64_t site_pc;    // of the call or jump instruction
   uint64_t callee_pc;  // 0: of an indirect site's head record, which has no count
   uint64_t next;       // address of the next record of the same indirect site, 0 at the end
-  uint32_t block;      // whose executions are the edge's calls, or kNoBlock: counted at kCallsOffset; of a head record: where
-                       // in the cache the code after the look-up goes on
+  uint32_t block;      // whose executions are the edge's calls, or kNoBlock: counted at kCallsOffset; of a head record:
+                   // where in the cache the code after the look-up goes on
   uint32_t index;
 };
 static_assert(sizeof(EdgeRecord) == 32);

@@ -35,7 +35,7 @@ constexpr uint64_t kMiddle = kDataSize / 2;
 
 struct Arena {
   uint8_t* code;
-  uint8_t* data;   // directly behind the code, so that rip-relative operands reach it
+  uint8_t* data;  // directly behind the code, so that rip-relative operands reach it
   uint8_t* stack;
 };
 
@@ -48,23 +48,33 @@ bool comparable(const Instr& i) {
   if (i.segment != Segment::kDefault) return false;
   if (i.space == Space::kLegacy && i.map == OpMap::k0F) {
     switch (i.opcode) {
-      case 0x31: case 0x33: case 0xa2: case 0x01:  // rdtsc, rdpmc, cpuid, group 7
+      case 0x31:
+      case 0x33:
+      case 0xa2:
+      case 0x01:  // rdtsc, rdpmc, cpuid, group 7
         return false;
       case 0xae:  // fxsave, xsave: the x87 pointers; fxrstor, xrstor, wrfsbase, ldmxcsr with random images
         return false;
       case 0xc7:  // rdrand, rdseed, rdpid, xrstors
         return i.modrm < 0xc0 && (i.modrm >> 3 & 7) == 1;
-      case 0x1e: case 0x34: case 0x35: case 0x05: case 0x07: return false;
-      default: break;
+      case 0x1e:
+      case 0x34:
+      case 0x35:
+      case 0x05:
+      case 0x07:
+        return false;
+      default:
+        break;
     }
   }
   if (i.space == Space::kLegacy && i.map == OpMap::k0F38 && (i.opcode & 0xf0) == 0xf0) return i.opcode < 0xf2;
   if (i.space == Space::kLegacy && i.map == OpMap::kOneByte) {
     if (i.opcode == 0x9d || i.opcode == 0xcd || i.opcode == 0xf1 || i.opcode == 0xcc) return false;  // popf, int
-    if (i.opcode == 0xd9 && i.modrm < 0xc0 && (i.modrm >> 3 & 7) == 4) return false;                   // fldenv
-    if (i.opcode == 0xdd && i.modrm < 0xc0 && (i.modrm >> 3 & 7) == 4) return false;                   // frstor
-    if ((i.opcode == 0xd9 || i.opcode == 0xdd) && i.modrm < 0xc0 && (i.modrm >> 3 & 7) == 6) return false;  // fnstenv, fnsave
-    if (i.opcode == 0x8c) return false;                                                               // mov r, sreg
+    if (i.opcode == 0xd9 && i.modrm < 0xc0 && (i.modrm >> 3 & 7) == 4) return false;                 // fldenv
+    if (i.opcode == 0xdd && i.modrm < 0xc0 && (i.modrm >> 3 & 7) == 4) return false;                 // frstor
+    if ((i.opcode == 0xd9 || i.opcode == 0xdd) && i.modrm < 0xc0 && (i.modrm >> 3 & 7) == 6)
+      return false;                      // fnstenv, fnsave
+    if (i.opcode == 0x8c) return false;  // mov r, sreg
   }
   return true;
 }
@@ -82,11 +92,21 @@ class Snippet {
   void generate(unsigned count) {
     for (unsigned i = 0; i < count; ++i) {
       switch (random_() % 12) {
-        case 0: conditional(); break;
-        case 1: call(); break;
-        case 2: indirect_jump(); break;
-        case 3: counted_loop(); break;
-        default: random_instruction(); break;
+        case 0:
+          conditional();
+          break;
+        case 1:
+          call();
+          break;
+        case 2:
+          indirect_jump();
+          break;
+        case 3:
+          counted_loop();
+          break;
+        default:
+          random_instruction();
+          break;
       }
     }
     finish();
@@ -97,6 +117,9 @@ class Snippet {
 
  private:
   void byte(uint64_t value) { *out_++ = static_cast<uint8_t>(value); }
+  void bytes(std::initializer_list<uint8_t> values) {
+    for (uint8_t value : values) byte(value);
+  }
   template <typename T>
   void put(T value) {
     std::memcpy(out_, &value, sizeof value);
@@ -132,7 +155,8 @@ class Snippet {
     while (n < 15) bytes[n++] = static_cast<uint8_t>(random_());
     if (random_() % 4 == 0 && shape < 12) {  // more rip-relative operands than chance gives
       Instr instr;
-      if (vsup::agent::decode(bytes, 15, 0, instr) && instr.has_modrm) bytes[instr.modrm_offset] = static_cast<uint8_t>(random_() & 0x38) | 5;
+      if (vsup::agent::decode(bytes, 15, 0, instr) && instr.has_modrm)
+        bytes[instr.modrm_offset] = static_cast<uint8_t>(random_() & 0x38) | 5;
     }
     return n;
   }
@@ -153,14 +177,16 @@ class Snippet {
   // Points the operands at the data; one instruction in 32 is left with whatever address it has.
   void prepare(const Instr& instr, uint8_t* bytes) {
     if (random_() % 32 == 0 && !instr.rip_relative()) return;
-    bool string = instr.space == Space::kLegacy && instr.map == OpMap::kOneByte && instr.opcode >= 0xa4 && instr.opcode <= 0xaf;
+    bool string =
+        instr.space == Space::kLegacy && instr.map == OpMap::kOneByte && instr.opcode >= 0xa4 && instr.opcode <= 0xaf;
     if (string) {
       load_register(6, data_address());
       load_register(7, data_address());
       if (is_rep_string(instr)) load_register(1, random_() % 20);
     }
-    bool memory_bit_offset = instr.space == Space::kLegacy && instr.map == OpMap::k0F &&
-                             (instr.opcode == 0xa3 || instr.opcode == 0xab || instr.opcode == 0xb3 || instr.opcode == 0xbb);
+    bool memory_bit_offset =
+        instr.space == Space::kLegacy && instr.map == OpMap::k0F &&
+        (instr.opcode == 0xa3 || instr.opcode == 0xab || instr.opcode == 0xb3 || instr.opcode == 0xbb);
     if (!instr.mem.present) return;
     if (memory_bit_offset) load_register((instr.modrm >> 3 & 7) | (instr.rex & 4 ? 8 : 0), random_() % 1000);
     if (instr.rip_relative()) {
@@ -215,15 +241,16 @@ class Snippet {
     uint64_t body = reinterpret_cast<uint64_t>(out_);
     if (random_() % 2 == 0) {
       byte(0xc3);
-    } else {  // ret imm16 takes the word pushed here along
-      byte(0x48); byte(0x8b); byte(0x0c); byte(0x24);              // mov rcx, [rsp]
-      byte(0x48); byte(0x89); byte(0x4c); byte(0x24); byte(0xf8);  // mov [rsp - 8], rcx
-      byte(0x48); byte(0x8d); byte(0x64); byte(0x24); byte(0xf8);  // lea rsp, [rsp - 8]
+    } else {                                  // ret imm16 takes the word pushed here along
+      bytes({0x48, 0x8b, 0x0c, 0x24});        // mov rcx, [rsp]
+      bytes({0x48, 0x89, 0x4c, 0x24, 0xf8});  // mov [rsp - 8], rcx
+      bytes({0x48, 0x8d, 0x64, 0x24, 0xf8});  // lea rsp, [rsp - 8]
       byte(0xc2);
       put<uint16_t>(8);
     }
     *over = static_cast<uint8_t>(out_ - over - 1);
-    if (indirect) std::memcpy(constant, &body, 8);
+    if (indirect)
+      std::memcpy(constant, &body, 8);
     else {
       auto narrow = static_cast<int32_t>(body - reinterpret_cast<uint64_t>(after));
       std::memcpy(distance, &narrow, 4);
@@ -241,8 +268,8 @@ class Snippet {
   void counted_loop() {
     load_register(1, 1 + random_() % 5);
     uint8_t* top = out_;
-    byte(0x48); byte(0x8d); byte(0x40); byte(0x03);  // lea rax, [rax + 3]
-    byte(0xe0 + random_() % 3);                      // loopne, loope, loop
+    bytes({0x48, 0x8d, 0x40, 0x03});  // lea rax, [rax + 3]
+    byte(0xe0 + random_() % 3);       // loopne, loope, loop
     byte(static_cast<uint64_t>(top - (out_ + 1)));
   }
 
@@ -296,9 +323,10 @@ std::string hex(const uint8_t* bytes, size_t size) {
   return text;
 }
 
-// Makes xsave images comparable. Components that are not in use hold stale bytes, and whether one that holds zeros is in
-// use is the processor's own business. The x87 environment keeps the last instruction's pc (fip, fop), which in the cache
-// is a cache pc. Source of the layout: Intel SDM volume 1, 13.4; CPUID leaf 0xd gives size and offset of each component.
+// Makes xsave images comparable. Components that are not in use hold stale bytes, and whether one that holds zeros is
+// in use is the processor's own business. The x87 environment keeps the last instruction's pc (fip, fop), which in the
+// cache is a cache pc. Source of the layout: Intel SDM volume 1, 13.4; CPUID leaf 0xd gives size and offset of each
+// component.
 void normalise(std::vector<uint8_t>& xsave) {
   if (xsave.size() < 576) return;
   std::memset(xsave.data() + 6, 0, 18);
@@ -335,10 +363,14 @@ int main(int argc, char** argv) {
   bool print = false;
   for (int i = 1; i < argc; ++i) {
     std::string argument = argv[i];
-    if (argument.rfind("--seed=", 0) == 0) seed = std::strtoull(argv[i] + 7, nullptr, 0);
-    else if (argument.rfind("--snippets=", 0) == 0) snippets = std::strtoull(argv[i] + 11, nullptr, 0);
-    else if (argument == "--print") print = true;
-    else return std::fprintf(stderr, "usage: compared_execution [--seed=N] [--snippets=N] [--print]\n"), 2;
+    if (argument.rfind("--seed=", 0) == 0)
+      seed = std::strtoull(argv[i] + 7, nullptr, 0);
+    else if (argument.rfind("--snippets=", 0) == 0)
+      snippets = std::strtoull(argv[i] + 11, nullptr, 0);
+    else if (argument == "--print")
+      print = true;
+    else
+      return std::fprintf(stderr, "usage: compared_execution [--seed=N] [--snippets=N] [--print]\n"), 2;
   }
   cpu_set_t one;
   CPU_ZERO(&one);
@@ -410,14 +442,15 @@ int main(int argc, char** argv) {
     for (int i = 0; i < 16; ++i)
       std::printf("  r%-2d native %016" PRIx64 " cached %016" PRIx64 "%s\n", i, native.gpr[i], cached.gpr[i],
                   native.gpr[i] == cached.gpr[i] ? "" : "  <--");
-    std::printf("  flags %" PRIx64 " %" PRIx64 ", pc %" PRIx64 " %" PRIx64 ", signal %d %d, address %" PRIx64 " %" PRIx64 "\n",
+    std::printf("  flags %" PRIx64 " %" PRIx64 ", pc %" PRIx64 " %" PRIx64 ", signal %d %d, address %" PRIx64
+                " %" PRIx64 "\n",
                 native.rflags, cached.rflags, native.pc, cached.pc, native.signal, cached.signal, native.fault_address,
                 cached.fault_address);
     for (size_t i = 0; i < native.xsave.size() && i < cached.xsave.size(); ++i)
-      if (native.xsave[i] != cached.xsave[i]) std::printf("  xsave byte %zu: %02x %02x\n", i, native.xsave[i], cached.xsave[i]);
+      if (native.xsave[i] != cached.xsave[i])
+        std::printf("  xsave byte %zu: %02x %02x\n", i, native.xsave[i], cached.xsave[i]);
     for (size_t i = 0; i < data_native.size(); ++i)
-      if (data_native[i] != arena.data[i])
-        std::printf("  data +%zx: %02x %02x\n", i, data_native[i], arena.data[i]);
+      if (data_native[i] != arena.data[i]) std::printf("  data +%zx: %02x %02x\n", i, data_native[i], arena.data[i]);
     std::printf("repeat with: compared_execution --seed=%" PRIu64 " --snippets=%" PRIu64 "\n", seed, n + 1);
     return 1;
   }

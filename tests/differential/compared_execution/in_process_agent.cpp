@@ -29,7 +29,9 @@ std::vector<uint8_t> final_xsave;
 siginfo_t final_info;
 bool running_cached = false;
 
-ThreadContext* context() { return reinterpret_cast<ThreadContext*>(protocol::kSlotsBase); }
+ThreadContext* context() {
+  return reinterpret_cast<ThreadContext*>(protocol::kSlotsBase);
+}
 
 [[noreturn]] void fail(const std::string& text) {
   std::fprintf(stderr, "in-process agent: %s\n", text.c_str());
@@ -123,15 +125,18 @@ void on_signal(int, siginfo_t* info, void* opaque) {
         break;
       case Service::kCrash: {
         const auto& crash = reinterpret_cast<protocol::SharedBlock*>(protocol::kSharedBase)->crash;
-        fail(std::string("the agent's check failed: ") + crash.condition + " at " + crash.file + ":" + std::to_string(crash.line));
+        fail(std::string("the agent's check failed: ") + crash.condition + " at " + crash.file + ":" +
+             std::to_string(crash.line));
       }
       default:
         fail("unexpected service");
     }
   } else {
     final_info = *info;
-    if (running_cached && pc >= protocol::kCacheBase && pc < protocol::kColdBase) registers_from_cache(uc);
-    else if (pc >= protocol::kArenaBase && pc < protocol::kArenaBase + protocol::kArenaSize) fail("a fault in the agent");
+    if (running_cached && pc >= protocol::kCacheBase && pc < protocol::kColdBase)
+      registers_from_cache(uc);
+    else if (pc >= protocol::kArenaBase && pc < protocol::kArenaBase + protocol::kArenaSize)
+      fail("a fault in the agent");
     if (!running_cached && info->si_signo == SIGSEGV && pc == kSnippetEnd) final_info = {};
   }
   final_context = *uc;
@@ -208,9 +213,15 @@ void InProcessAgent::run(MachineState& state, bool cached) {
   state.xsave = final_xsave;
 }
 
-void InProcessAgent::run_native(MachineState& state) { run(state, false); }
-void InProcessAgent::run_cached(MachineState& state) { run(state, true); }
-void InProcessAgent::reset() { reinterpret_cast<void (*)()>(exports->reset_cache)(); }
+void InProcessAgent::run_native(MachineState& state) {
+  run(state, false);
+}
+void InProcessAgent::run_cached(MachineState& state) {
+  run(state, true);
+}
+void InProcessAgent::reset() {
+  reinterpret_cast<void (*)()>(exports->reset_cache)();
+}
 
 const protocol::AgentState& InProcessAgent::agent_state() const {
   return *reinterpret_cast<const protocol::AgentState*>(exports->state);

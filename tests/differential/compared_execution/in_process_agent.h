@@ -24,8 +24,8 @@ inline constexpr int kNativeOnlySignal = 1000;
 struct MachineState {
   uint64_t gpr[16];
   uint64_t rflags;
-  uint64_t pc;               // app pc at the end: kSnippetEnd, or of the faulting instruction
-  int signal;                // 0: ran to its end
+  uint64_t pc;  // app pc at the end: kSnippetEnd, or of the faulting instruction
+  int signal;   // 0: ran to its end
   int signal_code;
   uint64_t fault_address;
   std::vector<uint8_t> xsave;  // the kernel's frame: legacy area, header, extended components

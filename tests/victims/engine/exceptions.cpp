@@ -1,8 +1,8 @@
 // C++ exceptions through many frames with destructors: the unwinder sees app return addresses only.
 // EXPECT: caught 200 destroyed 20000
-#include "../victim.h"
 #include <stdexcept>
 #include <string>
+#include "../victim.h"
 static int destroyed;
 struct Guard {
   ~Guard() { ++destroyed; }

@@ -1,5 +1,5 @@
-// Purpose: a victim switches its own instrumentation, so that the moment is exact: it speaks to the control socket of the
-// vsup that traces it. Without vsup nothing happens, and everything else stays the same.
+// Purpose: a victim switches its own instrumentation, so that the moment is exact: it speaks to the control socket of
+// the vsup that traces it. Without vsup nothing happens, and everything else stays the same.
 #pragma once
 
 #include <sys/socket.h>
@@ -32,7 +32,8 @@ static inline void toggle_open(void) {
 static inline void toggle(int on) {
   if (control_fd_ < 0) return;
   char request[80];
-  char* p = stpcpy(request, on ? "{\"id\":1,\"request\":\"toggle\",\"on\":true}\n" : "{\"id\":1,\"request\":\"toggle\",\"on\":false}\n");
+  char* p = stpcpy(request, on ? "{\"id\":1,\"request\":\"toggle\",\"on\":true}\n"
+                               : "{\"id\":1,\"request\":\"toggle\",\"on\":false}\n");
   CHECK(send(control_fd_, request, (size_t)(p - request), 0) == p - request);
   char c = 0, answer[400];
   size_t n = 0;
