@@ -123,8 +123,9 @@ void emit_indirect_edge(Emitter& out, const Source& source, EdgeRecord* head, bo
   const uint8_t* next = out.here();
   raw_bytes(out, {0x48, 0x8b, 0x52, 0x10});  // mov rdx, [rdx + 16]
   raw_bytes(out, {0x48, 0x85, 0xd2});        // test rdx, rdx
-  raw_bytes(out, {0x74, 0});                 // jz miss
-  uint8_t* to_miss = out.here() - 1;
+  raw_bytes(out, {0x0f, 0x84});              // jz miss, rel32
+  uint8_t* to_miss = out.here();
+  out.u32(0);
   raw_bytes(out, {0x48, 0x39, 0x4a, 0x08});  // cmp [rdx + 8], rcx
   out.byte(0x75);                            // jne next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
@@ -139,7 +140,7 @@ void emit_indirect_edge(Emitter& out, const Source& source, EdgeRecord* head, bo
   out.byte(0xe9);  // jmp over the miss
   uint8_t* over = out.here();
   out.u32(0);
-  store(to_miss, static_cast<uint8_t>(out.here() - (to_miss + 1)));
+  store(to_miss, static_cast<uint32_t>(out.here() - (to_miss + 4)));
   gs_operand(out, 0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
   restore_flags(out);
   out.unspill(kRdx);
