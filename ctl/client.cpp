@@ -20,8 +20,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kSilenceMilliseconds = 30000;
+constexpr int kGreetingSeconds = 30;
+constexpr int kFullMilliseconds = 2000;  // how long to try at a session that serves too many
+constexpr int kFullPauseMilliseconds = 20;
 constexpr size_t kLongestAnswer = size_t{256} << 20;
+
+// It serves as many clients as it can.
+class SessionFull : public ClientError {
+ public:
+  using ClientError::ClientError;
+};
 
 std::string real_path(const std::string& path) {
   char resolved[PATH_MAX];
@@ -63,7 +71,7 @@ int connect_to(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  timeval patience{kSilenceMilliseconds / 1000, 0};
+  timeval patience{kGreetingSeconds, 0};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
   int error = errno;
@@ -91,8 +99,12 @@ Connection::Connection(int fd, const std::string& path) : path_(path), fd_(fd) {
     if (getsockopt(fd_, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid != geteuid()) {
       throw ClientError("the session at " + path + " belongs to another user");
     }
-    Json hello = Json::parse(read_line(), nullptr, false);
-    if (hello.is_object() && hello.contains("error")) throw ClientError(path + ": " + error_text(hello["error"]));
+    Json hello = Json::parse(read_line(kGreetingSeconds), nullptr, false);
+    if (hello.is_object() && hello.contains("error")) {
+      std::string message = path + ": " + error_text(hello["error"]);
+      if (text_of(hello["error"], "code") == protocol::kErrorTooManyClients) throw SessionFull(message);
+      throw ClientError(message);
+    }
     if (!hello.is_object() || text_of(hello, "hello") != "vsup") throw ClientError(path + " is not a vsup session");
     vsup_pid_ = hello.contains("pid") && hello["pid"].is_number_integer() ? hello["pid"].get<pid_t>() : peer.pid;
     session_directory_ = text_of(hello, "session");
@@ -113,7 +125,7 @@ Connection::~Connection() {
   close(fd_);
 }
 
-std::string Connection::read_line() {
+std::string Connection::read_line(int patience_seconds) {
   for (;;) {
     size_t newline = buffer_.find('\n');
     if (newline != std::string::npos) {
@@ -124,7 +136,7 @@ std::string Connection::read_line() {
     // Long lines come in many parts: look for the newline in each part only.
     for (;;) {
       pollfd waiting{fd_, POLLIN, 0};
-      int ready = poll(&waiting, 1, kSilenceMilliseconds);
+      int ready = poll(&waiting, 1, patience_seconds * 1000);
       if (ready < 0 && errno == EINTR) continue;
       if (ready == 0) throw ClientError("the session at " + path_ + " does not answer");
       char bytes[65536];
@@ -138,7 +150,7 @@ std::string Connection::read_line() {
   }
 }
 
-Json Connection::ask(Json request) {
+Json Connection::ask(Json request, int patience_seconds) {
   if (!mismatch_.empty()) throw ClientError(mismatch_);
   int id = next_id_++;
   request["id"] = id;
@@ -150,7 +162,7 @@ Json Connection::ask(Json request) {
     sent += static_cast<size_t>(count);
   }
   for (;;) {
-    Json answer = Json::parse(read_line(), nullptr, false);
+    Json answer = Json::parse(read_line(patience_seconds), nullptr, false);
     if (!answer.is_object()) throw ClientError("the session at " + path_ + " sent what is no answer");
     auto about = answer.find("id");
     if (about == answer.end() || (*about != id && !about->is_null())) continue;
@@ -161,23 +173,36 @@ Json Connection::ask(Json request) {
   }
 }
 
+namespace {
+
+// Null when nobody listens.
+std::unique_ptr<Connection> connect_patiently(const std::string& path) {
+  for (int waited = 0;; waited += kFullPauseMilliseconds) {
+    int fd = connect_to(path);
+    if (fd < 0) {
+      int error = errno;
+      if (error == ECONNREFUSED && vsup_is_gone(path)) unlink(path.c_str());
+      if (error == ENOENT || error == ECONNREFUSED) return nullptr;
+      throw ClientError("cannot reach the session at " + path + ": " + std::strerror(error));
+    }
+    try {
+      return std::make_unique<Connection>(fd, path);
+    } catch (const SessionFull&) {
+      if (waited >= kFullMilliseconds) throw;
+    }
+    usleep(kFullPauseMilliseconds * 1000);
+  }
+}
+
+}  // namespace
+
 std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>& problems,
                                                        const std::vector<std::string>& directories) {
   std::vector<std::unique_ptr<Connection>> sessions;
   for (const std::string& directory : directories) {
     for (const std::string& path : sockets_in(directory)) {
-      int fd = connect_to(path);
-      if (fd < 0) {
-        int error = errno;
-        if (error == ECONNREFUSED && vsup_is_gone(path)) {
-          unlink(path.c_str());
-        } else if (error != ENOENT && error != ECONNREFUSED) {
-          problems.push_back("cannot reach the session at " + path + ": " + std::strerror(error));
-        }
-        continue;
-      }
       try {
-        sessions.push_back(std::make_unique<Connection>(fd, path));
+        if (auto session = connect_patiently(path)) sessions.push_back(std::move(session));
       } catch (const ClientError& error) {
         problems.emplace_back(error.what());
       }

@@ -34,11 +34,12 @@ class Connection {
   // Empty when vsup speaks our protocol, else what to say.
   const std::string& mismatch() const { return mismatch_; }
 
-  // Sends the request (id is added) and returns the result. Throws ClientError, also for an error answer.
-  nlohmann::ordered_json ask(nlohmann::ordered_json request);
+  // Sends the request (id is added) and returns the result. Throws ClientError, also for an error answer and when
+  // nothing comes for so long.
+  nlohmann::ordered_json ask(nlohmann::ordered_json request, int patience_seconds = 30);
 
  private:
-  std::string read_line();
+  std::string read_line(int patience_seconds);
 
   std::string path_;
   int fd_ = -1;

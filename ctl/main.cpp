@@ -92,7 +92,9 @@ int ask_session(const Arguments& arguments) {
       request["request"] = protocol::kRequestDetach;
   }
   request["targets"] = targets_of(arguments);
-  Json result = choose_session(arguments.session)->ask(std::move(request));
+  // The names for a first stack may come from large files or the network.
+  int patience_seconds = arguments.action == Action::kStacks ? 600 : 30;
+  Json result = choose_session(arguments.session)->ask(std::move(request), patience_seconds);
   if (arguments.json) return print(as_json(result)) ? 0 : 1;
   std::string text;
   switch (arguments.action) {

@@ -196,10 +196,18 @@ int run(const Options& options) {
     return W_EXITCODE(fail(error.what(), error.exit_status), 0);
   }
   directory.publish();
-  io.run();
+  int wait_status = 0;
+  try {
+    io.run();
+    wait_status = recorder.wait_status();
+  } catch (const std::exception& error) {
+    // What was seen so far is written; the kernel ends the tracees with us.
+    recorder.log(LogLevel::kError, std::string("vsup failed: ") + error.what());
+    wait_status = W_EXITCODE(1, 0);
+  }
   symbol_worker.reset();
   recorder.finish();
-  return recorder.wait_status();
+  return wait_status;
 }
 
 int main_program(int argc, char** argv) {
