@@ -75,6 +75,9 @@ enum class Service : uint64_t {
   // Describe the mapping that holds request_argument[0]; the answer goes to request_result. The agent stack
   // is in use; the thread continues at the instruction after the trap.
   kQueryMap,
+  // An execve is about to be made: the tool's records can still be read. The agent stack is in use; the thread
+  // continues at the instruction after the trap.
+  kBeforeExec,
   // The agent found itself broken; SharedBlock::crash is filled. Does not return.
   kCrash,
   // The app instruction at app_pc cannot be run under instrumentation (far branch into 32-bit code).
@@ -162,6 +165,7 @@ struct AgentState {
   uint64_t chunk_first;  // uint32_t[]
   uint64_t cold_used;    // bytes of the cold area in use
   uint64_t cache_used;   // bytes of the hot area in use
+  uint64_t generation;   // counts forks, from 1: what a tool recorded before belongs to an ancestor
 };
 
 // AgentSettings::tool.

@@ -25,6 +25,7 @@ void CodeCache::initialize() {
   vsup_state.fragments = reinterpret_cast<uint64_t>(fragments());
   vsup_state.state_maps = reinterpret_cast<uint64_t>(state_maps());
   vsup_state.chunk_first = reinterpret_cast<uint64_t>(chunk_first());
+  vsup_state.generation = 1;
 }
 
 bool CodeCache::full() const {

@@ -112,7 +112,10 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
       return resume(ctx, 0, true, false);
     case VSUP_EXIT_AFTER_FORK:
       syscall_handler.after_fork();
-      if (instrumenter() != nullptr && ctx.gpr[vsup::protocol::kRax] == 0) instrumenter()->forked(ctx);
+      if (ctx.gpr[vsup::protocol::kRax] == 0) {
+        ++vsup_state.generation;
+        if (instrumenter() != nullptr) instrumenter()->forked(ctx);
+      }
       return resume(ctx, 0, false, false);
     default:
       break;

@@ -133,6 +133,15 @@ int arch_prctl(ThreadContext& ctx) {
   }
 }
 
+// What a tool has recorded goes with the address space.
+int exec(ThreadContext& ctx) {
+  if (vsup_settings.tool != protocol::kToolNone) {
+    ctx.service = static_cast<uint64_t>(Service::kBeforeExec);
+    vsup_service_query();
+  }
+  return plain(ctx);
+}
+
 int handle(ThreadContext& ctx) {
   switch (ctx.gpr[protocol::kRax] & 0xffff'ffff) {
     case 9:  // mmap
@@ -152,6 +161,9 @@ int handle(ThreadContext& ctx) {
       return clone_with_flags(ctx, argument(ctx, 0));
     case 57:
       return forking(ctx);
+    case 59:   // execve
+    case 322:  // execveat
+      return exec(ctx);
     case 435:
       return clone3(ctx);
     case 158:

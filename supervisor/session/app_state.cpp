@@ -266,8 +266,7 @@ bool SessionImpl::enter_cache(Task& task) {
     registers.rip = agent_.exports.syscall_return;
   } else {
     if (is_interrupted_syscall(registers)) rewind_interrupted_syscall(registers, task.syscall_pc);
-    if (registers.rip != task.app.rip)
-      task.write_as<uint64_t>(field(offsetof(ThreadContext, app_pc)), registers.rip);
+    if (registers.rip != task.app.rip) task.write_as<uint64_t>(field(offsetof(ThreadContext, app_pc)), registers.rip);
     registers.rip = agent_.exports.enter;
     registers.orig_rax = kUnusedSyscall;
   }

@@ -64,6 +64,11 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     answer_map_query(task, context);
     return;
   }
+  if (service == Service::kBeforeExec) {
+    report_records(*task.process, task);
+    run_in_agent(task);
+    return;
+  }
   if (service == Service::kCrash) {
     report_crash(task, {});
     return;
@@ -166,8 +171,12 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
   }
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
   task.write(context_address + offsetof(ThreadContext, request_result), answer, sizeof answer);
-  // In the agent with its stack in use: it goes on, whatever else is wanted of it comes at its safe point.
-  const bool wanted = space.stopping || !wants_cache(task) || !task.held.empty();
+  run_in_agent(task);
+}
+
+// In the agent with its stack in use: it goes on, whatever else is wanted of it comes at its safe point.
+void SessionImpl::run_in_agent(Task& task) {
+  const bool wanted = task.process->space->stopping || !wants_cache(task) || !task.held.empty();
   if (wanted && !task.pending_set) {
     set_pending_and_run(task);
   } else {

@@ -40,7 +40,7 @@ struct Task : Tracee {
   bool native_step = false;   // executes one app instruction natively under PTRACE_SINGLESTEP
   bool exited = false;        // a leader that ended before its other threads: a zombie until they have gone
   bool in_vfork = false;      // waits in the kernel for its vfork child: cannot stop
-  unsigned asleep_count = 0; // how often in a row it was found in an uninterruptible sleep when it was to stop
+  unsigned asleep_count = 0;  // how often in a row it was found in an uninterruptible sleep when it was to stop
   bool must_reenter = false;  // the cache was emptied or the mode changed while it could not stop
   RestartedWait restarted_wait;
   UniqueFd status_fd;  // /proc/TID/status, opened by the first signal

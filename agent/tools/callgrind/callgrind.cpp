@@ -139,11 +139,11 @@ void clear_slot(const ThreadContext& ctx) {
   memset(in_slot<uint8_t>(ctx, kBlockCountOffset), 0, 8 * records.blocks);
   memset(in_slot<uint8_t>(ctx, kInclusiveOffset), 0, 8 * records.edges);
   memset(in_slot<uint8_t>(ctx, kCallsOffset), 0, 8 * records.edges);
-  *in_slot<uint64_t>(ctx, kGenerationOffset) = records.generation;
+  *in_slot<uint64_t>(ctx, kGenerationOffset) = vsup_state.generation;
 }
 
 void thread_started(ThreadContext& ctx) {
-  if (*in_slot<uint64_t>(ctx, kGenerationOffset) != header().generation) clear_slot(ctx);
+  if (*in_slot<uint64_t>(ctx, kGenerationOffset) != vsup_state.generation) clear_slot(ctx);
   auto* bottom = in_slot<Frame>(ctx, kShadowStackOffset);
   bottom->sp = ~0ull;  // above every stack pointer: ends every search
   ctx.tool_stack = reinterpret_cast<uint64_t>(bottom + 1);
@@ -151,7 +151,6 @@ void thread_started(ThreadContext& ctx) {
 
 // The child's frames entered before it was born: their cost counts from zero.
 void forked(ThreadContext& ctx) {
-  ++header().generation;
   clear_slot(ctx);
   auto* end = reinterpret_cast<Frame*>(ctx.tool_stack);
   for (Frame* frame = in_slot<Frame>(ctx, kShadowStackOffset); frame < end; ++frame) frame->ir = 0;
@@ -162,7 +161,6 @@ constexpr Instrumenter kInstrumenter{begin, before, exit_taken, thread_started, 
 }  // namespace
 
 void install() {
-  header().generation = 1;
   set_instrumenter(&kInstrumenter);
 }
 

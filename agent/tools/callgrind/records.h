@@ -7,7 +7,8 @@
 //              +0x0800'0000  uint8_t instruction lengths, all blocks' one after the other
 //              +0x1000'0000  EdgeRecord[kMaxEdges]
 //
-//   thread slot  +0x10'0000  kAccumulators partial sums of Ir, one cache line each, then the slot's generation
+//   thread slot  +0x10'0000  kAccumulators partial sums of Ir, one cache line each, then
+//                              AgentState::generation when the slot was last cleared
 //                +0x10'1000  uint64_t executions of block i
 //                +0xd0'0000  uint64_t inclusive Ir of edge i
 //                +0x110'0000 uint64_t calls of edge i (indirect ones; a direct call's count is its block's)
@@ -45,7 +46,6 @@ struct Header {
   uint64_t lengths;  // bytes in use
   uint64_t edges;
   uint64_t lost_blocks;  // translated after the table was full: not counted
-  uint64_t generation;   // counts forks from 1; a slot whose word differs has counts of an ancestor, to be ignored
 };
 
 struct BlockRecord {
@@ -62,7 +62,7 @@ struct EdgeRecord {
   uint64_t callee_pc;  // 0: of an indirect site's head record, which has no count
   uint64_t next;       // address of the next record of the same indirect site, 0 at the end
   uint32_t block;      // whose executions are the edge's calls, or kNoBlock: counted at kCallsOffset; of a head record:
-                   // where in the cache the code after the look-up goes on
+                       // where in the cache the code after the look-up goes on
   uint32_t index;
 };
 static_assert(sizeof(EdgeRecord) == 32);
