@@ -22,6 +22,9 @@ struct Instrumenter {
   // A thread enters the cache for the first time; sets ctx.tool_stack to something other than 0.
   void (*thread_started)(protocol::ThreadContext& ctx);
 
+  // The thread makes its last system call.
+  void (*thread_ending)(protocol::ThreadContext& ctx);
+
   // A process was forked; this is the child, which starts with empty records.
   void (*forked)(protocol::ThreadContext& ctx);
 };

@@ -149,6 +149,17 @@ void thread_started(ThreadContext& ctx) {
   ctx.tool_stack = reinterpret_cast<uint64_t>(bottom + 1);
 }
 
+// Leaves all functions: the slot may be another thread's before anybody reads it.
+void thread_ending(ThreadContext& ctx) {
+  uint64_t ir = 0;
+  for (unsigned i = 0; i < kAccumulators; ++i) ir += *in_slot<uint64_t>(ctx, kAccumulatorOffset + 64 * i);
+  auto* bottom = in_slot<Frame>(ctx, kShadowStackOffset) + 1;
+  auto* inclusive = in_slot<uint64_t>(ctx, kInclusiveOffset);
+  for (auto* frame = reinterpret_cast<Frame*>(ctx.tool_stack); frame-- > bottom;)
+    inclusive[frame->edge] += ir - frame->ir;
+  ctx.tool_stack = reinterpret_cast<uint64_t>(bottom);
+}
+
 // The child's frames entered before it was born: their cost counts from zero.
 void forked(ThreadContext& ctx) {
   clear_slot(ctx);
@@ -156,7 +167,7 @@ void forked(ThreadContext& ctx) {
   for (Frame* frame = in_slot<Frame>(ctx, kShadowStackOffset); frame < end; ++frame) frame->ir = 0;
 }
 
-constexpr Instrumenter kInstrumenter{begin, before, exit_taken, thread_started, forked};
+constexpr Instrumenter kInstrumenter{begin, before, exit_taken, thread_started, thread_ending, forked};
 
 }  // namespace
 

@@ -15,6 +15,25 @@ bool read_table(pid_t tid, uint64_t address, uint64_t count, std::vector<T>& tab
   return count == 0 || read_memory(tid, address, table.data(), count * sizeof(T));
 }
 
+// Functions that the thread has not left yet count up to now.
+bool add_open_frames(pid_t tid, uint64_t base, std::vector<uint64_t>& inclusive) {
+  protocol::ThreadContext context{};
+  if (!read_memory(tid, base, &context, sizeof context)) return false;
+  const uint64_t bottom = base + records::kShadowStackOffset + sizeof(records::Frame);
+  if (context.tool_stack <= bottom || context.tool_stack > base + records::kShadowStackEnd) return true;
+  uint64_t ir = 0;
+  for (unsigned i = 0; i < records::kAccumulators; ++i) {
+    uint64_t part = 0;
+    if (!read_memory(tid, base + records::kAccumulatorOffset + 64 * i, &part, sizeof part)) return false;
+    ir += part;
+  }
+  std::vector<records::Frame> frames;
+  if (!read_table(tid, bottom, (context.tool_stack - bottom) / sizeof(records::Frame), frames)) return false;
+  for (const records::Frame& frame : frames)
+    if (frame.edge < inclusive.size()) inclusive[frame.edge] += ir - frame.ir;
+  return true;
+}
+
 // The counts of one slot; empty when it holds none of this process.
 std::optional<ThreadProfile> read_slot(pid_t tid, unsigned slot, const records::Header& header, uint64_t generation,
                                        const std::vector<records::EdgeRecord>& edges) {
@@ -26,7 +45,7 @@ std::optional<ThreadProfile> read_slot(pid_t tid, unsigned slot, const records::
   std::vector<uint64_t> executions, inclusive, calls;
   if (!read_table(tid, base + records::kBlockCountOffset, header.blocks, executions) ||
       !read_table(tid, base + records::kInclusiveOffset, header.edges, inclusive) ||
-      !read_table(tid, base + records::kCallsOffset, header.edges, calls))
+      !read_table(tid, base + records::kCallsOffset, header.edges, calls) || !add_open_frames(tid, base, inclusive))
     return {};
   ThreadProfile thread;
   thread.number = slot + 1;
