@@ -14,10 +14,10 @@ constexpr uint64_t kMaxUnnamedBytes = 1 << 20;
 }  // namespace
 
 std::string shown_name(std::string_view linkage_name) {
-  std::string_view base = linkage_name.substr(0, linkage_name.find('@'));
-  for (std::string_view below : {"_start", "__libc_start_main", "__libc_start_call_main", "__libc_start_main_impl",
-                                 "generic_start_main", "__libc_start_main_alias_2"}) {
-    if (base == below) return "(below main)";
+  // With a version it is another name to callgrind too.
+  for (std::string_view below :
+       {"_start", "__libc_start_main", "__libc_start_call_main", "__libc_start_main_impl", "generic_start_main"}) {
+    if (linkage_name == below) return "(below main)";
   }
   return demangle(std::string(linkage_name));
 }
