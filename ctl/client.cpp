@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 namespace vsup::ctl {
@@ -175,6 +176,16 @@ Json Connection::ask(Json request, int patience_seconds) {
 
 namespace {
 
+// The socket that session.json in the directory names while the session runs; `recorded`: whether there is that file.
+std::string recorded_socket(const std::string& session_directory, bool& recorded) {
+  std::ifstream file(session_directory + "/session.json");
+  recorded = file.is_open();
+  if (!recorded) return {};
+  Json session = Json::parse(file, nullptr, false);
+  if (!session.is_object() || text_of(session, "state") != "running") return {};
+  return text_of(session, "socket");
+}
+
 // Null when nobody listens.
 std::unique_ptr<Connection> connect_patiently(const std::string& path) {
   for (int waited = 0;; waited += kFullPauseMilliseconds) {
@@ -197,15 +208,13 @@ std::unique_ptr<Connection> connect_patiently(const std::string& path) {
 }  // namespace
 
 std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>& problems,
-                                                       const std::vector<std::string>& directories) {
+                                                       const std::string& directory) {
   std::vector<std::unique_ptr<Connection>> sessions;
-  for (const std::string& directory : directories) {
-    for (const std::string& path : sockets_in(directory)) {
-      try {
-        if (auto session = connect_patiently(path)) sessions.push_back(std::move(session));
-      } catch (const ClientError& error) {
-        problems.emplace_back(error.what());
-      }
+  for (const std::string& path : sockets_in(directory)) {
+    try {
+      if (auto session = connect_patiently(path)) sessions.push_back(std::move(session));
+    } catch (const ClientError& error) {
+      problems.emplace_back(error.what());
     }
   }
   std::sort(sessions.begin(), sessions.end(),
@@ -213,9 +222,9 @@ std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>&
   return sessions;
 }
 
-std::unique_ptr<Connection> choose_session(const std::string& name, const std::vector<std::string>& directories) {
+std::unique_ptr<Connection> choose_session(const std::string& name, const std::string& directory) {
   std::vector<std::string> problems;
-  auto sessions = find_sessions(problems, directories);
+  auto sessions = find_sessions(problems, directory);
   if (!name.empty()) {
     std::string wanted = real_path(name);
     for (auto& session : sessions) {
@@ -223,8 +232,10 @@ std::unique_ptr<Connection> choose_session(const std::string& name, const std::v
         return std::move(session);
       }
     }
-    struct stat status {};
-    bool recorded = stat((name + "/session.json").c_str(), &status) == 0;
+    bool recorded = false;
+    std::string path = recorded_socket(name, recorded);
+    auto elsewhere = path.empty() ? nullptr : connect_patiently(path);
+    if (elsewhere) return elsewhere;
     throw ClientError(recorded ? "the session in " + name + " has ended"
                                : "there is no running session '" + name + "'");
   }

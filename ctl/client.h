@@ -51,12 +51,13 @@ class Connection {
 };
 
 // All sessions of this user, by vsup's pid. Sockets that nobody listens at are removed. A session that does not answer
-// is left out with a line in `problems`. `directories` are where sockets are looked for.
-std::vector<std::unique_ptr<Connection>> find_sessions(
-    std::vector<std::string>& problems, const std::vector<std::string>& directories = protocol::control_directories());
+// is left out with a line in `problems`. `directory` is where sockets are looked for.
+std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>& problems,
+                                                       const std::string& directory = protocol::control_directory());
 
-// The one that `name` (pid or directory) means; the only one when it is empty. Throws ClientError.
-std::unique_ptr<Connection> choose_session(
-    const std::string& name, const std::vector<std::string>& directories = protocol::control_directories());
+// The one that `name` (pid or session directory, also of a session whose socket is elsewhere) means; the only one when
+// it is empty. Throws ClientError.
+std::unique_ptr<Connection> choose_session(const std::string& name,
+                                           const std::string& directory = protocol::control_directory());
 
 }  // namespace vsup::ctl

@@ -1,8 +1,8 @@
 // Purpose: the control protocol between vctl and a running vsup: names, limits and where the socket is.
 // Assumes: hosted (both ends are ordinary programs). Promises: header-only; includes nothing of ours.
 //
-// A Unix stream socket, <vsup pid>.sock in the first of control_directories() that can be made or is there, owned by
-// the user, closed to others. vsup talks to processes of its own user only. One JSON object a line, UTF-8.
+// A Unix stream socket, <vsup pid>.sock in control_directory(), which is closed to others; session.json has its path.
+// vsup talks to processes of its own user only. One JSON object a line, UTF-8.
 //
 // vsup says first:  {"hello": "vsup", "protocol": 1, "version": "0.1.0", "pid": N, "session": "/directory"}
 // or, and hangs up: {"error": {"code": "too-many-clients", "message": "..."}}
@@ -31,12 +31,12 @@
 // FRAME:   address ("0x..."), function, offset, module, file, line, inlined; innermost first, what is unknown is absent
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <string>
-#include <vector>
 
 namespace vsup::protocol {
 
@@ -70,16 +70,29 @@ inline constexpr char kErrorFailed[] = "failed";
 
 inline constexpr char kSocketSuffix[] = ".sock";
 
-// Where sockets may be, in the order to try.
-inline std::vector<std::string> control_directories() {
-  std::vector<std::string> directories;
+// A place that can hold our sockets: ours alone, or not there yet and to be made.
+inline bool control_directory_serves(const std::string& directory) {
+  constexpr size_t kLongestSocketPath = 107;
+  constexpr size_t kLongestPid = 7;
+  if (directory.size() + 1 + kLongestPid + sizeof kSocketSuffix - 1 > kLongestSocketPath) return false;
+  struct stat status {};
+  if (lstat(directory.c_str(), &status) == 0) {
+    return S_ISDIR(status.st_mode) && status.st_uid == geteuid() && (status.st_mode & 077) == 0;
+  }
+  std::string parent = directory.substr(0, directory.rfind('/'));
+  return stat(parent.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && access(parent.c_str(), W_OK | X_OK) == 0;
+}
+
+// Where the sockets of this environment's sessions are, by the same rule for both ends: $XDG_RUNTIME_DIR/vsup (without
+// that variable /run/user/<uid>/vsup), or /tmp/vsup-<uid> where that does not serve. Empty: nowhere.
+inline std::string control_directory() {
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   std::string user = std::to_string(geteuid());
-  if (runtime != nullptr && runtime[0] == '/') directories.push_back(std::string(runtime) + "/vsup");
-  std::string usual = "/run/user/" + user + "/vsup";
-  if (directories.empty() || directories.front() != usual) directories.push_back(usual);
-  directories.push_back("/tmp/vsup-" + user);
-  return directories;
+  std::string first = runtime != nullptr && runtime[0] == '/' ? runtime : "/run/user/" + user;
+  for (const std::string& directory : {first + "/vsup", "/tmp/vsup-" + user}) {
+    if (control_directory_serves(directory)) return directory;
+  }
+  return {};
 }
 
 }  // namespace vsup::protocol

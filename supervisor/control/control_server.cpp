@@ -33,24 +33,6 @@ void close_on_exec(int fd) {
   fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-// Makes the directory, or makes sure that it is ours alone. Says what is wrong in `error`.
-bool usable_directory(const std::string& path, std::string& error) {
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    error = path + ": " + std::strerror(errno);
-    return false;
-  }
-  struct stat status {};
-  if (lstat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
-    error = path + " is not a directory";
-    return false;
-  }
-  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
-    error = path + " is not yours alone";
-    return false;
-  }
-  return true;
-}
-
 // Sockets of sessions that were killed: nobody listens, and the process is gone (one that is about to listen is not).
 void remove_stale_sockets(const std::string& directory) {
   DIR* listing = opendir(directory.c_str());
@@ -187,32 +169,32 @@ class ControlServer::Impl::Client : public std::enable_shared_from_this<Client> 
 };
 
 void ControlServer::Impl::open() {
-  for (const std::string& directory : protocol::control_directories()) {
-    std::string why;
-    std::string name = directory + "/" + std::to_string(context.vsup_pid) + protocol::kSocketSuffix;
-    if (name.size() >= sizeof(sockaddr_un::sun_path)) {
-      why = name + " is too long for a socket";
-    } else if (usable_directory(directory, why)) {
-      remove_stale_sockets(directory);
-      unlink(name.c_str());
-      error_code failure;
-      acceptor.open(Stream(), failure);
-      if (!failure) close_on_exec(acceptor.native_handle());
-      if (!failure) acceptor.bind(Stream::endpoint(name), failure);
-      if (!failure && chmod(name.c_str(), 0600) != 0) failure = error_code(errno, boost::system::system_category());
-      if (!failure) acceptor.listen(static_cast<int>(protocol::kMostClients), failure);
-      if (!failure) {
-        path = name;
-        error.clear();
-        return accept();
-      }
-      why = name + ": " + failure.message();
-      error_code ignored;
-      acceptor.close(ignored);
-      unlink(name.c_str());
-    }
-    if (error.empty() || why.find("No such file") == std::string::npos) error = why;
+  std::string directory = protocol::control_directory();
+  if (directory.empty()) {
+    error = "neither $XDG_RUNTIME_DIR/vsup nor /tmp/vsup-" + std::to_string(geteuid()) + " can be yours alone";
+    return;
   }
+  if (mkdir(directory.c_str(), 0700) != 0 && (errno != EEXIST || !protocol::control_directory_serves(directory))) {
+    error = directory + ": " + std::strerror(errno);
+    return;
+  }
+  remove_stale_sockets(directory);
+  std::string name = directory + "/" + std::to_string(context.vsup_pid) + protocol::kSocketSuffix;
+  unlink(name.c_str());
+  error_code failure;
+  acceptor.open(Stream(), failure);
+  if (!failure) close_on_exec(acceptor.native_handle());
+  if (!failure) acceptor.bind(Stream::endpoint(name), failure);
+  if (!failure && chmod(name.c_str(), 0600) != 0) failure = error_code(errno, boost::system::system_category());
+  if (!failure) acceptor.listen(static_cast<int>(protocol::kMostClients), failure);
+  if (!failure) {
+    path = name;
+    return accept();
+  }
+  error = name + ": " + failure.message();
+  error_code ignored;
+  acceptor.close(ignored);
+  unlink(name.c_str());
 }
 
 void ControlServer::Impl::accept() {

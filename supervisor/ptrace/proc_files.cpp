@@ -135,6 +135,7 @@ ProcessStatus parse_status(std::string_view text) {
       else if (key == "Uid") status.uid = static_cast<uid_t>(number(value));
       else if (key == "voluntary_ctxt_switches") status.voluntary_switches = static_cast<uint64_t>(number(value));
       else if (key == "Seccomp") status.seccomp = static_cast<int>(number(value));
+      else if (key == "Seccomp_filters") status.seccomp_filters = static_cast<int>(number(value));
       else if (key == "SigPnd") status.pending = mask(value);
       else if (key == "ShdPnd") status.shared_pending = mask(value);
       else if (key == "SigBlk") status.blocked = mask(value);
@@ -159,6 +160,12 @@ std::optional<ProcessStatus> read_status_of(pid_t pid) {
   const UniqueFd fd(open(("/proc/" + std::to_string(pid) + "/status").c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return {};
   return read_status(fd.get());
+}
+
+bool is_sandboxed(pid_t tid) {
+  static const ProcessStatus own = read_status_of(getpid()).value_or(ProcessStatus{});
+  const auto status = read_status_of(tid);
+  return status && (status->seccomp != own.seccomp || status->seccomp_filters > own.seccomp_filters);
 }
 
 std::string read_file(const std::string& path) {

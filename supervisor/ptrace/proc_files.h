@@ -31,7 +31,8 @@ struct ProcessStatus {
   pid_t tgid = 0, ppid = 0, tracer = 0;
   uid_t uid = 0;
   char state = '?';
-  int seccomp = 0;
+  int seccomp = 0;          // mode; 2: filters
+  int seccomp_filters = 0;
   uint64_t voluntary_switches = 0;  // times it went to sleep by itself, ptrace stops included
   uint64_t pending = 0, shared_pending = 0, blocked = 0, ignored = 0, caught = 0;  // bit n-1: signal n
 };
@@ -40,6 +41,8 @@ ProcessStatus parse_status(std::string_view text);
 // From an open /proc/PID/status (kept open: a pread is all it costs).
 std::optional<ProcessStatus> read_status(int status_fd);
 std::optional<ProcessStatus> read_status_of(pid_t pid);
+// The thread has seccomp restrictions that vsup has not: a system call that it did not choose itself may kill it.
+bool is_sandboxed(pid_t tid);
 
 std::string read_file(const std::string& path);
 std::string read_link(const std::string& path);

@@ -113,10 +113,7 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
               restart_wait(leaving);
               int signal = 0;
               if (!leaving.held.empty()) {
-                if (!can_inject_signal(leaving)) {
-                  RemoteCalls calls(leaving, space->vdso_syscall);
-                  calls.syscall(SYS_getpid, {});
-                }
+                if (!can_inject_signal(leaving)) make_injectable(leaving);
                 leaving.set_signal_info(leaving.held.front().info);
                 signal = leaving.held.front().number;
                 leaving.held.pop_front();

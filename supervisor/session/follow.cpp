@@ -98,9 +98,18 @@ void SessionImpl::receive_thread_or_vfork_child(Task& parent, Task& child) {
     return;
   }
   // It starts inside the agent, with its parent's GS base.
-  child.slot = space.slots.allocate();
-  VS_CHECK(child.slot >= 0, child);
   const auto from = parent.read_as<protocol::ThreadContext>(slot_address(static_cast<unsigned>(parent.slot)));
+  child.slot = space.slots.allocate();
+  if (child.slot < 0) {
+    note(*child.process, "more than " + std::to_string(protocol::kMaxSlots) + " threads: the further ones run native");
+    child.app = child.registers();
+    VS_CHECK(child.app.rip == agent_.exports.syscall_return, child);
+    child.app.rip = child.app.rcx = from.app_pc;
+    child.app.gs_base = from.app_gs_base;
+    child.at_app_state = true;
+    settle(child);
+    return;
+  }
   protocol::ThreadContext context = fresh_context(static_cast<unsigned>(child.slot));
   context.app_pc = from.app_pc;
   context.syscall_pc = from.syscall_pc;
@@ -129,8 +138,7 @@ void SessionImpl::receive_fork_child(Task& parent, Task& child) {
     child.slot_ready = parent.slot_ready;
     space.slots.take(child.slot);
   }
-  const auto facts = read_status_of(child.tid);
-  if (facts && facts->seccomp == 0) {
+  if (!is_sandboxed(child.tid)) {
     const std::string error = replace_shared_block(child, agent_.exports.syscall_insn, space.shared);
     if (!error.empty()) log_line(LogLevel::kWarning, "process %d: %s", child.tid, error.c_str());
   }

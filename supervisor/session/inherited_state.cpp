@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,9 +18,11 @@ struct Inherited {
   sigset_t mask;
   bool ignored[NSIG] = {};
   std::vector<int> descriptors;
+  rlimit descriptor_limit{};
 
   Inherited() {
     sigprocmask(SIG_SETMASK, nullptr, &mask);
+    getrlimit(RLIMIT_NOFILE, &descriptor_limit);
     for (int number = 1; number < NSIG; ++number) {
       struct sigaction action {};
       if (sigaction(number, nullptr, &action) == 0) ignored[number] = action.sa_handler == SIG_IGN;
@@ -52,7 +55,14 @@ void restore_inherited_state_signal_safe() {
     next = static_cast<unsigned>(fd) + 1;
   }
   close_range(next, ~0u, CLOSE_RANGE_CLOEXEC);
+  setrlimit(RLIMIT_NOFILE, &inherited.descriptor_limit);
   sigprocmask(SIG_SETMASK, &inherited.mask, nullptr);
+}
+
+void raise_descriptor_limit() {
+  rlimit limit = inherited.descriptor_limit;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace vsup::supervisor

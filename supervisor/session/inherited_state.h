@@ -9,4 +9,7 @@ namespace vsup::supervisor {
 // close-on-exec. Async-signal-safe.
 void restore_inherited_state_signal_safe();
 
+// As many descriptors as the system lets us have; the child gets the old limit back.
+void raise_descriptor_limit();
+
 }  // namespace vsup::supervisor

@@ -14,13 +14,14 @@
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
+#include "supervisor/session/inherited_state.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
 
 namespace {
 
-constexpr int kPollsAfterEvent = 20;  // waitpid is asked again so often before the event loop sleeps
+constexpr int kPollsAfterEvent = 5;  // waitpid is asked again so often before the event loop sleeps
 
 double seconds_of(clockid_t clock) {
   timespec time{};
@@ -87,6 +88,7 @@ SessionImpl::~SessionImpl() {
 }
 
 void SessionImpl::start() {
+  raise_descriptor_limit();
   watch_terminal_signals();
   watch_children();
   if (!options_.arguments.empty()) {

@@ -115,6 +115,7 @@ class SessionImpl {
   // signals.cpp
   void on_signal(Task& task);
   SignalFate fate_of(Task& task, int number);
+  void make_injectable(Task& task);
   void undo_spurious_eintr(Task& task, int number);
   SignalFate likely_fate(Task& task, int number);
   // True: still stopped in app state, nothing held. False: it runs or has gone.

@@ -2,6 +2,7 @@
 // first; a single-step with the signal stops again at the handler's first instruction, which then goes into the cache.
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstring>
@@ -152,6 +153,28 @@ void SessionImpl::undo_spurious_eintr(Task& task, int number) {
   task.set_registers(registers);
 }
 
+// Brings the thread into a stop from which a signal can be injected; registers are put in place afterwards.
+void SessionImpl::make_injectable(Task& task) {
+  const uint64_t syscall_pc = syscall_pc_for(task);
+  if (syscall_pc != 0 && !is_sandboxed(task.tid)) {
+    RemoteCalls calls(task, syscall_pc);
+    calls.syscall(SYS_getpid, {});
+    return;
+  }
+  // It may not make system calls of ours. A SIGSTOP cannot be blocked, and is dropped at its delivery.
+  syscall(SYS_tgkill, task.process->pid, task.tid, SIGSTOP);
+  const Registers registers = task.registers();
+  for (int tries = 0; tries < 100; ++tries) {
+    task.cont();
+    task.wait_for_stop();
+    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+    if (task.stop.kind() != WaitStatus::Kind::kSignal) continue;
+    if (task.stop.signal() == SIGSTOP) break;
+    hold_signal_of_stop(task);
+  }
+  task.set_registers(registers);
+}
+
 bool SessionImpl::deliver_held(Task& task) {
   while (!task.held.empty()) {
     HeldSignal signal = task.held.front();
@@ -163,9 +186,7 @@ bool SessionImpl::deliver_held(Task& task) {
     const bool same_stop = task.stop.kind() == WaitStatus::Kind::kSignal && task.stop.signal() == signal.number &&
                            signal.stop_count == task.stop_count;
     if (!same_stop && !can_inject_signal(task)) {
-      // Any stop of the kind that injects will do; registers are put in place below.
-      RemoteCalls calls(task, syscall_pc_for(task));
-      calls.syscall(SYS_getpid, {});
+      make_injectable(task);
     }
     task.held.pop_front();
     const bool patched = hide_cache_address(signal, task.app.rip);

@@ -28,6 +28,7 @@ struct RseqConfiguration {
 std::string SessionImpl::inject(Process& process) {
   AddressSpace& space = *process.space;
   if (space.vdso_syscall == 0) return "no vdso to make system calls by";
+  if (is_sandboxed(process.pid)) return "its own seccomp filter might kill it for the agent's system calls";
   for (Task* task : space.tasks) {
     if (!task->stopped || task->gone) continue;
     try {
@@ -105,10 +106,10 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
   for (const auto& [space, members] : spaces) {
     with_world_stopped(
         space,
-        [this, on, members = members] {
+        [this, on, members = members, space = space.get()] {
           for (const pid_t pid : members) {
             Process* process = find_process(pid);
-            if (process == nullptr) continue;
+            if (process == nullptr || process->space.get() != space) continue;  // gone, or executes a new image
             if (process->space->injected) refresh_code(*process->space, on);
             if (!on) continue;
             const std::string error = process->space->injected ? std::string() : inject(*process);

@@ -1,6 +1,7 @@
 // Purpose: stops every thread of an address space in app state, acts, and lets all go on as their processes want.
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
@@ -50,7 +51,15 @@ void SessionImpl::check_world(const std::shared_ptr<AddressSpace>& space) {
   space->acting = true;
   while (!space->actions.empty()) {
     const auto actions = std::exchange(space->actions, {});
-    for (const auto& action : actions) action();
+    for (const auto& action : actions) {
+      try {
+        action();
+      } catch (const TraceeGone&) {
+        // It has gone; the others go on.
+      } catch (const CheckFailure& failure) {
+        if (Task* task = find_task(failure.tid)) fail_process(*task->process, failure.what());
+      }
+    }
   }
   space->acting = false;
   space->stopping = false;
@@ -80,6 +89,7 @@ void SessionImpl::with_threads_stopped(pid_t pid, std::function<void(const std::
                            if (!task->parked || task->gone) continue;
                            ThreadRegisters thread;
                            thread.tid = tid;
+            thread.name = thread_name(pid, tid);
                            for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(task->app, index);
                            thread.pc = task->app.rip;
                            threads.push_back(thread);

@@ -180,7 +180,7 @@ struct Sessions {
 };
 
 std::unique_ptr<Connection> choose(const Sessions& sessions, const std::string& name) {
-  return choose_session(name, {sessions.directory + "/vsup"});
+  return choose_session(name, sessions.directory + "/vsup");
 }
 
 std::string choice_error(const Sessions& sessions, const std::string& name) {
@@ -220,6 +220,17 @@ TEST_CASE("sessions that cannot be talked to") {
   std::filesystem::create_directory(sessions.directory + "/old");
   std::ofstream(sessions.directory + "/old/session.json") << "{}";
   CHECK(contains(choice_error(sessions, sessions.directory + "/old"), "has ended"));
+
+  // One that runs with another runtime directory is found by its session directory.
+  std::filesystem::create_directory(sessions.directory + "/other");
+  {
+    Sessions others;
+    others.add("103", {Sessions::hello(103, sessions.directory + "/other")});
+    std::ofstream(sessions.directory + "/other/session.json")
+        << Json({{"state", "running"}, {"socket", others.socket_path("103")}}).dump();
+    CHECK(choose(sessions, sessions.directory + "/other")->vsup_pid() == 103);
+  }
+  CHECK(contains(choice_error(sessions, sessions.directory + "/other"), "has ended"));
 
   sessions.add("101", {"garbage\n"});
   CHECK(contains(choice_error(sessions, ""), "not a vsup session"));

@@ -127,6 +127,19 @@ TEST_CASE("a directory that others may enter is not used") {
   CHECK(server->path().find(f.directory) == std::string::npos);
 }
 
+TEST_CASE("both ends agree on the place") {
+  Fixture f;
+  CHECK(protocol::control_directory() == f.directory + "/vsup");
+  std::string fallback = "/tmp/vsup-" + std::to_string(geteuid());
+  setenv("XDG_RUNTIME_DIR", "/nonexistent/x", 1);
+  CHECK(protocol::control_directory() == fallback);
+  setenv("XDG_RUNTIME_DIR", (f.directory + std::string(100, 'x')).c_str(), 1);
+  CHECK(protocol::control_directory() == fallback);
+  setenv("XDG_RUNTIME_DIR", f.directory.c_str(), 1);
+  REQUIRE(symlink("/tmp", (f.directory + "/vsup").c_str()) == 0);
+  CHECK(protocol::control_directory() == fallback);
+}
+
 TEST_CASE("questions are answered, also many and broken ones") {
   Fixture f;
   auto server = f.serve();

@@ -1,5 +1,5 @@
 // C++ exceptions through many frames with destructors: the unwinder sees app return addresses only.
-// EXPECT: caught 200 destroyed 20000
+// EXPECT: caught 50 destroyed 2000
 #include <stdexcept>
 #include <string>
 #include "../victim.h"
@@ -14,9 +14,9 @@ static int __attribute__((noinline)) descend(int n) {
 }
 int main() {
   int caught = 0;
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 50; ++i) {
     try {
-      descend(100);
+      descend(40);
     } catch (const std::exception& e) {
       CHECK(std::string(e.what()) == "bottom 1");
       ++caught;

@@ -13,6 +13,11 @@ static void scan(const char* what) {
     }
   }
 }
+// Anew after each signal: however slow the handler is, the program goes on in between.
+static void arm(void) {
+  struct itimerval value = {{0, 0}, {0, 500}};
+  setitimer(ITIMER_REAL, &value, NULL);
+}
 static void handler(int signal, siginfo_t* info, void* context) {
   greg_t* r = ((ucontext_t*)context)->uc_mcontext.gregs;
   for (int i = 0; i < NGREG; ++i) CHECK(!in_arena((uint64_t)r[i]));
@@ -22,6 +27,7 @@ static void handler(int signal, siginfo_t* info, void* context) {
   int n = backtrace(frames, 64);
   for (int i = 0; i < n; ++i) CHECK(!in_arena((uint64_t)frames[i]));
   ++ticks;
+  arm();
 }
 static long __attribute__((noinline)) work(long n) {
   long sum = 0;
@@ -39,10 +45,9 @@ int main(void) {
   void* frames[4];
   backtrace(frames, 4);
   on_signal_flags(SIGALRM, handler, SA_RESTART);
-  struct itimerval value = {{0, 500}, {0, 500}};
-  setitimer(ITIMER_REAL, &value, NULL);
-  while (ticks < 100) {
-    work(500);
+  arm();
+  while (ticks < 40) {
+    work(50);
     scan("own stack");
     uint64_t registers[16];
     __asm__ volatile("movq %%rcx, 0(%0); movq %%r11, 8(%0); movq %%r10, 16(%0)" ::"r"(registers) : "memory");
