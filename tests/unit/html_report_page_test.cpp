@@ -44,8 +44,12 @@ ReportSession example() {
                       {"eval", "ceval.c", "/usr/lib/libpython3.so", 500, 900, 12},
                       {kHostile, "???", "/usr/lib/libpython3.so", 400, 400, 7}};
   python.stacks.names = {"main", "eval", kHostile, "tiny"};
-  python.stacks.nodes = {{StackNode::kRoot, 0, 100, 1000}, {0, 1, 400, 900}, {1, 1, 100, 150},
-                         {1, 2, 350, 350},                 {2, 2, 50, 50},   {0, 3, 0, 0}};
+  python.stacks.nodes = {{StackNode::kRoot, 0, 100, 1000},
+                         {0, 1, 400, 900},
+                         {1, 1, 100, 150},
+                         {1, 2, 350, 350},
+                         {2, 2, 50, 50},
+                         {0, 3, 0, 0}};
   ReportProcess& child = session.processes[2];
   child.pid = 102;
   child.parent = 101;

@@ -80,8 +80,8 @@ json stacks_json(const NamedStacks& stacks, const PageLimits& limits) {
     inclusive.push_back(node.inclusive);
   }
   size_t left_out = stacks.nodes.size() - parents.size();
-  return {{"names", names}, {"parent", parents},    {"name", name_of},
-          {"cost", inclusive}, {"total", total}, {"left_out", left_out}};
+  return {{"names", names},    {"parent", parents}, {"name", name_of},
+          {"cost", inclusive}, {"total", total},    {"left_out", left_out}};
 }
 
 }  // namespace
@@ -142,7 +142,7 @@ std::vector<ReportFunction> function_costs(const callgrind::Grouped& profile, co
 }
 
 std::string render_report_page(const ReportSession& session, const PageLimits& limits) {
-  json data = {{"command", session.command}, {"tool", session.tool},       {"version", session.version},
+  json data = {{"command", session.command},     {"tool", session.tool},   {"version", session.version},
                {"directory", session.directory}, {"state", session.state}, {"started", session.started},
                {"seconds", session.seconds}};
   json processes = json::array();

@@ -42,7 +42,7 @@ struct ReportSession {
 };
 
 struct PageLimits {
-  size_t functions = 500;             // of one process, the costliest by self and by inclusive cost
+  size_t functions = 500;              // of one process, the costliest by self and by inclusive cost
   double smallest_frame = 1.0 / 4000;  // of the process's total
 };
 
