@@ -112,7 +112,8 @@ def look(browser, page):
 
     expect("the title is the program's", browser.evaluate("document.title"), "vsup: sh")
     expect("three processes", browser.evaluate("document.querySelectorAll('nav button').length"), 3)
-    expect("children lie under their parents", browser.evaluate("document.querySelectorAll('nav ul ul ul button').length"), 1)
+    expect("children lie under their parents",
+           browser.evaluate("document.querySelectorAll('nav ul ul ul button').length"), 1)
     expect("the costliest process is shown", browser.evaluate(text("process")), "101 /usr/bin/python3")
     expect("frames", browser.evaluate("document.querySelectorAll('g.frame').length"), 6)
     expect("functions by self cost", browser.evaluate(names)[0], "eval")
