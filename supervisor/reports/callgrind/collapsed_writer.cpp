@@ -1,11 +1,24 @@
 #include "supervisor/reports/callgrind/collapsed_writer.h"
 
 #include <algorithm>
+#include <charconv>
 #include <unordered_map>
 
 #include "supervisor/reports/callgrind/text.h"
 
 namespace vsup::supervisor::callgrind {
+namespace {
+
+// Children come after their parents.
+void add_inclusive(NamedStacks& result) {
+  for (size_t i = result.nodes.size(); i > 0; i--) {
+    NamedStacks::Node& node = result.nodes[i - 1];
+    node.inclusive += node.self;
+    if (node.parent != StackNode::kRoot) result.nodes[node.parent].inclusive += node.inclusive;
+  }
+}
+
+}  // namespace
 
 NamedStacks name_stacks(const Profile& profile, ModuleCodeCache& cache) {
   std::vector<uint64_t> functions;
@@ -36,11 +49,7 @@ NamedStacks name_stacks(const Profile& profile, ModuleCodeCache& cache) {
     merged[i] = child->second;
     result.nodes[child->second].self += node.self_cost;
   }
-  for (size_t i = result.nodes.size(); i > 0; i--) {
-    NamedStacks::Node& node = result.nodes[i - 1];
-    node.inclusive += node.self;
-    if (node.parent != StackNode::kRoot) result.nodes[node.parent].inclusive += node.inclusive;
-  }
+  add_inclusive(result);
   return result;
 }
 
@@ -85,6 +94,39 @@ std::string write_collapsed(const NamedStacks& stacks) {
     push(children[next.node], path.size());
   }
   return text.take();
+}
+
+NamedStacks read_collapsed(std::string_view text) {
+  NamedStacks result;
+  std::unordered_map<std::string, uint32_t> name_ids;
+  std::unordered_map<uint64_t, uint32_t> children;  // (parent, name) -> node
+  while (!text.empty()) {
+    size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    size_t space = line.rfind(' ');
+    uint64_t cost = 0;
+    if (space == std::string_view::npos || space == 0) continue;
+    auto number = line.substr(space + 1);
+    if (std::from_chars(number.data(), number.data() + number.size(), cost).ec != std::errc()) continue;
+    line = line.substr(0, space);
+    uint32_t node = StackNode::kRoot;
+    for (bool more = true; more;) {
+      size_t semicolon = line.find(';');
+      more = semicolon != std::string_view::npos;
+      std::string name(line.substr(0, semicolon));
+      if (more) line.remove_prefix(semicolon + 1);
+      auto [id, is_new_name] = name_ids.try_emplace(name, static_cast<uint32_t>(result.names.size()));
+      if (is_new_name) result.names.push_back(name);
+      uint64_t key = uint64_t{node} << 32 | id->second;
+      auto [child, is_new] = children.try_emplace(key, static_cast<uint32_t>(result.nodes.size()));
+      if (is_new) result.nodes.push_back({node, id->second, 0, 0});
+      node = child->second;
+    }
+    result.nodes[node].self += cost;
+  }
+  add_inclusive(result);
+  return result;
 }
 
 }  // namespace vsup::supervisor::callgrind

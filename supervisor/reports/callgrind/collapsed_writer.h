@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "supervisor/reports/callgrind/code_map.h"
@@ -24,5 +25,8 @@ struct NamedStacks {
 
 NamedStacks name_stacks(const Profile& profile, ModuleCodeCache& cache);
 std::string write_collapsed(const NamedStacks& stacks);
+
+// What write_collapsed wrote, and what other programs write in that form. Lines that make no sense are skipped.
+NamedStacks read_collapsed(std::string_view text);
 
 }  // namespace vsup::supervisor::callgrind
