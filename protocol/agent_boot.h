@@ -114,10 +114,11 @@ struct ThreadContext {
   uint64_t request_argument[2];
   uint64_t request_result[4];
   uint64_t slot_index;
-  uint64_t frame_pc_address;  // agent private: the pc word of the frame that an rt_sigreturn is about to leave, or 0
-  uint64_t tool_stack;        // top of the tool's own stack of this thread
-  uint64_t
-      branch_table_epoch;  // cache epoch that the branch table belongs to; 0: never filled. Zeroed for a new thread.
+  uint64_t frame_pc_address;    // agent private: the pc word of the frame that an rt_sigreturn is about to leave, or 0
+  uint64_t tool_stack;          // top of the tool's own stack of this thread, 0: none yet
+  uint64_t branch_table_epoch;  // cache epoch that the branch table belongs to; 0: never filled (a new thread's)
+  uint64_t trap_unblocked;      // the agent unblocked SIGTRAP for its trap; the supervisor blocks it again where the
+                                // service does not return
 };
 static_assert(sizeof(ThreadContext) <= 4096);
 
@@ -181,6 +182,7 @@ struct AgentSettings {
   uint32_t check_all;               // 1: every block checks its source bytes on entry
   uint32_t verify;                  // 1: re-derive and compare the state map of each new fragment
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
+  uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
   uint32_t tool;                    // ToolId
 };
 

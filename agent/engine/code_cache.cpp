@@ -14,6 +14,7 @@ vsup::protocol::AgentSettings vsup_settings = {
     .check_all = 0,
     .verify = 0,
     .pass_rseq = 0,
+    .guard_trap = 0,
     .tool = vsup::protocol::kToolNone,
 };
 

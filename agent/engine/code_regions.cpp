@@ -3,6 +3,7 @@
 #include "agent/base/context.h"
 #include "agent/base/entry_points.h"
 #include "agent/engine/code_cache.h"
+#include "agent/engine/trap_guard.h"
 
 namespace vsup::agent {
 
@@ -19,7 +20,9 @@ CodeRegion query(uint64_t pc) {
   protocol::ThreadContext* ctx = current_context();
   ctx->request_argument[0] = pc;
   ctx->service = static_cast<uint64_t>(protocol::Service::kQueryMap);
+  unblock_trap(*ctx);
   vsup_service_query();
+  reblock_trap(*ctx);
   count(protocol::kCounter_map_queries);
   uint64_t flags = ctx->request_result[2];
   bool immutable = (flags & protocol::kMapFile) != 0 && (flags & (protocol::kMapWritable | protocol::kMapShared)) == 0;

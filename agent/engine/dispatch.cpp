@@ -10,6 +10,7 @@
 #include "agent/engine/link.h"
 #include "agent/engine/syscall_handler.h"
 #include "agent/engine/translate.h"
+#include "agent/engine/trap_guard.h"
 #include "protocol/context_offsets.h"
 
 extern "C" {
@@ -81,6 +82,7 @@ int dispatch_syscall(ThreadContext& ctx) {
 
 int request_service(ThreadContext& ctx, Service service) {
   if (service == Service::kStepNative) count(protocol::kCounter_native_steps);
+  unblock_trap(ctx);
   ctx.service = static_cast<uint64_t>(service);
   return VSUP_ACTION_SERVICE;
 }

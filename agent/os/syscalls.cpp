@@ -27,6 +27,7 @@ constexpr int64_t kENOSYS = 38, kEFAULT = 14;
 // rbp, rbx, rdx, rax, rcx, rsp (128 bytes).
 constexpr uint64_t kFramePcOffset = 168;
 constexpr uint64_t kTrapFlag = 0x100;
+constexpr uint64_t kSigtrap = 5;
 
 uint64_t argument(const ThreadContext& ctx, int n) {
   static constexpr uint8_t kOrder[] = {protocol::kRdi, protocol::kRsi, protocol::kRdx,
@@ -156,6 +157,9 @@ int handle(ThreadContext& ctx) {
       return protection_changed(ctx);
     case 25:
       return mremap(ctx);
+    case 13:  // rt_sigaction
+      if (argument(ctx, 0) == kSigtrap && argument(ctx, 1) != 0) vsup_settings.guard_trap = 1;
+      return plain(ctx);
     case 15:
       return sigreturn(ctx);
     case 56:

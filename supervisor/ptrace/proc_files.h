@@ -31,7 +31,7 @@ struct ProcessStatus {
   pid_t tgid = 0, ppid = 0, tracer = 0;
   uid_t uid = 0;
   char state = '?';
-  int seccomp = 0;          // mode; 2: filters
+  int seccomp = 0;  // mode; 2: filters
   int seccomp_filters = 0;
   uint64_t voluntary_switches = 0;  // times it went to sleep by itself, ptrace stops included
   uint64_t pending = 0, shared_pending = 0, blocked = 0, ignored = 0, caught = 0;  // bit n-1: signal n

@@ -15,6 +15,10 @@ bool is_step_trap(const siginfo_t& info) {
   return info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT;
 }
 
+bool is_fault(int number) {
+  return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
+}
+
 }  // namespace
 
 RemoteCalls::RemoteCalls(Tracee& tracee, uint64_t syscall_pc)
@@ -49,15 +53,19 @@ int64_t RemoteCalls::syscall(long number, std::initializer_list<uint64_t> argume
     tracee_.wait_for_stop();
     if (tracee_.stop.kind() == WaitStatus::Kind::kSignal) {
       const siginfo_t info = tracee_.signal_info();
-      if (tracee_.stop.signal() == SIGTRAP && is_step_trap(info)) {
-        const Registers after = tracee_.registers();
-        VS_CHECK(after.rip == syscall_pc_ + 2, tracee_);
-        return static_cast<int64_t>(after.rax);
-      }
-      tracee_.held.push_back({tracee_.stop.signal(), info});
+      // A SIGTRAP that somebody sent hides the step's: standard signals do not queue.
+      if (tracee_.stop.signal() != SIGTRAP || !is_step_trap(info))
+        tracee_.held.push_back({tracee_.stop.signal(), info});
     }
     if (tracee_.stop.kind() == WaitStatus::Kind::kGroupStop) tracee_.group_stopped = true;
-    // Anything else (an interrupt that was under way) has come too early: the instruction is still to be executed.
+    const Registers after = tracee_.registers();
+    if (after.rip == syscall_pc_ + 2) {
+      const bool may_inject = tracee_.stop.kind() == WaitStatus::Kind::kSignal;
+      if (may_inject && !is_interrupted_syscall(after)) return static_cast<int64_t>(after.rax);
+      if (!may_inject) continue;  // the step's trap is still to come
+    }
+    VS_CHECK(after.rip == syscall_pc_ || is_interrupted_syscall(after), tracee_);
+    // Otherwise something that was under way came first: the instruction is still to be executed.
   }
   VS_CHECK(!"a remote system call completes", tracee_);
   return 0;
@@ -69,20 +77,21 @@ void RemoteCalls::call(uint64_t function, uint64_t stack_top, uint64_t gs_base, 
   tracee_.write_as<uint64_t>(registers.rsp, return_trap);
   registers.rip = function;
   registers.gs_base = gs_base;
-  registers.eflags &= ~uint64_t{0x400};  // DF
+  registers.eflags &= ~uint64_t{0x500};  // DF, TF
   registers.orig_rax = ~uint64_t{0};
   tracee_.set_registers(registers);
   for (int disturbance = 0; disturbance < kMaxDisturbances; ++disturbance) {
     tracee_.cont();
     tracee_.wait_for_stop();
     if (tracee_.stop.kind() == WaitStatus::Kind::kSignal) {
-      if (tracee_.stop.signal() == SIGTRAP && tracee_.registers().rip == return_trap + 1) return;
       const siginfo_t info = tracee_.signal_info();
-      // A fault of the function itself would repeat for ever.
-      VS_CHECK(info.si_code <= 0 || (tracee_.stop.signal() != SIGSEGV && tracee_.stop.signal() != SIGBUS &&
-                                     tracee_.stop.signal() != SIGILL && tracee_.stop.signal() != SIGFPE &&
-                                     tracee_.stop.signal() != SIGTRAP),
-               tracee_);
+      const uint64_t pc = tracee_.registers().rip;
+      if (tracee_.stop.signal() == SIGTRAP && pc == return_trap + 1) {
+        if (info.si_code <= 0) tracee_.held.push_back({SIGTRAP, info});  // sent by somebody, hides the trap
+        return;
+      }
+      // A fault of the function itself would repeat for ever; one that was queued before belongs to the app.
+      VS_CHECK(info.si_code <= 0 || pc == function || !is_fault(tracee_.stop.signal()), tracee_);
       tracee_.held.push_back({tracee_.stop.signal(), info});
     }
     if (tracee_.stop.kind() == WaitStatus::Kind::kGroupStop) tracee_.group_stopped = true;

@@ -17,6 +17,7 @@ namespace {
 using protocol::Exports;
 using protocol::ThreadContext;
 
+constexpr uint64_t kTrapFlag = 0x100;
 constexpr int kMaxCacheSteps = 256;
 constexpr auto kNudgePeriod = std::chrono::milliseconds(1);
 constexpr uint64_t kUnusedSyscall = ~uint64_t{0};
@@ -157,8 +158,14 @@ bool SessionImpl::reach_app_state(Task& task) {
 
 void SessionImpl::set_pending_and_run(Task& task) {
   task.pending_set = true;
-  task.unblock_trap();
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
+  const uint64_t unblocked = context_address + offsetof(ThreadContext, trap_unblocked);
+  if (task.read_as<uint64_t>(unblocked) != 0) {
+    // The agent would block it again before the safe point: that is ours to do now.
+    task.write_as<uint64_t>(unblocked, 0);
+    task.trap_unblocked = true;
+  }
+  task.unblock_trap();
   task.write_as<uint64_t>(context_address + offsetof(ThreadContext, pending), 1);
   task.cont();
   arm_nudge(task.process->space);
@@ -279,7 +286,8 @@ bool SessionImpl::enter_cache(Task& task) {
 
 void SessionImpl::resume_app_state(Task& task) {
   if (!deliver_held(task)) return;
-  const bool on = wants_cache(task);
+  // An instruction with the app's trap flag set runs natively; the trap brings the thread back.
+  const bool on = wants_cache(task) && (task.app.eflags & kTrapFlag) == 0;
   restart_wait(task);
   task.at_app_state = false;
   task.must_reenter = false;

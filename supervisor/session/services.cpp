@@ -1,5 +1,6 @@
 // Purpose: answers the agent's requests, made by an int3 at Exports::service_trap.
 #include <fcntl.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <csignal>
@@ -54,6 +55,14 @@ bool may_block(const uint8_t* code, size_t size) {
   return (code[at] == 0x0f && (code[at + 1] == 0x05 || code[at + 1] == 0x34)) || code[at] == 0xcd;
 }
 
+// An rt_sigreturn to a context with the trap flag set. Source: struct ucontext, arch/x86/include/uapi/asm/sigcontext.h.
+bool restores_trap_flag(const Task& task, const uint8_t* code, size_t size) {
+  constexpr uint64_t kFrameFlags = 176;
+  if (size < 2 || code[0] != 0x0f || code[1] != 0x05 || task.app.rax != SYS_rt_sigreturn) return false;
+  uint64_t flags = 0;
+  return read_value(task.tid, task.app.rsp + kFrameFlags, flags) && (flags & kTrapFlag) != 0;
+}
+
 }  // namespace
 
 void SessionImpl::on_service(Task& task, const Registers&) {
@@ -76,6 +85,10 @@ void SessionImpl::on_service(Task& task, const Registers&) {
   VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush ||
                service == Service::kUnsupported,
            task);
+  if (context.trap_unblocked != 0) {
+    task.trap_unblocked = true;
+    task.write_as<uint64_t>(context_address + offsetof(ThreadContext, trap_unblocked), 0);
+  }
   take_state_from_context(task, context);
   task.pending_set = false;
   if (service == Service::kSafePoint) {
@@ -118,6 +131,11 @@ void SessionImpl::step_natively(Task& task) {
   task.set_registers(task.app);
   task.instrumented = false;
   task.at_app_state = false;
+  if (restores_trap_flag(task, code, size)) {
+    // A single-step would hide the flag. It traps by itself, behind the next instruction.
+    task.cont();
+    return;
+  }
   task.native_step = true;
   task.step();
   // A system call may block: its step ends as an event.

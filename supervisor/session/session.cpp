@@ -157,6 +157,12 @@ void SessionImpl::handle(const WaitManager::Event& event) {
 }
 
 void SessionImpl::dispatch(Task& task) {
+  if (debug_log_enabled()) {
+    const siginfo_t info = task.stop.kind() == WaitStatus::Kind::kSignal ? task.signal_info() : siginfo_t{};
+    VS_DEBUG("thread %d: %s, code %d, %s%s, held %zu, %s", task.tid, task.stop.describe().c_str(), info.si_code,
+             task.instrumented ? "in cache" : "native", task.process->space->stopping ? ", world stops" : "",
+             task.held.size(), task.describe().c_str());
+  }
   switch (task.stop.kind()) {
     case WaitStatus::Kind::kSignal:
       on_signal(task);

@@ -115,6 +115,7 @@ class SessionImpl {
   // signals.cpp
   void on_signal(Task& task);
   SignalFate fate_of(Task& task, int number);
+  bool take_trap_flag_at_door(Task& task);
   void make_injectable(Task& task);
   void undo_spurious_eintr(Task& task, int number);
   SignalFate likely_fate(Task& task, int number);
@@ -146,6 +147,8 @@ class SessionImpl {
   std::string inject(Process& process);
   // Threads that registered rseq natively make the agent let later ones do so, too.
   void pass_on_rseq(AddressSpace& space);
+  // Tells the agent when the app handles SIGTRAP.
+  void guard_traps(AddressSpace& space);
   void refresh_code(AddressSpace& space, bool on);
 
   boost::asio::io_context& io_;

@@ -17,6 +17,9 @@ namespace vsup::supervisor {
 
 namespace {
 
+constexpr uint64_t kTrapFlag = 0x100;
+constexpr uint64_t kMaxInstruction = 15;
+
 bool is_fault_signal(int number) {
   return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
 }
@@ -82,12 +85,18 @@ SignalFate SessionImpl::fate_of(Task& task, int number) {
 void SessionImpl::on_signal(Task& task) {
   const int number = task.stop.signal();
   siginfo_t info = task.signal_info();
-  if (number == SIGTRAP && task.instrumented && info.si_code > 0) {
+  if (number == SIGTRAP && task.instrumented) {
     const Registers registers = task.registers();
     if (registers.rip == agent_.exports.service_trap + 1) {
+      // A SIGTRAP that somebody sent hides the agent's: standard signals do not queue.
+      if (info.si_code <= 0) task.held.push_back({number, info, task.stop_count});
       on_service(task, registers);
       return;
     }
+  }
+  if (number == SIGTRAP && info.si_code == TRAP_TRACE && task.instrumented && take_trap_flag_at_door(task)) {
+    settle(task);
+    return;
   }
   if (task.native_step) {
     task.native_step = false;
@@ -142,6 +151,23 @@ void SessionImpl::on_signal(Task& task) {
   }
   task.held.push_back({number, info, task.stop_count});
   settle(task);
+}
+
+// An rt_sigreturn with the app's trap flag set traps behind the first instruction at `enter`: nothing of the app has
+// been executed yet. It goes on natively for the one instruction that the flag is for.
+bool SessionImpl::take_trap_flag_at_door(Task& task) {
+  const Registers registers = task.registers();
+  const uint64_t door = agent_.exports.enter;
+  if ((registers.eflags & kTrapFlag) == 0 || registers.rip <= door || registers.rip > door + kMaxInstruction)
+    return false;
+  const auto context = task.read_as<protocol::ThreadContext>(slot_address(static_cast<unsigned>(task.slot)));
+  task.app = registers;
+  task.app.rip = context.app_pc;
+  task.app.gs_base = context.app_gs_base;
+  task.app.orig_rax = ~uint64_t{0};
+  task.at_app_state = true;
+  task.reblock_trap();
+  return true;
 }
 
 // An ignored signal wakes a traced thread, which it does not natively: the wait that it interrupted goes on.

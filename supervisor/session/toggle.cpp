@@ -1,6 +1,7 @@
 // Purpose: switches instrumentation of processes on and off, and answers when every thread has moved.
 #include <sys/ptrace.h>
 
+#include <csignal>
 #include <cstddef>
 #include <functional>
 
@@ -48,6 +49,17 @@ std::string SessionImpl::inject(Process& process) {
     }
   }
   return "no thread to inject by";
+}
+
+void SessionImpl::guard_traps(AddressSpace& space) {
+  for (Task* task : space.tasks) {
+    if (!task->stopped || task->gone) continue;
+    const auto status = read_status_of(task->tid);
+    if (!status || (status->caught & (uint64_t{1} << (SIGTRAP - 1))) == 0) return;
+    const uint32_t guard = 1;
+    write_value(task->tid, agent_.exports.settings + offsetof(protocol::AgentSettings, guard_trap), guard);
+    return;
+  }
 }
 
 void SessionImpl::pass_on_rseq(AddressSpace& space) {
@@ -115,6 +127,7 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             const std::string error = process->space->injected ? std::string() : inject(*process);
             if (error.empty()) {
               pass_on_rseq(*process->space);
+              guard_traps(*process->space);
               continue;
             }
             process->traceable = false;

@@ -89,7 +89,7 @@ void SessionImpl::with_threads_stopped(pid_t pid, std::function<void(const std::
                            if (!task->parked || task->gone) continue;
                            ThreadRegisters thread;
                            thread.tid = tid;
-            thread.name = thread_name(pid, tid);
+                           thread.name = thread_name(pid, tid);
                            for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(task->app, index);
                            thread.pc = task->app.rip;
                            threads.push_back(thread);

@@ -1,5 +1,6 @@
 // Purpose: read a callgrind.out again: ours or Valgrind's, for `vctl report`.
-// Assumes: nothing about the text. Promises: pure; a line that makes no sense is skipped; nullopt if it is no such file.
+// Assumes: nothing about the text. Promises: pure; a line that makes no sense is skipped; nullopt if it is no such
+// file.
 #pragma once
 
 #include <optional>

@@ -20,8 +20,8 @@ std::optional<std::string> read_file(const std::string& path) {
   if (fd < 0) return std::nullopt;
   struct stat status;
   std::string text;
-  bool good = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-              static_cast<size_t>(status.st_size) <= kMaxFileBytes;
+  bool good =
+      ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && static_cast<size_t>(status.st_size) <= kMaxFileBytes;
   if (good) {
     text.resize(static_cast<size_t>(status.st_size));
     size_t at = 0;

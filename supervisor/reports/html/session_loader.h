@@ -1,7 +1,7 @@
 // Purpose: what a session left in its directory, as the report page's data: session.json, and of each process its
 // callgrind.out files and its stacks (*.collapsed).
-// Assumes: nothing about the files; the session may still run. Promises: a file that is missing or broken leaves its part
-// of the page empty; files outside the directory are not read, nor links, nor more than kMaxFileBytes of one.
+// Assumes: nothing about the files; the session may still run. Promises: a file that is missing or broken leaves its
+// part of the page empty; files outside the directory are not read, nor links, nor more than kMaxFileBytes of one.
 #pragma once
 
 #include <optional>

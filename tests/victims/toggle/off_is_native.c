@@ -23,8 +23,9 @@ int main(void) {
     int fd = open(path, O_RDONLY);
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
-    if (n > 0) {
-      uint64_t pc = strtoull(strrchr(text, ' ') + 1, NULL, 16);
+    const char* last = n > 0 ? strrchr(text, ' ') : NULL;  // a running thread has no such word
+    if (last != NULL) {
+      uint64_t pc = strtoull(last + 1, NULL, 16);
       CHECK(pc != 0 && !in_arena(pc));
     }
     toggle(1);
