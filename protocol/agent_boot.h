@@ -11,13 +11,15 @@
 //                                +0x3000'0000  code cache, cold: stubs and thunks   (rwx, 512 MiB)
 //                                +0x5000'0000  literals, rip-reachable from both    (rw, 256 MiB)
 //                                +0x6000'0000  agent heap: fragment table, maps     (rw, 1 GiB)
-//                                +0x1'0000'0000  thread slots, 1 MiB each           (rw, 4 GiB)
+//                                +0x1'0000'0000  thread slots, 32 MiB each          (rw, 128 GiB)
+//                                +0x21'0000'0000 the tool's records                 (rw, 4 GiB)
 //
 // A thread slot, GS base of its thread while that thread is instrumented:
 //
 //   +0x00000  ThreadContext                                  (one page)
 //   +0x01000  indirect branch table: 65,536 cache pcs, indexed by the low 16 bits of the app pc
-//   +0x81000  agent stack of this thread, grows down from +0x100000
+//   +0x100000 the tool's counts of this thread
+//   +0x1f00000 agent stack of this thread, grows down from the slot's end
 #pragma once
 
 #include <stddef.h>
@@ -29,7 +31,7 @@ inline constexpr uint32_t kBootMagic = 0x50555356;  // "VSUP"
 inline constexpr uint32_t kBootVersion = 1;
 
 inline constexpr uint64_t kArenaBase = 0x2700'0000'0000;
-inline constexpr uint64_t kArenaSize = 0x2'0000'0000;
+inline constexpr uint64_t kArenaSize = 0x22'0000'0000;
 inline constexpr uint64_t kBlobBase = kArenaBase;
 inline constexpr uint64_t kBlobMaxSize = 0x0100'0000;
 inline constexpr uint64_t kSharedBase = kArenaBase + 0x0100'0000;
@@ -43,8 +45,11 @@ inline constexpr uint64_t kLiteralSize = 0x1000'0000;
 inline constexpr uint64_t kHeapBase = kLiteralBase + kLiteralSize;
 inline constexpr uint64_t kHeapSize = 0x4000'0000;
 inline constexpr uint64_t kSlotsBase = kArenaBase + 0x1'0000'0000;
-inline constexpr uint64_t kSlotSize = 0x10'0000;
+inline constexpr uint64_t kSlotSize = 0x200'0000;
 inline constexpr uint32_t kMaxSlots = 4096;
+inline constexpr uint64_t kToolBase = kSlotsBase + kMaxSlots * kSlotSize;  // a tool's own records
+inline constexpr uint64_t kToolSize = 0x1'0000'0000;
+static_assert(kToolBase + kToolSize == kArenaBase + kArenaSize);
 inline constexpr uint64_t kBranchTableOffset = 0x1000;
 inline constexpr uint64_t kBranchTableEntries = 65536;
 
@@ -70,13 +75,17 @@ enum class Service : uint64_t {
   // Describe the mapping that holds request_argument[0]; the answer goes to request_result. The agent stack
   // is in use; the thread continues at the instruction after the trap.
   kQueryMap,
+  // An execve is about to be made: the tool's records can still be read. The agent stack is in use; the thread
+  // continues at the instruction after the trap.
+  kBeforeExec,
   // The agent found itself broken; SharedBlock::crash is filled. Does not return.
   kCrash,
   // The app instruction at app_pc cannot be run under instrumentation (far branch into 32-bit code).
   kUnsupported,
 };
 
-// request_result of Service::kQueryMap: [0] start, [1] end (first byte after), [2] MapFlags.
+// request_result of Service::kQueryMap: [0] start, [1] end (first byte after), [2] MapFlags, [3] offset of the
+// start in its file.
 enum MapFlags : uint64_t {
   kMapPresent = 1,  // 0: no mapping there; start and end then bound the hole
   kMapReadable = 2,
@@ -106,6 +115,7 @@ struct ThreadContext {
   uint64_t request_result[4];
   uint64_t slot_index;
   uint64_t frame_pc_address;    // agent private: the pc word of the frame that an rt_sigreturn is about to leave, or 0
+  uint64_t tool_stack;          // top of the tool's own stack of this thread, 0: none yet
   uint64_t branch_table_epoch;  // cache epoch that the branch table belongs to; 0: never filled (a new thread's)
   uint64_t trap_unblocked;      // the agent unblocked SIGTRAP for its trap; the supervisor blocks it again where the
                                 // service does not return
@@ -156,7 +166,11 @@ struct AgentState {
   uint64_t chunk_first;  // uint32_t[]
   uint64_t cold_used;    // bytes of the cold area in use
   uint64_t cache_used;   // bytes of the hot area in use
+  uint64_t generation;   // counts forks, from 1: what a tool recorded before belongs to an ancestor
 };
+
+// AgentSettings::tool.
+enum ToolId : uint32_t { kToolNone, kToolCallgrind };
 
 // Stress knobs and engine options, written by the supervisor before the agent runs.
 struct AgentSettings {
@@ -169,6 +183,7 @@ struct AgentSettings {
   uint32_t verify;                  // 1: re-derive and compare the state map of each new fragment
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
   uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
+  uint32_t tool;                    // ToolId
 };
 
 // The agent's own end, found at Exports' address, which is the ELF entry point of the blob.

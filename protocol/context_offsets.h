@@ -14,6 +14,8 @@
 #define VSUP_CTX_APP_GS_BASE 320
 #define VSUP_CTX_SYSCALL_PC 328
 #define VSUP_CTX_SERVICE 336
+#define VSUP_CTX_REQUEST_ARGUMENT 344
+#define VSUP_CTX_TOOL_STACK 408
 
 // Service values that assembly sets.
 #define VSUP_SERVICE_SAFE_POINT 1

@@ -17,6 +17,8 @@
 #include "supervisor/base/log.h"
 #include "supervisor/control/control_server.h"
 #include "supervisor/options.h"
+#include "supervisor/reports/callgrind/profile_output.h"
+#include "supervisor/reports/callgrind/record_reader.h"
 #include "supervisor/session/recorder.h"
 #include "supervisor/session/session.h"
 #include "supervisor/session/session_directory.h"
@@ -79,6 +81,28 @@ class SessionRecorder : public Recorder {
             say),
         ended_(std::move(ended)) {}
 
+  // Tools that keep records have them written here.
+  void set_profiles(callgrind::ProfileOutput& profiles) { profiles_ = &profiles; }
+
+  std::string process_started(const ProcessSummary& process) override {
+    std::string directory = Recorder::process_started(process);
+    images_[process.pid] = process;
+    images_[process.pid].directory = directory.substr(std::min(directory.size(), directory.rfind('/') + 1));
+    return directory;
+  }
+
+  void records_ready(pid_t pid, pid_t tid, uint64_t generation) override {
+    if (profiles_ == nullptr) return;
+    std::optional<callgrind::Profile> profile = callgrind::read_records(tid, generation);
+    if (!profile) return;
+    const ProcessSummary& image = images_[pid];
+    profile->process.pid = pid;
+    for (const std::string& argument : image.arguments)
+      profile->process.command += (profile->process.command.empty() ? "" : " ") + argument;
+    profile->process.trigger = "Program termination";
+    profiles_->add(std::move(*profile), image.image, image.directory);
+  }
+
   void session_ended(int wait_status) override {
     Recorder::session_ended(wait_status);
     wait_status_ = wait_status;
@@ -89,6 +113,8 @@ class SessionRecorder : public Recorder {
 
  private:
   std::function<void()> ended_;
+  callgrind::ProfileOutput* profiles_ = nullptr;
+  std::map<pid_t, ProcessSummary> images_;
   int wait_status_ = 0;
 };
 
@@ -187,6 +213,11 @@ int run(const Options& options) {
     recorder.log(LogLevel::kWarning, "no control socket, vctl will not reach this session: " + server.error());
   }
 
+  callgrind::ProfileOutput profiles(
+      options.profile, [&io](std::function<void()> job) { asio::post(io, std::move(job)); },
+      [&directory](const std::string& name, const std::string& content) { directory.write_file(name, content); });
+  if (options.session.settings.tool != protocol::kToolNone) recorder.set_profiles(profiles);
+
   Session session(io, options.session, recorder);
   controller.set(session);
   try {
@@ -206,6 +237,7 @@ int run(const Options& options) {
     wait_status = W_EXITCODE(1, 0);
   }
   symbol_worker.reset();
+  profiles.finish();
   recorder.finish();
   return wait_status;
 }

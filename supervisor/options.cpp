@@ -21,7 +21,7 @@ namespace {
 namespace po = boost::program_options;
 
 enum class OptionKind { kFlag, kYesNo, kChoice, kText, kList, kPid, kNumber, kSize };
-enum class OptionGroup { kBasic, kProcesses, kResults, kStress, kDebugging };
+enum class OptionGroup { kBasic, kProcesses, kResults, kProfiles, kStress, kDebugging };
 
 enum class OptionId {
 #define VSUP_OPTION(id, name, short_name, kind, argument, default_text, group, help) k##id,
@@ -55,11 +55,12 @@ constexpr GroupRow kGroups[] = {
     {OptionGroup::kBasic, "Basic"},
     {OptionGroup::kProcesses, "Processes"},
     {OptionGroup::kResults, "Results"},
+    {OptionGroup::kProfiles, "Profiles (callgrind and cachegrind)"},
     {OptionGroup::kStress, "Code cache (the program must behave the same under any of these)"},
     {OptionGroup::kDebugging, "Debugging vsup itself"},
 };
 
-constexpr const char* kTools[] = {"none"};
+constexpr const char* kTools[] = {"none", "callgrind", "cachegrind"};
 
 constexpr uint64_t kSmallestCache = uint64_t{64} << 10;
 constexpr uint64_t kLargestCache = protocol::kCacheHotSize - (uint64_t{1} << 20);
@@ -158,6 +159,8 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
         throw OptionError("unknown tool '" + value + "'; the nearest is '" + nearest + "'");
       }
       session.tool = value;
+      session.settings.tool = value == "none" ? protocol::kToolNone : protocol::kToolCallgrind;
+      options.profile.cachegrind = value == "cachegrind";
       break;
     }
     case OptionId::kTraceChildren:
@@ -196,6 +199,29 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
       break;
     case OptionId::kStats:
       options.stats = parse_yes_no(row, value);
+      break;
+    case OptionId::kCallgrindOutFile:
+      check_pattern(row, value);
+      options.profile.callgrind_name = value;
+      break;
+    case OptionId::kCachegrindOutFile:
+      check_pattern(row, value);
+      options.profile.cachegrind_name = value;
+      break;
+    case OptionId::kDumpLine:
+      options.profile.writer.dump_line = parse_yes_no(row, value);
+      break;
+    case OptionId::kDumpInstr:
+      options.profile.writer.dump_instr = parse_yes_no(row, value);
+      break;
+    case OptionId::kCompressStrings:
+      options.profile.writer.compress_strings = parse_yes_no(row, value);
+      break;
+    case OptionId::kCompressPos:
+      options.profile.writer.compress_pos = parse_yes_no(row, value);
+      break;
+    case OptionId::kSeparateThreads:
+      options.profile.writer.separate_threads = parse_yes_no(row, value);
       break;
     case OptionId::kMaxBlockInstructions:
       session.settings.max_block_instructions = static_cast<uint32_t>(parse_number(row, value, 1, 256));

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "supervisor/reports/callgrind/profile_output.h"
 #include "supervisor/session/session_options.h"
 
 namespace vsup::supervisor {
@@ -24,6 +25,7 @@ struct Options {
   std::string log_file;  // pattern, empty: none
   int log_fd = -1;       // -1: none
   bool time_stamp = false;
+  callgrind::ProfileOutputOptions profile;
   bool stats = false;
   std::vector<std::string> given;  // the options as given, all sources, for session.json
 };

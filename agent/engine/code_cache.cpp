@@ -15,6 +15,7 @@ vsup::protocol::AgentSettings vsup_settings = {
     .verify = 0,
     .pass_rseq = 0,
     .guard_trap = 0,
+    .tool = vsup::protocol::kToolNone,
 };
 
 namespace vsup::agent {
@@ -25,6 +26,7 @@ void CodeCache::initialize() {
   vsup_state.fragments = reinterpret_cast<uint64_t>(fragments());
   vsup_state.state_maps = reinterpret_cast<uint64_t>(state_maps());
   vsup_state.chunk_first = reinterpret_cast<uint64_t>(chunk_first());
+  vsup_state.generation = 1;
 }
 
 bool CodeCache::full() const {

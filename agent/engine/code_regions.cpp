@@ -32,6 +32,7 @@ CodeRegion query(uint64_t pc) {
           .checked = !immutable || vsup_settings.check_all != 0,
           .writable = (flags & protocol::kMapWritable) != 0,
           .has_code = false,
+          .module = (flags & protocol::kMapFile) != 0 ? ctx->request_result[0] - ctx->request_result[3] : 0,
           .gate = nullptr};
 }
 

@@ -9,10 +9,11 @@ namespace vsup::agent {
 struct CodeRegion {
   uint64_t start, end;
   bool executable;
-  bool checked;   // writable, shared or anonymous: its blocks compare their bytes on entry
-  bool writable;  // its code may change itself: blocks end after stores
-  bool has_code;  // blocks of it are in the cache
-  uint8_t* gate;  // of a checked region: the word that its blocks look at on entry, not 0: they may not run
+  bool checked;     // writable, shared or anonymous: its blocks compare their bytes on entry
+  bool writable;    // its code may change itself: blocks end after stores
+  bool has_code;    // blocks of it are in the cache
+  uint64_t module;  // where the file's first byte would be mapped, 0: no file
+  uint8_t* gate;    // of a checked region: the word that its blocks look at on entry, not 0: they may not run
 };
 
 // The region that holds `pc`; where nothing is mapped, a region that is not executable. Valid until the next call.

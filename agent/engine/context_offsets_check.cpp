@@ -18,6 +18,8 @@ static_assert(offsetof(ThreadContext, spill_flags) == VSUP_CTX_SPILL_FLAGS);
 static_assert(offsetof(ThreadContext, app_gs_base) == VSUP_CTX_APP_GS_BASE);
 static_assert(offsetof(ThreadContext, syscall_pc) == VSUP_CTX_SYSCALL_PC);
 static_assert(offsetof(ThreadContext, service) == VSUP_CTX_SERVICE);
+static_assert(offsetof(ThreadContext, request_argument) == VSUP_CTX_REQUEST_ARGUMENT);
+static_assert(offsetof(ThreadContext, tool_stack) == VSUP_CTX_TOOL_STACK);
 static_assert(static_cast<int>(protocol::Service::kSafePoint) == VSUP_SERVICE_SAFE_POINT);
 
 }  // namespace vsup::agent

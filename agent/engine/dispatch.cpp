@@ -6,6 +6,7 @@
 #include "agent/base/entry_points.h"
 #include "agent/engine/actions.h"
 #include "agent/engine/code_regions.h"
+#include "agent/engine/instrumenter.h"
 #include "agent/engine/link.h"
 #include "agent/engine/syscall_handler.h"
 #include "agent/engine/translate.h"
@@ -33,6 +34,7 @@ void empty_branch_table(ThreadContext& ctx) {
   auto miss = reinterpret_cast<uint64_t>(&vsup_indirect_miss);
   for (uint64_t i = 0; i < protocol::kBranchTableEntries; ++i) table[i] = miss;
   ctx.branch_table_epoch = code_cache.epoch();
+  if (instrumenter() != nullptr && ctx.tool_stack == 0) instrumenter()->thread_started(ctx);
 }
 
 // The block at `tag` has other bytes than its fragment: translates it anew and forwards the old one.
@@ -112,6 +114,10 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
       return resume(ctx, 0, true, false);
     case VSUP_EXIT_AFTER_FORK:
       syscall_handler.after_fork();
+      if (ctx.gpr[vsup::protocol::kRax] == 0) {
+        ++vsup_state.generation;
+        if (instrumenter() != nullptr) instrumenter()->forked(ctx);
+      }
       return resume(ctx, 0, false, false);
     default:
       break;
@@ -127,6 +133,11 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
       return dispatch_syscall(ctx);
     case LinkKind::kNative:
       return request_service(ctx, Service::kStepNative);
+    case LinkKind::kTool: {
+      LockGuard guard(engine_lock);
+      ctx.next_cache_pc = vsup::protocol::kCacheBase + instrumenter()->exit_taken(ctx, record.target, record.site);
+      return VSUP_ACTION_RESUME;
+    }
     case LinkKind::kStale:
       return resume(ctx, 0, false, true);
   }

@@ -6,6 +6,26 @@
 
 namespace vsup::agent {
 
+namespace {
+
+uint32_t cache_offset(const uint8_t* at) {
+  return static_cast<uint32_t>(reinterpret_cast<uint64_t>(at) - protocol::kCacheBase);
+}
+
+const uint8_t* emit_stub(const LinkRecord& record) {
+  uint8_t* stub = code_cache.cold();
+  Emitter cold(stub, nullptr);
+  cold.exit_stub(code_cache.add_link(record), reinterpret_cast<const void*>(&vsup_exit));
+  code_cache.set_cold(cold.here());
+  return stub;
+}
+
+}  // namespace
+
+void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry) {
+  out.jump(emit_stub({cookie, cache_offset(retry), LinkKind::kTool}));
+}
+
 void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc) {
   const uint8_t* destination = nullptr;
   bool patchable = vsup_settings.link != 0 && kind == LinkKind::kDirect;
@@ -19,16 +39,7 @@ void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc) {
     out.byte(0xe9);
   }
   uint8_t* site = out.here();
-  if (destination == nullptr) {
-    uint8_t* stub = code_cache.cold();
-    uint32_t id = code_cache.add_link(
-        {raw(target), patchable ? static_cast<uint32_t>(reinterpret_cast<uint64_t>(site) - protocol::kCacheBase) : 0,
-         kind});
-    Emitter cold(stub, nullptr);
-    cold.exit_stub(id, reinterpret_cast<const void*>(&vsup_exit));
-    code_cache.set_cold(cold.here());
-    destination = stub;
-  }
+  if (destination == nullptr) destination = emit_stub({raw(target), patchable ? cache_offset(site) : 0, kind});
   out.u32(static_cast<uint32_t>(destination - (site + 4)));
 }
 

@@ -11,6 +11,9 @@ namespace vsup::agent {
 // to a new stub.
 void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc = 0);
 
+// Emits an exit that hands `cookie` to the tool; the thread then goes on at `retry`, where its state must be exact.
+void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry);
+
 // Patches the exit of record `link` to lead to fragment `index`.
 void link_exit(uint32_t link, uint32_t index);
 

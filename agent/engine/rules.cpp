@@ -69,7 +69,8 @@ GprIndex scratch_for(const Instr& instr) {
   return kRbx;
 }
 
-// mov rcx, r/m64 with the operand of an indirect branch; rcx and rdx are spilled already and still hold app values.
+}  // namespace
+
 void emit_load_target(Emitter& out, const Source& source) {
   const Instr& instr = source.instr;
   if (instr.rip_relative()) {
@@ -90,8 +91,6 @@ void emit_load_target(Emitter& out, const Source& source) {
   out.bytes(source.bytes + instr.modrm_offset + 1, instr.length - instr.modrm_offset - 1u);
   out.cover(source.offset);
 }
-
-}  // namespace
 
 // Rule 1: everything else.
 // Match:   no rip-relative operand, no control flow

@@ -26,6 +26,10 @@ void translate_popf(Emitter& out, const Source& source);
 // Whether rule 9 can do it: not with a vector index, a 32-bit address, a moffs, or pop.
 bool can_translate_gs(const Instr& instr);
 
+// mov rcx, r/m64 with the operand of an indirect branch, for code before it: rcx is spilled already, and every register
+// still holds its app value.
+void emit_load_target(Emitter& out, const Source& source);
+
 // Rules 3 to 8: instructions that end a block.
 void translate_jump(Emitter& out, const Source& source);
 // Emits only the taken side; the block goes on or exits at source.next().

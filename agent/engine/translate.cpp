@@ -6,6 +6,7 @@
 #include "agent/engine/block.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/entry_check.h"
+#include "agent/engine/instrumenter.h"
 #include "agent/engine/link.h"
 #include "agent/engine/rules.h"
 #include "agent/engine/verify.h"
@@ -183,10 +184,14 @@ bool BlockTranslator::translate_one(const Source& source) {
 }
 
 void BlockTranslator::translate_body() {
+  const Instrumenter* tool = instrumenter();
+  if (tool != nullptr) tool->begin(block_);
   bool goes_on = true;
   for (uint32_t i = 0, offset = 0; i < block_.count; ++i) {
     const Instr& instr = block_.instructions[i];
-    goes_on = translate_one({block_.bytes + offset, advance(block_.tag, offset), offset, instr});
+    Source source{block_.bytes + offset, advance(block_.tag, offset), offset, instr};
+    if (tool != nullptr) tool->before(out_, block_, i, source);
+    goes_on = translate_one(source);
     offset += instr.length;
   }
   if (goes_on) end_ = BlockEnd::kFallsThrough;

@@ -7,6 +7,7 @@
 #include "agent/engine/code_cache.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/dispatch.h"
+#include "agent/engine/instrumenter.h"
 #include "agent/engine/syscall_handler.h"
 
 namespace vsup::agent {
@@ -134,6 +135,15 @@ int arch_prctl(ThreadContext& ctx) {
   }
 }
 
+// What a tool has recorded goes with the address space.
+int exec(ThreadContext& ctx) {
+  if (instrumenter() != nullptr) {
+    ctx.service = static_cast<uint64_t>(Service::kBeforeExec);
+    vsup_service_query();
+  }
+  return plain(ctx);
+}
+
 int handle(ThreadContext& ctx) {
   switch (ctx.gpr[protocol::kRax] & 0xffff'ffff) {
     case 9:  // mmap
@@ -156,6 +166,12 @@ int handle(ThreadContext& ctx) {
       return clone_with_flags(ctx, argument(ctx, 0));
     case 57:
       return forking(ctx);
+    case 60:  // exit
+      if (instrumenter() != nullptr) instrumenter()->thread_ending(ctx);
+      return plain(ctx);
+    case 59:   // execve
+    case 322:  // execveat
+      return exec(ctx);
     case 435:
       return clone3(ctx);
     case 158:

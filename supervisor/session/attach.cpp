@@ -57,7 +57,7 @@ void SessionImpl::seize_all_threads(pid_t pid, Process& process) {
     found_new = false;
     for (const pid_t tid : list_threads(pid)) {
       if (find_task(tid) != nullptr || orphans_.count(tid) != 0) continue;
-      if (ptrace(PTRACE_SEIZE, tid, 0, kTraceOptions) == 0) {
+      if (ptrace(PTRACE_SEIZE, tid, 0, trace_options()) == 0) {
         add_task(tid, process);
         found_new = true;
         continue;

@@ -34,6 +34,7 @@ struct Process {
   bool detaching = false;
   std::shared_ptr<AddressSpace> space;
   std::map<pid_t, Task*> tasks;
+  size_t exiting = 0;  // tasks that have reached PTRACE_EVENT_EXIT
   ProcessCounters counters;
 };
 

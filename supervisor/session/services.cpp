@@ -80,6 +80,11 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     answer_map_query(task, context);
     return;
   }
+  if (service == Service::kBeforeExec) {
+    report_records(*task.process, task);
+    run_in_agent(task);
+    return;
+  }
   if (service == Service::kCrash) {
     report_crash(task, {});
     return;
@@ -170,7 +175,7 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
   }
   const uint64_t address = context.request_argument[0];
   const auto mapping = query_mapping(space.maps_fd.get(), address);
-  uint64_t answer[3] = {address & ~kPageMask, ~uint64_t{0}, 0};
+  uint64_t answer[4] = {address & ~kPageMask, ~uint64_t{0}, 0, 0};
   if (mapping && mapping->start > address) {
     answer[1] = mapping->start;
   } else if (mapping) {
@@ -191,8 +196,12 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
   }
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
   task.write(context_address + offsetof(ThreadContext, request_result), answer, sizeof answer);
-  // In the agent with its stack in use: it goes on, whatever else is wanted of it comes at its safe point.
-  const bool wanted = space.stopping || !wants_cache(task) || !task.held.empty();
+  run_in_agent(task);
+}
+
+// In the agent with its stack in use: it goes on, whatever else is wanted of it comes at its safe point.
+void SessionImpl::run_in_agent(Task& task) {
+  const bool wanted = task.process->space->stopping || !wants_cache(task) || !task.held.empty();
   if (wanted && !task.pending_set) {
     set_pending_and_run(task);
   } else {

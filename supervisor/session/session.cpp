@@ -194,6 +194,10 @@ void SessionImpl::dispatch(Task& task) {
           task.in_vfork = false;
           run_on(task);
           return;
+        case PTRACE_EVENT_EXIT:
+          if (++task.process->exiting >= task.process->tasks.size()) report_records(*task.process, task);
+          run_on(task);
+          return;
         default:
           run_on(task);
           return;
@@ -202,6 +206,12 @@ void SessionImpl::dispatch(Task& task) {
     case WaitStatus::Kind::kKilled:
       return;
   }
+}
+
+void SessionImpl::report_records(Process& process, Task& task) {
+  if (process.borrowed_space || !process.space->injected) return;
+  const auto generation = task.read_as<uint64_t>(agent_.exports.state + offsetof(protocol::AgentState, generation));
+  observer_.records_ready(process.pid, task.tid, generation);
 }
 
 void SessionImpl::handle_unknown(const WaitManager::Event& event) {

@@ -48,6 +48,7 @@ class SessionImpl {
   void schedule_drain();
   void handle(const WaitManager::Event& event);
   void dispatch(Task& task);
+  void report_records(Process& process, Task& task);
   void handle_unknown(const WaitManager::Event& event);
   // Runs `job` on a task; turns its death or a failed check into the task's or process's end.
   void guarded(pid_t tid, const std::function<void(Task&)>& job);
@@ -70,6 +71,8 @@ class SessionImpl {
   void report_modules(Process& process);
 
   // spawn.cpp
+  // The options that processes are seized with.
+  unsigned long trace_options() const;
   void spawn();
   void watch_terminal_signals();
   void forward_signal(int number);
@@ -124,6 +127,7 @@ class SessionImpl {
   void on_service(Task& task, const Registers& registers);
   void step_natively(Task& task);
   void finish_native_step(Task& task);
+  void run_in_agent(Task& task);
   void answer_map_query(Task& task, protocol::ThreadContext& context);
   void flush_cache(Task& task);
   void reset_cache(AddressSpace& space);

@@ -48,6 +48,10 @@ class SessionObserver {
   // All threads have moved.
   virtual void mode_changed(pid_t pid, bool on, double time_seconds) = 0;
 
+  // The records that a tool keeps in the process's memory are final or about to go: `tid` stands still, and so do the
+  // process's other threads or they have ended. `generation` is AgentState's. Called for tools that keep records.
+  virtual void records_ready(pid_t pid, pid_t tid, uint64_t generation) = 0;
+
   // `counters` are final for this image. process_exited follows process_execed only for the new image.
   virtual void process_execed(pid_t pid, const std::vector<CounterValue>& counters) = 0;
   virtual void process_exited(pid_t pid, ProcessEnd end, int wait_status,

@@ -71,6 +71,11 @@ std::string find_program(const std::string& name) {
 
 }  // namespace
 
+unsigned long SessionImpl::trace_options() const {
+  // The last moment at which a tool's records can be read, even after a SIGKILL.
+  return options_.settings.tool == protocol::kToolNone ? kTraceOptions : kTraceOptions | PTRACE_O_TRACEEXIT;
+}
+
 void SessionImpl::spawn() {
   const std::string& name = options_.arguments.front();
   const std::string path = find_program(name);
@@ -102,7 +107,7 @@ void SessionImpl::spawn() {
   const UniqueFd go_read(go[0]), failure_read(failure[0]);
   UniqueFd go_write(go[1]), failure_write(failure[1]);
   failure_write.reset();
-  if (ptrace(PTRACE_SEIZE, child, 0, kTraceOptions) != 0) {
+  if (ptrace(PTRACE_SEIZE, child, 0, trace_options()) != 0) {
     const std::string why = explain_trace_failure(child, errno);  // while the child is there to look at
     go_write.reset();
     waitpid(child, nullptr, 0);

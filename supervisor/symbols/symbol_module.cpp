@@ -180,6 +180,13 @@ const std::vector<Frame>& SymbolModule::frames_at(uint64_t vaddr) {
   return cache_.emplace(vaddr, find_frames(vaddr)).first->second;
 }
 
+Dwarf* SymbolModule::dwarf(uint64_t* bias) {
+  Dwarf_Addr difference = 0;
+  Dwarf* result = module_ ? dwfl_module_getdwarf(module_, &difference) : nullptr;
+  *bias = bias_ - difference;
+  return result;
+}
+
 std::vector<Frame> SymbolModule::find_frames(uint64_t vaddr) {
   if (!module_) return {};
   uint64_t address = vaddr + bias_;

@@ -32,6 +32,10 @@ class SymbolModule {
   // Frames at a link-time address, innermost first, without address and module. Empty: unknown.
   const std::vector<Frame>& frames_at(uint64_t vaddr);
 
+  // The debug information, looked for on the first call; null: there is none. *bias: its addresses are link-time
+  // addresses plus this.
+  Dwarf* dwarf(uint64_t* bias);
+
  private:
   explicit SymbolModule(ElfFile elf) : elf_(std::move(elf)) {}
   std::vector<Frame> find_frames(uint64_t vaddr);

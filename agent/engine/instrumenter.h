@@ -1,0 +1,36 @@
+// Purpose: how a tool adds its code to blocks. The engine knows this interface and no tool.
+// Assumes: every function is called with the engine lock held; the first two are true functions of block and options.
+#pragma once
+
+#include "agent/engine/block.h"
+#include "agent/engine/rules.h"
+
+namespace vsup::agent {
+
+struct Instrumenter {
+  // A block is about to be translated.
+  void (*begin)(const Block& block);
+
+  // Before instruction `index` of the block. The emitted code must leave registers and flags as it found them and
+  // cover() itself at source.offset.
+  void (*before)(Emitter& out, const Block& block, uint32_t index, const Source& source);
+
+  // A LinkKind::kTool exit was taken: `cookie` and `retry` are its record's. Sets ctx.app_pc and returns the offset
+  // from kCacheBase at which the thread goes on, where its state must be exact.
+  uint32_t (*exit_taken)(protocol::ThreadContext& ctx, uint64_t cookie, uint32_t retry);
+
+  // A thread enters the cache for the first time; sets ctx.tool_stack to something other than 0.
+  void (*thread_started)(protocol::ThreadContext& ctx);
+
+  // The thread makes its last system call.
+  void (*thread_ending)(protocol::ThreadContext& ctx);
+
+  // A process was forked; this is the child, which starts with empty records.
+  void (*forked)(protocol::ThreadContext& ctx);
+};
+
+// None at first. Set once, before the first translation.
+void set_instrumenter(const Instrumenter* tool);
+const Instrumenter* instrumenter();
+
+}  // namespace vsup::agent

@@ -1,0 +1,32 @@
+// Purpose: true stacks, from the calling-context tree: "main;f;g 123" a line, for flamegraph.pl, speedscope and others.
+// Promises: the numbers sum to the tree's self costs; stacks of the same names are one line; no name holds a semicolon
+// or a line break; sorted.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "supervisor/reports/callgrind/code_map.h"
+#include "supervisor/reports/callgrind/profile.h"
+
+namespace vsup::supervisor::callgrind {
+
+// The tree with names: nodes of one parent and one name are one node. A parent comes before its children.
+struct NamedStacks {
+  struct Node {
+    uint32_t parent = StackNode::kRoot;
+    uint32_t name = 0;  // in names
+    uint64_t self = 0, inclusive = 0;
+  };
+  std::vector<Node> nodes;
+  std::vector<std::string> names;
+};
+
+NamedStacks name_stacks(const Profile& profile, ModuleCodeCache& cache);
+std::string write_collapsed(const NamedStacks& stacks);
+
+// What write_collapsed wrote, and what other programs write in that form. Lines that make no sense are skipped.
+NamedStacks read_collapsed(std::string_view text);
+
+}  // namespace vsup::supervisor::callgrind

@@ -1,0 +1,103 @@
+#include "supervisor/reports/callgrind/profile_output.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "supervisor/reports/callgrind/cachegrind_writer.h"
+#include "supervisor/session/log_name.h"
+
+namespace vsup::supervisor::callgrind {
+
+namespace {
+
+struct Job {
+  Profile profile;
+  std::string name;  // of the file, expanded
+  std::string directory;
+};
+
+}  // namespace
+
+struct ProfileOutput::Impl {
+  Impl(ProfileOutputOptions given, Post loop, Write writer)
+      : options(std::move(given)), post(std::move(loop)), write(std::move(writer)) {}
+
+  std::vector<OutputFile> make_files(const Job& job) {
+    if (options.cachegrind) {
+      GroupOptions by_line;
+      return {{job.name, write_cachegrind(group(job.profile, by_line, cache))}};
+    }
+    return write_callgrind(group(job.profile, options.writer.group_options(), cache), options.writer, job.name, false);
+  }
+
+  void work() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      wake.wait(lock, [this] { return stopping || !jobs.empty(); });
+      if (jobs.empty()) return;
+      Job job = std::move(jobs.front());
+      jobs.pop_front();
+      lock.unlock();
+      std::vector<OutputFile> files = make_files(job);
+      lock.lock();
+      for (OutputFile& file : files) {
+        if (file.name.front() != '/') file.name = job.directory + "/" + file.name;
+        ready.push_back(std::move(file));
+      }
+      post([this] { write_ready(); });
+    }
+  }
+
+  void write_ready() {
+    std::vector<OutputFile> files;
+    {
+      std::lock_guard lock(mutex);
+      files.swap(ready);
+    }
+    for (const OutputFile& file : files) write(file.name, file.content);
+  }
+
+  const ProfileOutputOptions options;
+  const Post post;
+  const Write write;
+  ModuleCodeCache cache;  // the worker's alone
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<Job> jobs;
+  std::vector<OutputFile> ready;
+  bool stopping = false;
+  std::thread worker;
+};
+
+ProfileOutput::ProfileOutput(ProfileOutputOptions options, Post post, Write write)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(post), std::move(write))) {}
+
+ProfileOutput::~ProfileOutput() {
+  finish();
+}
+
+void ProfileOutput::add(Profile profile, unsigned image, const std::string& directory) {
+  std::string error;
+  const std::string& pattern =
+      impl_->options.cachegrind ? impl_->options.cachegrind_name : impl_->options.callgrind_name;
+  std::string name = expand_log_name(pattern, profile.process.pid, image, error);
+  std::lock_guard lock(impl_->mutex);
+  impl_->jobs.push_back({std::move(profile), std::move(name), directory});
+  if (!impl_->worker.joinable()) impl_->worker = std::thread([this] { impl_->work(); });
+  impl_->wake.notify_one();
+}
+
+void ProfileOutput::finish() {
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+    impl_->wake.notify_one();
+  }
+  if (impl_->worker.joinable()) impl_->worker.join();
+  impl_->write_ready();
+}
+
+}  // namespace vsup::supervisor::callgrind

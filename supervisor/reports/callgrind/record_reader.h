@@ -1,0 +1,17 @@
+// Purpose: the callgrind tool's records, read from a process that stands still, as a Profile.
+// Assumes: agent/tools/callgrind/records.h says where they lie. Promises: trusts no number it reads; an unreadable or
+// nonsensical table gives an empty profile.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "supervisor/reports/callgrind/profile.h"
+
+namespace vsup::supervisor::callgrind {
+
+// `generation` is AgentState's. None when `tid` has no records or is gone. The caller fills Profile::process.
+std::optional<Profile> read_records(pid_t tid, uint64_t generation);
+
+}  // namespace vsup::supervisor::callgrind

@@ -1,0 +1,150 @@
+#include "supervisor/reports/html/session_loader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "supervisor/reports/callgrind/callgrind_reader.h"
+
+namespace vsup::supervisor::html {
+namespace {
+
+using nlohmann::json;
+
+std::optional<std::string> read_file(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return std::nullopt;
+  struct stat status;
+  std::string text;
+  bool good =
+      ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && static_cast<size_t>(status.st_size) <= kMaxFileBytes;
+  if (good) {
+    text.resize(static_cast<size_t>(status.st_size));
+    size_t at = 0;
+    while (at < text.size()) {
+      ssize_t got = ::read(fd, text.data() + at, text.size() - at);
+      if (got <= 0) break;
+      at += static_cast<size_t>(got);
+    }
+    text.resize(at);
+  }
+  ::close(fd);
+  if (!good) return std::nullopt;
+  return text;
+}
+
+std::string string_of(const json& object, const char* key) {
+  auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+template <typename Number>
+Number number_of(const json& object, const char* key) {
+  auto found = object.find(key);
+  return found != object.end() && found->is_number() ? found->get<Number>() : Number{};
+}
+
+std::vector<std::string> strings_of(const json& object, const char* key) {
+  std::vector<std::string> result;
+  auto found = object.find(key);
+  if (found == object.end() || !found->is_array()) return result;
+  for (const json& member : *found) {
+    if (member.is_string()) result.push_back(member.get<std::string>());
+  }
+  return result;
+}
+
+std::string state_of(const json& object) {
+  auto signal = object.find("signal");
+  if (signal != object.end() && signal->is_object()) return "killed by " + string_of(*signal, "name");
+  auto status = object.find("exit_status");
+  if (status != object.end() && status->is_number_integer()) {
+    return "exited with status " + std::to_string(status->get<int64_t>());
+  }
+  return string_of(object, "state");
+}
+
+// A directory of session.json is a name, never a path.
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
+}
+
+void load_process_files(const std::string& directory, ReportProcess& process) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (!name.ends_with(".collapsed")) continue;
+    if (auto text = read_file(directory + "/" + name)) process.stacks = callgrind::read_collapsed(*text);
+  }
+  // Parts and threads of one process may be in files of their own: read as one text, each begins a part.
+  std::string all;
+  for (const std::string& name : names) {
+    if (!name.starts_with("callgrind.out") || name.ends_with(".new") || name.ends_with(".collapsed")) continue;
+    if (auto text = read_file(directory + "/" + name)) all += *text + "\n";
+  }
+  auto profile = callgrind::read_callgrind(all);
+  if (!profile) return;
+  process.functions = function_costs(*profile, process.stacks);
+  for (size_t i = 0; i < profile->events.size(); i++) {
+    uint64_t total = 0;
+    for (const auto& part : profile->parts) total += i < part.totals.size() ? part.totals[i] : 0;
+    process.totals.emplace_back(profile->events[i], total);
+  }
+}
+
+}  // namespace
+
+std::optional<ReportSession> load_session(const std::string& directory, std::string* error) {
+  auto text = read_file(directory + "/session.json");
+  if (!text) {
+    if (error) *error = directory + " holds no session.json";
+    return std::nullopt;
+  }
+  json data = json::parse(*text, nullptr, false);
+  if (!data.is_object()) {
+    if (error) *error = directory + "/session.json is damaged";
+    return std::nullopt;
+  }
+  ReportSession session;
+  session.command = strings_of(data, "command");
+  session.tool = string_of(data, "tool");
+  session.version = string_of(data, "vsup");
+  session.directory = directory;
+  session.started = string_of(data, "started");
+  session.state = state_of(data);
+  session.seconds = number_of<double>(data, "seconds");
+  auto processes = data.find("processes");
+  if (processes == data.end() || !processes->is_array()) return session;
+  for (const json& row : *processes) {
+    if (!row.is_object()) continue;
+    ReportProcess process;
+    process.pid = number_of<pid_t>(row, "pid");
+    process.parent = number_of<pid_t>(row, "parent");
+    process.image = number_of<unsigned>(row, "image");
+    process.executable = string_of(row, "executable");
+    process.arguments = strings_of(row, "arguments");
+    process.state = state_of(row);
+    std::string name = string_of(row, "directory");
+    if (is_plain_name(name)) {
+      process.directory = name;
+      std::string folder = directory + "/" + name;
+      if (auto record = read_file(folder + "/process.json")) {
+        json details = json::parse(*record, nullptr, false);
+        if (details.is_object()) process.seconds = number_of<double>(details, "seconds");
+      }
+      load_process_files(folder, process);
+    }
+    session.processes.push_back(std::move(process));
+  }
+  return session;
+}
+
+}  // namespace vsup::supervisor::html

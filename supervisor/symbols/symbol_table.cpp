@@ -1,0 +1,290 @@
+#include "supervisor/symbols/symbol_table.h"
+
+#include <elf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <unordered_map>
+
+#include "supervisor/symbols/byte_cursor.h"
+
+namespace vsup::supervisor {
+namespace {
+
+constexpr size_t kMaxDepth = 64;  // of functions within functions
+constexpr uint64_t kPltEntryBytes = 16;
+
+template <typename T>
+T record_at(const std::vector<uint8_t>& bytes, size_t index) {
+  T record;
+  std::memcpy(&record, bytes.data() + index * sizeof(T), sizeof record);
+  return record;
+}
+
+std::string_view string_at(const std::vector<uint8_t>& strings, uint64_t offset) {
+  if (offset >= strings.size()) return {};
+  auto* start = reinterpret_cast<const char*>(strings.data() + offset);
+  return {start, strnlen(start, strings.size() - offset)};
+}
+
+}  // namespace
+
+SymbolTable::SymbolTable(const ElfFile& file, const ElfFile* debug_file) {
+  collect_areas(file);
+  std::vector<FunctionSymbol> found;
+  if (file.section(".symtab")) {
+    collect_symbols(file, ".symtab", found);
+  } else if (debug_file) {
+    collect_symbols(*debug_file, ".symtab", found);
+  }
+  collect_symbols(file, ".dynsym", found);
+  collect_plt(file, found);
+  settle(found);
+  std::vector<uint64_t> starts;
+  collect_frame_starts(file, starts);
+  fill_gaps(starts);
+}
+
+uint32_t SymbolTable::find(uint64_t vaddr) const {
+  auto after = std::upper_bound(pieces_.begin(), pieces_.end(), vaddr,
+                                [](uint64_t value, const Piece& piece) { return value < piece.start; });
+  if (after == pieces_.begin() || vaddr >= std::prev(after)->end) return kNone;
+  return std::prev(after)->function;
+}
+
+void SymbolTable::collect_areas(const ElfFile& file) {
+  for (const ElfSection& section : file.sections()) {
+    if ((section.flags & SHF_EXECINSTR) && section.size != 0 && section.type != SHT_NULL) {
+      areas_.push_back({section.address, section.address + section.size});
+    }
+  }
+  if (areas_.empty()) {
+    for (const ElfSegment& segment : file.segments()) {
+      if (segment.type == PT_LOAD && (segment.flags & PF_X)) {
+        areas_.push_back({segment.vaddr, segment.vaddr + segment.memory_size});
+      }
+    }
+  }
+  std::erase_if(areas_, [](const Area& area) { return area.end <= area.start; });
+  std::sort(areas_.begin(), areas_.end(), [](const Area& a, const Area& b) { return a.start < b.start; });
+}
+
+const SymbolTable::Area* SymbolTable::area_of(uint64_t vaddr) const {
+  auto after = std::upper_bound(areas_.begin(), areas_.end(), vaddr,
+                                [](uint64_t value, const Area& area) { return value < area.start; });
+  if (after == areas_.begin() || vaddr >= std::prev(after)->end) return nullptr;
+  return &*std::prev(after);
+}
+
+void SymbolTable::collect_symbols(const ElfFile& file, const char* section_name, std::vector<FunctionSymbol>& found) {
+  const ElfSection* table = file.section(section_name);
+  if (!table || table->link >= file.sections().size()) return;
+  auto symbols = file.contents(*table);
+  auto names = file.contents(file.sections()[table->link]);
+  if (!symbols || !names) return;
+  strings_.push_back(std::move(*names));
+  const std::vector<uint8_t>& strings = strings_.back();
+  size_t count = symbols->size() / sizeof(Elf64_Sym);
+  for (size_t i = 0; i < count; i++) {
+    auto symbol = record_at<Elf64_Sym>(*symbols, i);
+    unsigned type = ELF64_ST_TYPE(symbol.st_info);
+    // A label of assembly code without a type counts when it is global: _start is one.
+    bool is_label = type == STT_NOTYPE && ELF64_ST_BIND(symbol.st_info) != STB_LOCAL;
+    if (type != STT_FUNC && type != STT_GNU_IFUNC && !is_label) continue;
+    if (symbol.st_shndx == SHN_UNDEF || symbol.st_value == 0 || !area_of(symbol.st_value)) continue;
+    std::string_view name = string_at(strings, symbol.st_name);
+    if (name.empty()) continue;
+    uint64_t end = symbol.st_value + symbol.st_size;
+    if (end < symbol.st_value) end = symbol.st_value;
+    found.push_back({symbol.st_value, end, name, FunctionSymbol::Kind::kSymbol});
+  }
+}
+
+// An entry jumps through its slot of the global offset table, and the slot's relocation names the function.
+void SymbolTable::collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& found) {
+  std::unordered_map<uint64_t, std::string_view> slots;
+  const ElfSection* dynsym = file.section(".dynsym");
+  if (!dynsym || dynsym->link >= file.sections().size()) return;
+  auto symbols = file.contents(*dynsym);
+  auto names = file.contents(file.sections()[dynsym->link]);
+  if (!symbols || !names) return;
+  strings_.push_back(std::move(*names));
+  const std::vector<uint8_t>& strings = strings_.back();
+  for (const char* name : {".rela.plt", ".rela.dyn"}) {
+    const ElfSection* section = file.section(name);
+    auto relocations = section ? file.contents(*section) : std::nullopt;
+    if (!relocations) continue;
+    for (size_t i = 0; i < relocations->size() / sizeof(Elf64_Rela); i++) {
+      auto relocation = record_at<Elf64_Rela>(*relocations, i);
+      unsigned type = ELF64_R_TYPE(relocation.r_info);
+      if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) continue;
+      size_t index = ELF64_R_SYM(relocation.r_info);
+      if (index >= symbols->size() / sizeof(Elf64_Sym)) continue;
+      slots[relocation.r_offset] = string_at(strings, record_at<Elf64_Sym>(*symbols, index).st_name);
+    }
+  }
+  for (const ElfSection& section : file.sections()) {
+    if (!(section.flags & SHF_EXECINSTR) || !section.name.starts_with(".plt")) continue;
+    auto code = file.contents(section);
+    if (!code) continue;
+    uint64_t size = section.name == ".plt.got" && section.entry_size == 8 ? 8 : kPltEntryBytes;
+    for (uint64_t at = 0; at < code->size(); at += size) {
+      uint64_t end = std::min<uint64_t>(at + size, code->size());
+      FunctionSymbol entry{section.address + at, section.address + end, {}, FunctionSymbol::Kind::kPlt};
+      for (uint64_t i = at; i + 6 <= end; i++) {
+        if ((*code)[i] != 0xff || (*code)[i + 1] != 0x25) continue;  // jmp *disp(%rip)
+        int32_t displacement;
+        std::memcpy(&displacement, code->data() + i + 2, sizeof displacement);
+        auto slot = slots.find(section.address + i + 6 + static_cast<uint64_t>(int64_t{displacement}));
+        if (slot != slots.end()) entry.name = slot->second;
+        break;
+      }
+      found.push_back(entry);
+    }
+  }
+}
+
+// Linux Standard Base 5.0 core, chapter 10.6.2; only the encoding that linkers write, a sorted table of pairs of 32-bit
+// offsets from the section's start.
+void SymbolTable::collect_frame_starts(const ElfFile& file, std::vector<uint64_t>& starts) {
+  const ElfSection* section = file.section(".eh_frame_hdr");
+  std::optional<std::vector<uint8_t>> bytes;
+  uint64_t address = 0;
+  if (section) {
+    bytes = file.contents(*section);
+    address = section->address;
+  } else if (const ElfSegment* segment = file.segment(PT_GNU_EH_FRAME)) {
+    bytes = file.contents(*segment);
+    address = segment->vaddr;
+  }
+  if (!bytes) return;
+  ByteCursor cursor(*bytes);
+  if (cursor.fixed<uint8_t>() != 1 || cursor.fixed<uint8_t>() != 0x1b || cursor.fixed<uint8_t>() != 0x03 ||
+      cursor.fixed<uint8_t>() != 0x3b) {
+    return;
+  }
+  cursor.fixed<uint32_t>();
+  auto count = cursor.fixed<uint32_t>();
+  for (uint32_t i = 0; i < count && !cursor.at_end(); i++) {
+    auto start = cursor.fixed<int32_t>();
+    cursor.fixed<int32_t>();
+    if (cursor.ok()) starts.push_back(address + static_cast<uint64_t>(int64_t{start}));
+  }
+  std::sort(starts.begin(), starts.end());
+}
+
+// Whether the name `a` is better than `b` at the same address.
+bool SymbolTable::preferred(std::string_view a, std::string_view b) {
+  size_t a_version = a.find('@'), b_version = b.find('@');
+  size_t a_size = std::min(a_version, a.size()), b_size = std::min(b_version, b.size());
+  if (a_size != b_size) return a_size < b_size;
+  bool a_versioned = a_version != std::string_view::npos, b_versioned = b_version != std::string_view::npos;
+  if (a_versioned != b_versioned) return a_versioned;
+  return a < b;
+}
+
+// Candidates to functions, one an address, and to the disjoint pieces that find() searches.
+void SymbolTable::settle(std::vector<FunctionSymbol>& found) {
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+  for (const FunctionSymbol& symbol : found) {
+    if (functions_.empty() || functions_.back().start != symbol.start) {
+      functions_.push_back(symbol);
+      continue;
+    }
+    FunctionSymbol& known = functions_.back();
+    known.end = std::max(known.end, symbol.end);
+    if (known.kind == symbol.kind && preferred(symbol.name, known.name)) known.name = symbol.name;
+  }
+  for (size_t i = 0; i < functions_.size(); i++) {
+    FunctionSymbol& function = functions_[i];
+    const Area* area = area_of(function.start);
+    if (function.end == function.start) {  // no size given: as far as the next one
+      function.end = area ? area->end : function.start + 1;
+      if (i + 1 < functions_.size()) function.end = std::min(function.end, functions_[i + 1].start);
+    }
+    if (area) function.end = std::min(function.end, area->end);
+  }
+
+  // A function that begins within another ends it, and gives way to it again at its own end.
+  std::vector<uint32_t> open;
+  uint64_t at = 0;
+  auto close_until = [&](uint64_t limit) {
+    while (!open.empty() && at < limit) {
+      uint64_t end = std::min(limit, functions_[open.back()].end);
+      if (at < end) {
+        pieces_.push_back({at, end, open.back()});
+        at = end;
+      }
+      if (functions_[open.back()].end <= at) open.pop_back();
+    }
+  };
+  for (uint32_t i = 0; i < functions_.size(); i++) {
+    close_until(functions_[i].start);
+    while (!open.empty() && functions_[open.back()].end <= functions_[i].start) open.pop_back();
+    if (open.size() >= kMaxDepth) open.clear();
+    at = functions_[i].start;
+    open.push_back(i);
+  }
+  close_until(~uint64_t{0});
+}
+
+void SymbolTable::fill_gaps(const std::vector<uint64_t>& starts) {
+  std::vector<Piece> all;
+  all.reserve(pieces_.size());
+  auto start = starts.begin();
+  auto fill = [&](uint64_t from, uint64_t to) {
+    while (from < to) {
+      start = std::upper_bound(starts.begin(), starts.end(), from);
+      uint64_t end = start == starts.end() ? to : std::min(to, *start);
+      functions_.push_back({from, end, {}, FunctionSymbol::Kind::kUnnamed});
+      all.push_back({from, end, static_cast<uint32_t>(functions_.size() - 1)});
+      from = end;
+    }
+  };
+  size_t next = 0;
+  for (const Area& area : areas_) {
+    uint64_t at = area.start;
+    for (; next < pieces_.size() && pieces_[next].start < area.end; next++) {
+      const Piece& piece = pieces_[next];
+      // Padding before a function is no function; only what .eh_frame_hdr says begins there.
+      if (piece.start > at) {
+        auto first = std::lower_bound(starts.begin(), starts.end(), at);
+        if (first != starts.end() && *first < piece.start) fill(*first, piece.start);
+      }
+      all.push_back(piece);
+      at = std::max(at, piece.end);
+    }
+    if (at == area.start) {
+      fill(at, area.end);
+    } else {
+      auto first = std::lower_bound(starts.begin(), starts.end(), at);
+      if (first != starts.end() && *first < area.end) fill(*first, area.end);
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const Piece& a, const Piece& b) { return a.start < b.start; });
+  pieces_ = std::move(all);
+}
+
+std::optional<ElfFile> open_debug_file(const ElfFile& file, const std::string& path) {
+  const std::string& id = file.build_id();
+  if (id.size() > 2) {
+    auto debug = ElfFile::open("/usr/lib/debug/.build-id/" + id.substr(0, 2) + "/" + id.substr(2) + ".debug");
+    if (debug && debug->build_id() == id) return debug;
+  }
+  const ElfSection* link = file.section(".gnu_debuglink");
+  auto bytes = link ? file.contents(*link) : std::nullopt;
+  if (!bytes) return std::nullopt;
+  std::string name(string_at(*bytes, 0));
+  size_t slash = path.rfind('/');
+  if (name.empty() || name.find('/') != std::string::npos || slash == std::string::npos) return std::nullopt;
+  std::string folder = path.substr(0, slash + 1);
+  for (const std::string& candidate : {folder + ".debug/" + name, "/usr/lib/debug" + folder + name, folder + name}) {
+    if (candidate == path) continue;
+    auto debug = ElfFile::open(candidate);
+    if (debug && debug->build_id() == id) return debug;
+  }
+  return std::nullopt;
+}
+
+}  // namespace vsup::supervisor
