@@ -1,5 +1,5 @@
-// Purpose: lets the agent trap while the app has SIGTRAP blocked. The trap of an int3 is a forced signal: the kernel would
-// unblock SIGTRAP for good and reset the app's handler. Only apps that handle SIGTRAP can tell.
+// Purpose: lets the agent trap while the app has SIGTRAP blocked. The trap of an int3 is a forced signal: the kernel
+// would unblock SIGTRAP for good and reset the app's handler. Only apps that handle SIGTRAP can tell.
 // Source: force_sig_info_to_task in kernel/signal.c.
 #pragma once
 
@@ -15,7 +15,8 @@ inline void unblock_trap(protocol::ThreadContext& ctx) {
   if (vsup_settings.guard_trap == 0) return;
   constexpr uint64_t kUnblock = 1;
   uint64_t old = 0;
-  raw_syscall(kRtSigprocmask, kUnblock, reinterpret_cast<uint64_t>(&kTrapMask), reinterpret_cast<uint64_t>(&old), sizeof old);
+  raw_syscall(kRtSigprocmask, kUnblock, reinterpret_cast<uint64_t>(&kTrapMask), reinterpret_cast<uint64_t>(&old),
+              sizeof old);
   ctx.trap_unblocked = (old & kTrapMask) != 0 ? 1 : 0;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Terminal signals and job control: an interactive shell on a pseudo terminal stops, continues, interrupts and waits for
-programs; what it shows is the same with vsup before the programs as without."""
+"""Terminal signals and job control: an interactive shell on a pseudo terminal stops, continues, interrupts and waits
+for programs; what it shows is the same with vsup before the programs as without."""
 import argparse
 import fcntl
 import os
