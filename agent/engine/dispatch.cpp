@@ -11,6 +11,7 @@
 #include "agent/engine/syscall_handler.h"
 #include "agent/engine/translate.h"
 #include "agent/engine/trap_guard.h"
+#include "agent/engine/x87_pointer.h"
 #include "protocol/context_offsets.h"
 
 extern "C" {
@@ -133,6 +134,14 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
       return dispatch_syscall(ctx);
     case LinkKind::kNative:
       return request_service(ctx, Service::kStepNative);
+    case LinkKind::kX87: {
+      {
+        LockGuard guard(engine_lock);
+        correct_x87_pointer(ctx, record.target);
+      }
+      ctx.app_pc = record.target + record.site;
+      return resume(ctx, 0, false, false);
+    }
     case LinkKind::kTool: {
       LockGuard guard(engine_lock);
       ctx.next_cache_pc = vsup::protocol::kCacheBase + instrumenter()->exit_taken(ctx, record.target, record.site);

@@ -26,6 +26,10 @@ void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry) {
   out.jump(emit_stub({cookie, cache_offset(retry), LinkKind::kTool}));
 }
 
+void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length) {
+  out.jump(emit_stub({raw(pc), length, LinkKind::kX87}));
+}
+
 void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc) {
   const uint8_t* destination = nullptr;
   bool patchable = vsup_settings.link != 0 && kind == LinkKind::kDirect;

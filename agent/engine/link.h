@@ -14,6 +14,9 @@ void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc = 0);
 // Emits an exit that hands `cookie` to the tool; the thread then goes on at `retry`, where its state must be exact.
 void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry);
 
+// Emits an exit after an instruction of `length` bytes at `pc` that has stored the x87 instruction pointer.
+void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length);
+
 // Patches the exit of record `link` to lead to fragment `index`.
 void link_exit(uint32_t link, uint32_t index);
 

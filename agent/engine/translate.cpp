@@ -10,6 +10,7 @@
 #include "agent/engine/link.h"
 #include "agent/engine/rules.h"
 #include "agent/engine/verify.h"
+#include "agent/engine/x87_pointer.h"
 
 namespace vsup::agent {
 
@@ -83,7 +84,7 @@ bool may_modify_code(const Instr& instr) {
 }
 
 bool ends_block(const Instr& instr) {
-  return instr.flow != Flow::kNone || is_native_only(instr);
+  return instr.flow != Flow::kNone || is_native_only(instr) || stores_x87_pointer(instr);
 }
 
 class BlockTranslator {
@@ -147,7 +148,10 @@ bool BlockTranslator::translate_one(const Source& source) {
       } else {
         translate_plain(out_, source);
       }
-      return true;
+      if (!stores_x87_pointer(instr)) return true;
+      emit_x87_exit(out_, source.pc, instr.length);
+      out_.cover(source.offset + instr.length);
+      return false;
     case Flow::kJump:
       translate_jump(out_, source);
       return false;
