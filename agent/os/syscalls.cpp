@@ -9,6 +9,7 @@
 #include "agent/engine/dispatch.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/syscall_handler.h"
+#include "agent/os/address_limit.h"
 
 namespace vsup::agent {
 
@@ -166,6 +167,10 @@ int handle(ThreadContext& ctx) {
       return clone_with_flags(ctx, argument(ctx, 0));
     case 57:
       return forking(ctx);
+    case 97:   // getrlimit
+    case 160:  // setrlimit
+    case 302:  // prlimit64
+      return concerns_address_limit(ctx) ? emulated(ctx, call_with_address_limit(ctx)) : plain(ctx);
     case 60:  // exit
       if (instrumenter() != nullptr) instrumenter()->thread_ending(ctx);
       return plain(ctx);
