@@ -45,6 +45,10 @@ TEST_CASE("callgrind reader: what was written comes back") {
     CHECK(read->parts[0].rows.size() == written.parts[0].rows.size());
     CHECK(read->parts[0].calls.size() == written.parts[0].calls.size());
     auto before = function_costs(written, {}), after = function_costs(*read, {});
+    // What is only jumped to has no cost, and jumps are not read.
+    auto is_empty = [](const ReportFunction& function) { return function.inclusive == 0 && function.calls == 0; };
+    std::erase_if(before, is_empty);
+    std::erase_if(after, is_empty);
     auto order = [](const ReportFunction& a, const ReportFunction& b) {
       return std::tie(a.name, a.file, a.self) < std::tie(b.name, b.file, b.self);
     };
