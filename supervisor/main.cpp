@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <ctime>
 #include <list>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "supervisor/options.h"
 #include "supervisor/reports/callgrind/profile_output.h"
 #include "supervisor/reports/callgrind/record_reader.h"
+#include "supervisor/reports/html/session_loader.h"
 #include "supervisor/session/recorder.h"
 #include "supervisor/session/session.h"
 #include "supervisor/session/session_directory.h"
@@ -242,6 +244,17 @@ int run(const Options& options) {
   return wait_status;
 }
 
+int make_report(const std::string& directory) {
+  std::string error;
+  const std::optional<html::ReportSession> session = html::load_session(directory, &error);
+  if (!session) return fail(error);
+  const std::string path = directory + "/report.html";
+  if (!write_file_whole(AT_FDCWD, path, html::render_report_page(*session))) {
+    return fail("cannot write " + path + ": " + std::strerror(errno));
+  }
+  return write_fully(STDOUT_FILENO, path + "\n") ? 0 : 1;
+}
+
 int main_program(int argc, char** argv) {
   fill_standard_descriptors();
   std::vector<std::string> warnings;
@@ -264,6 +277,8 @@ int main_program(int argc, char** argv) {
     case OptionsAction::kListOptions:
       text = list_options_text();
       break;
+    case OptionsAction::kReport:
+      return make_report(options.report_dir);
     case OptionsAction::kRun:
       break;
   }

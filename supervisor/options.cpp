@@ -200,6 +200,10 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
     case OptionId::kStats:
       options.stats = parse_yes_no(row, value);
       break;
+    case OptionId::kReport:
+      if (options.action == OptionsAction::kRun) options.action = OptionsAction::kReport;
+      options.report_dir = value;
+      break;
     case OptionId::kCallgrindOutFile:
       check_pattern(row, value);
       options.profile.callgrind_name = value;

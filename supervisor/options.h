@@ -13,7 +13,7 @@
 
 namespace vsup::supervisor {
 
-enum class OptionsAction { kRun, kHelp, kVersion, kListOptions };
+enum class OptionsAction { kRun, kHelp, kVersion, kListOptions, kReport };
 
 struct Options {
   OptionsAction action = OptionsAction::kRun;
@@ -21,9 +21,10 @@ struct Options {
   bool quiet = false;
   int verbosity = 0;
   bool debug = false;
-  std::string log_dir;   // pattern, empty: the default place
-  std::string log_file;  // pattern, empty: none
-  int log_fd = -1;       // -1: none
+  std::string report_dir;  // of kReport
+  std::string log_dir;     // pattern, empty: the default place
+  std::string log_file;    // pattern, empty: none
+  int log_fd = -1;         // -1: none
   bool time_stamp = false;
   callgrind::ProfileOutputOptions profile;
   bool stats = false;

@@ -157,22 +157,26 @@ std::string SessionDirectory::make_process_directory(pid_t pid, unsigned image, 
 }
 
 bool SessionDirectory::write_file(const std::string& name, std::string_view content) {
+  bool good = write_file_whole(fd_, name, content);
+  if (!good) failed(name, errno);
+  return good;
+}
+
+bool write_file_whole(int directory, const std::string& name, std::string_view content) {
   std::string temporary = name + ".new";
-  int fd = openat(fd_, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  int fd = openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
   bool good = fd >= 0 && write_fully(fd, content);
   int error = errno;
   if (fd >= 0 && close(fd) != 0 && good) {
     good = false;
     error = errno;
   }
-  if (good && renameat(fd_, temporary.c_str(), fd_, name.c_str()) != 0) {
+  if (good && renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) {
     good = false;
     error = errno;
   }
-  if (!good) {
-    if (fd >= 0) unlinkat(fd_, temporary.c_str(), 0);
-    failed(name, error);
-  }
+  if (!good && fd >= 0) unlinkat(directory, temporary.c_str(), 0);
+  errno = error;
   return good;
 }
 

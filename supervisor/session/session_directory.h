@@ -56,6 +56,10 @@ class SessionDirectory {
   std::function<void(const std::string&)> report_;
 };
 
+// Puts the content into `name`, relative to the open directory (or AT_FDCWD), by a temporary file that is renamed.
+// False with errno set on failure.
+bool write_file_whole(int directory, const std::string& name, std::string_view content);
+
 // Writes all of it. False with errno set on failure.
 bool write_fully(int fd, std::string_view content);
 

@@ -181,7 +181,8 @@ class Bench:
     def bzip2(self):
         if not shutil.which("bzip2"):
             return None
-        return self.work("bzip2 -9 of 12 MB", ["bzip2", "-9", "-k", "-c", self.data()], {"none": 1.05, "callgrind": 2.2})
+        return self.work("bzip2 -9 of 12 MB", ["bzip2", "-9", "-k", "-c", self.data()],
+                         {"none": 1.05, "callgrind": 2.2})
 
     def xz(self):
         return self.work("xz -T2 -1 of 12 MB", ["xz", "-T2", "-1", "--block-size=2000000", "-c", self.data()],
@@ -274,7 +275,8 @@ class Bench:
         print(f"{model}, {os.cpu_count()} processors, kernel {os.uname().release}; "
               f"medians of {self.args.rounds} rounds\n")
         tool = self.args.tool
-        print(f"| work (native) | vsup --tool={tool} | switched off | valgrind --tool={tool} | target |\n|---|---|---|---|---|")
+        print(f"| work (native) | vsup --tool={tool} | switched off | valgrind --tool={tool} | target |")
+        print("|---|---|---|---|---|")
         for row in rows:
             print("| " + " | ".join(row) + " |")
         if self.missing:
