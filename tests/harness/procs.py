@@ -84,6 +84,20 @@ def reap():
             return
 
 
+def wait(process, seconds):
+    """Waits as process.wait() does, and collects orphans that end meanwhile: daemons watch for that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            time.sleep(0.005)
+        elif ended.si_pid == process.pid:
+            break
+        else:
+            os.waitpid(ended.si_pid, 0)
+    return process.wait(max(0.0, deadline - time.monotonic()))
+
+
 def end_descendants(seconds=5.0):
     """Kills everything below this process, each by its id, and returns what there was."""
     everything = []

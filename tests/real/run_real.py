@@ -72,7 +72,7 @@ class Runner:
         if toggler:
             toggler.start()
         try:
-            status = process.wait(timeout)
+            status = procs.wait(process, timeout)
         except subprocess.TimeoutExpired:
             print(procs.describe_tree())
             procs.end_descendants()
