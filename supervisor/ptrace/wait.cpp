@@ -6,11 +6,18 @@
 #include <csignal>
 #include <ctime>
 
+#include "supervisor/ptrace/proc_files.h"
+
 namespace vsup::supervisor {
 
 namespace {
 
 constexpr unsigned kSpins = 25;
+
+bool is_dead(pid_t tid) {
+  const auto status = read_status_of(tid);
+  return !status || status->state == 'Z' || status->state == 'X';
+}
 
 double now() {
   timespec time{};
@@ -53,10 +60,12 @@ std::optional<WaitStatus> WaitManager::wait_for(pid_t tid, double seconds) {
     }
     if (got < 0 && errno != EINTR) return std::nullopt;
     if (round < kSpins) continue;  // a single-step takes a few microseconds
+    // Killed, but its death is not to be had yet: a leader's waits until the other threads have been waited for.
+    if (round > kSpins && is_dead(tid)) return std::nullopt;
     timed_out_ = now() > end;
     if (timed_out_) return std::nullopt;
     // The stop sends SIGCHLD; it may also be pending already for another tracee, which costs one round.
-    const timespec pause{0, 20'000'000};
+    const timespec pause{0, 5'000'000};
     sigtimedwait(&child_signal, nullptr, &pause);
   }
 }
