@@ -61,7 +61,8 @@ bool hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
 // for handled: if it kills, it kills under PTRACE_SINGLESTEP as well, and if it is ignored, the step executes one app
 // instruction, which is harmless unless that may sleep.
 SignalFate SessionImpl::likely_fate(Task& task, int number) {
-  if (!is_fatal_by_default(number)) return fate_of(task, number);
+  // Interrupted in a system call: an ignored signal would have the step sleep in it again.
+  if (!is_fatal_by_default(number) || is_interrupted_syscall(task.app)) return fate_of(task, number);
   uint8_t code[2] = {};
   const bool readable = read_memory(task.tid, task.app.rip, code, sizeof code);
   const bool system_call = code[0] == 0x0f && code[1] == 0x05;

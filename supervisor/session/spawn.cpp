@@ -136,7 +136,14 @@ void SessionImpl::spawn() {
   if (root_execed_) return;
   int error = 0;
   if (read(failure_read.get(), &error, sizeof error) == sizeof error) fail_exec(name, path, error);
-  // Killed between fork and exec: the session ends with that status.
+  // Killed before its exec-stop was seen: the session ends with that status, and its directory says so.
+  Process ended;
+  ended.pid = child;
+  ended.executable = path;
+  ended.arguments = options_.arguments;
+  ended.started_seconds = realtime_seconds();
+  announce(ended);
+  observer_.process_exited(child, ProcessEnd::kExited, root_status_, counter_values(ended));
 }
 
 // The terminal sends its signals to the whole foreground process group: the app acts on them, vsup stays to record.
