@@ -80,8 +80,6 @@ enum class Service : uint64_t {
   kBeforeExec,
   // The agent found itself broken; SharedBlock::crash is filled. Does not return.
   kCrash,
-  // The app instruction at app_pc cannot be run under instrumentation (far branch into 32-bit code).
-  kUnsupported,
 };
 
 // request_result of Service::kQueryMap: [0] start, [1] end (first byte after), [2] MapFlags, [3] offset of the

@@ -15,6 +15,9 @@ using Registers = user_regs_struct;
 uint64_t get_gpr(const Registers& registers, unsigned index);
 void set_gpr(Registers& registers, unsigned index, uint64_t value);
 
+// cs of 64-bit code: __USER_CS of arch/x86/include/asm/segment.h.
+inline constexpr uint64_t kCodeSegment64 = 0x33;
+
 // The kernel's own restart codes; never seen by a program.
 inline constexpr int64_t kErestartSys = 512;
 inline constexpr int64_t kErestartNoIntr = 513;

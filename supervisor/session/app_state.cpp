@@ -245,6 +245,7 @@ bool SessionImpl::is_at_syscall_exit(Task& task) {
 
 bool SessionImpl::enter_cache(Task& task) {
   AddressSpace& space = *task.process->space;
+  if ((task.app.cs & 0xffff) != kCodeSegment64) return false;  // in 32-bit code
   if (task.slot < 0) task.slot = space.slots.allocate();
   if (task.slot < 0) return false;
   const uint64_t address = slot_address(static_cast<unsigned>(task.slot));

@@ -22,7 +22,6 @@ namespace {
 
 constexpr uint64_t kAuxvVdso = 33;      // AT_SYSINFO_EHDR
 constexpr uint64_t kAuxvExecName = 31;  // AT_EXECFN
-constexpr uint64_t kCodeSegment64 = 0x33;
 
 bool is_thread_of(pid_t pid, pid_t tid) {
   return access(("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid)).c_str(), F_OK) == 0;
@@ -98,7 +97,8 @@ void SessionImpl::receive_thread_or_vfork_child(Task& parent, Task& child) {
     return;
   }
   // It starts inside the agent, with its parent's GS base.
-  const auto from = parent.read_as<protocol::ThreadContext>(slot_address(static_cast<unsigned>(parent.slot)));
+  // Read through the child: the parent may have been killed meanwhile.
+  const auto from = child.read_as<protocol::ThreadContext>(slot_address(static_cast<unsigned>(parent.slot)));
   child.slot = space.slots.allocate();
   if (child.slot < 0) {
     note(*child.process, "more than " + std::to_string(protocol::kMaxSlots) + " threads: the further ones run native");

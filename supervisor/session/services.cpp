@@ -89,9 +89,7 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     report_crash(task, {});
     return;
   }
-  VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush ||
-               service == Service::kUnsupported,
-           task);
+  VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush, task);
   if (context.trap_unblocked != 0) {
     task.trap_unblocked = true;
     task.write_as<uint64_t>(context_address + offsetof(ThreadContext, trap_unblocked), 0);
@@ -100,17 +98,6 @@ void SessionImpl::on_service(Task& task, const Registers&) {
   task.pending_set = false;
   if (service == Service::kSafePoint) {
     ++task.process->counters.safe_points;
-    settle(task);
-    return;
-  }
-  if (service == Service::kUnsupported) {
-    char text[160];
-    snprintf(text, sizeof text, "an instruction at %#llx cannot run under instrumentation; the process runs native",
-             task.app.rip);
-    note(*task.process, text);
-    task.process->want_on = false;
-    for (Task* other : task.process->space->tasks)
-      if (other != &task) request_stop(*other);
     settle(task);
     return;
   }
@@ -164,6 +151,14 @@ void SessionImpl::finish_native_step(Task& task) {
   task.syscall_pc = task.app.rip - 2;
   if (static_cast<int64_t>(task.app.orig_rax) >= 0) task.app.r11 &= ~kTrapFlag;
   task.at_app_state = true;
+  if ((task.app.cs & 0xffff) != kCodeSegment64 && task.process->want_on) {
+    char text[160];
+    snprintf(text, sizeof text, "a far branch to %#llx leads into 32-bit code; the process runs native", task.app.rip);
+    note(*task.process, text);
+    task.process->want_on = false;
+    for (Task* other : task.process->space->tasks)
+      if (other != &task) request_stop(*other);
+  }
   settle(task);
 }
 
