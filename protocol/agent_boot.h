@@ -117,6 +117,7 @@ struct ThreadContext {
   uint64_t branch_table_epoch;  // cache epoch that the branch table belongs to; 0: never filled (a new thread's)
   uint64_t trap_unblocked;      // the agent unblocked SIGTRAP for its trap; the supervisor blocks it again where the
                                 // service does not return
+  uint64_t tid;                 // agent private: the thread's id, 0: not asked for yet
 };
 static_assert(sizeof(ThreadContext) <= 4096);
 

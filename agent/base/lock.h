@@ -1,7 +1,9 @@
-// Purpose: the agent's one kind of lock, a futex word.
-// Invariant: a thread that holds a lock is inside the agent, so the supervisor never moves it away.
+// Purpose: the agent's one kind of lock, a futex word that knows its owner.
+// Invariant: a thread that holds a lock is inside the agent, so the supervisor never moves it away. It may be killed
+// there, though, while a vfork child goes on in the same memory: a lock whose owner has gone is taken over.
 #pragma once
 
+#include "agent/base/context.h"
 #include "agent/base/syscall.h"
 
 namespace vsup::agent {
@@ -9,22 +11,36 @@ namespace vsup::agent {
 class Lock {
  public:
   void lock() {
-    uint32_t expected = 0;
-    if (__atomic_compare_exchange_n(&word_, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+    auto self = static_cast<uint32_t>(current_context()->tid);
     for (int spin = 0; spin < 200; ++spin) {
-      expected = 0;
-      if (__atomic_compare_exchange_n(&word_, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+      if (exchange_if(0, self)) return;
       __builtin_ia32_pause();
     }
-    while (__atomic_exchange_n(&word_, 2, __ATOMIC_ACQUIRE) != 0) futex_wait(&word_, 2);
+    for (;;) {
+      uint32_t seen = __atomic_load_n(&word_, __ATOMIC_RELAXED);
+      if (seen == 0) {
+        if (exchange_if(0, self | kWaitedFor)) return;
+        continue;
+      }
+      if ((seen & kWaitedFor) == 0 && !exchange_if(seen, seen | kWaitedFor)) continue;
+      bool late = futex_wait(&word_, seen | kWaitedFor, kPatienceNanoseconds);
+      if (late && !thread_exists(seen & ~kWaitedFor) && exchange_if(seen | kWaitedFor, self | kWaitedFor)) return;
+    }
   }
 
   void unlock() {
-    if (__atomic_exchange_n(&word_, 0, __ATOMIC_RELEASE) == 2) futex_wake(&word_);
+    if ((__atomic_exchange_n(&word_, 0, __ATOMIC_RELEASE) & kWaitedFor) != 0) futex_wake(&word_);
   }
 
  private:
-  uint32_t word_ = 0;  // 0 free, 1 held, 2 held and waited for
+  static constexpr uint32_t kWaitedFor = 0x8000'0000;
+  static constexpr uint64_t kPatienceNanoseconds = 100'000'000;
+
+  bool exchange_if(uint32_t expected, uint32_t value) {
+    return __atomic_compare_exchange_n(&word_, &expected, value, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+  }
+
+  uint32_t word_ = 0;  // 0: free; else the owner's thread id, and kWaitedFor
 };
 
 class LockGuard {

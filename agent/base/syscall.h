@@ -12,12 +12,23 @@ inline int64_t raw_syscall(int64_t number, uint64_t a, uint64_t b, uint64_t c, u
   return result;
 }
 
-// Numbers: arch/x86/entry/syscalls/syscall_64.tbl. FUTEX_WAIT_PRIVATE 128, FUTEX_WAKE_PRIVATE 129.
-inline void futex_wait(uint32_t* word, uint32_t value) {
-  raw_syscall(202, reinterpret_cast<uint64_t>(word), 128, value, 0);
+// Numbers: arch/x86/entry/syscalls/syscall_64.tbl. FUTEX_WAIT_PRIVATE 128, FUTEX_WAKE_PRIVATE 129, ETIMEDOUT 110,
+// ESRCH 3.
+
+// Waits while the word is `value`; true when the time (less than a second) ran out.
+inline bool futex_wait(uint32_t* word, uint32_t value, uint64_t nanoseconds) {
+  uint64_t timeout[2] = {0, nanoseconds};
+  return raw_syscall(202, reinterpret_cast<uint64_t>(word), 128, value, reinterpret_cast<uint64_t>(timeout)) == -110;
 }
 inline void futex_wake(uint32_t* word) {
   raw_syscall(202, reinterpret_cast<uint64_t>(word), 129, 1, 0);
+}
+
+inline uint64_t own_thread_id() {
+  return static_cast<uint64_t>(raw_syscall(186, 0, 0, 0, 0));
+}
+inline bool thread_exists(uint32_t tid) {
+  return raw_syscall(200, tid, 0, 0, 0) != -3;
 }
 
 }  // namespace vsup::agent

@@ -35,6 +35,7 @@ void empty_branch_table(ThreadContext& ctx) {
   auto miss = reinterpret_cast<uint64_t>(&vsup_indirect_miss);
   for (uint64_t i = 0; i < protocol::kBranchTableEntries; ++i) table[i] = miss;
   ctx.branch_table_epoch = code_cache.epoch();
+  if (ctx.tid == 0) ctx.tid = own_thread_id();
   if (instrumenter() != nullptr && ctx.tool_stack == 0) instrumenter()->thread_started(ctx);
 }
 
@@ -116,6 +117,7 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
     case VSUP_EXIT_AFTER_FORK:
       syscall_handler.after_fork();
       if (ctx.gpr[vsup::protocol::kRax] == 0) {
+        ctx.tid = own_thread_id();
         ++vsup_state.generation;
         if (instrumenter() != nullptr) instrumenter()->forked(ctx);
       }

@@ -18,7 +18,7 @@ namespace {
 using protocol::Service;
 using protocol::ThreadContext;
 
-constexpr uint64_t kCloneVm = 0x100;
+constexpr uint64_t kCloneVm = 0x100, kCloneUntraced = 0x80'0000;
 constexpr uint64_t kMapFixed = 0x10, kProtWrite = 2, kProtExec = 4, kMremapFixed = 2;
 constexpr uint64_t kArchSetGs = 0x1001, kArchGetGs = 0x1004;
 constexpr int64_t kENOSYS = 38, kEFAULT = 14;
@@ -90,6 +90,12 @@ int forking(ThreadContext&) {
 
 int clone_with_flags(ThreadContext& ctx, uint64_t flags) {
   return (flags & kCloneVm) != 0 ? plain(ctx) : forking(ctx);
+}
+
+// CLONE_UNTRACED would leave the newborn without a supervisor.
+int clone(ThreadContext& ctx) {
+  ctx.gpr[protocol::kRdi] &= ~kCloneUntraced;
+  return clone_with_flags(ctx, argument(ctx, 0));
 }
 
 int clone3(ThreadContext& ctx) {
@@ -164,7 +170,7 @@ int handle(ThreadContext& ctx) {
     case 15:
       return sigreturn(ctx);
     case 56:
-      return clone_with_flags(ctx, argument(ctx, 0));
+      return clone(ctx);
     case 57:
       return forking(ctx);
     case 97:   // getrlimit

@@ -259,6 +259,8 @@ void SessionImpl::on_task_gone(pid_t tid, WaitStatus status) {
 }
 
 void SessionImpl::end_process(Process& process, ProcessEnd end, int wait_status) {
+  // Killed at its exec-stop; a program that could not be executed at all was never one.
+  if (!process.announced && process.pid == root_pid_ && root_execed_) announce(process);
   if (process.announced) observer_.process_exited(process.pid, end, wait_status, counter_values(process));
   processes_.erase(process.pid);
 }
