@@ -1,7 +1,11 @@
 // Purpose: random instructions from random states, natively and from the code cache, must end in the same state: GPRs,
 // flags, x87, SSE, AVX, AVX-512 and memory, and the same fault at the same instruction with the same registers.
+// Before them, curated instructions: one of each encoding class found in the system's libraries, each three times from
+// other states.
 // Usage: compared_execution [--seed=N] [--snippets=N] [--print]
 #include <cpuid.h>
+#include <dlfcn.h>
+#include <link.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,8 +14,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <random>
+#include <set>
 #include <string>
+#include <tuple>
 
 #include "agent/x86/decoder.h"
 #include "tests/differential/compared_execution/in_process_agent.h"
@@ -112,6 +119,17 @@ class Snippet {
     finish();
   }
 
+  // The one instruction at `bytes`, its operands pointed at the data, then the jump to the end.
+  void generate_one(const uint8_t* bytes, size_t length) {
+    uint8_t copy[15];
+    std::memcpy(copy, bytes, length);
+    Instr instr;
+    vsup::agent::decode(copy, length, reinterpret_cast<uint64_t>(out_), instr);
+    prepare(instr, copy);
+    for (size_t i = 0; i < length; ++i) byte(copy[i]);
+    finish();
+  }
+
   uint8_t* start() const { return start_; }
   size_t size() const { return static_cast<size_t>(out_ - start_); }
 
@@ -198,7 +216,10 @@ class Snippet {
       return;
     }
     if (instr.mem.vsib || instr.disp_size == 8) return;
-    if (instr.mem.base == 4 || instr.mem.index == 4) return;
+    if (instr.mem.base == 4) {  // the stack pointer stays: its memory is there to be used
+      if (instr.mem.index != vsup::agent::kNoReg) load_register(instr.mem.index, random_() % 64);
+      return;
+    }
     uint64_t index = random_() % 64;
     uint64_t base = data_address() - static_cast<uint64_t>(instr.mem.displacement);
     if (instr.mem.index != vsup::agent::kNoReg) {
@@ -357,6 +378,44 @@ const char* difference(const MachineState& a, const MachineState& b) {
 
 }  // namespace
 
+// One instruction of each encoding class in the executable segments of the libraries that this process has loaded and
+// of others that are usually there: space, map, opcode, selecting prefix, W, length, operand forms.
+std::vector<std::vector<uint8_t>> curated_instructions() {
+  std::vector<std::vector<uint8_t>> found;
+  std::set<std::tuple<int, int, int, int, int, int, int>> seen;
+  for (const char* name : {"libc.so.6", "libm.so.6", "libcrypto.so.3", "libgmp.so.10", "libstdc++.so.6",
+                           "libopenblas.so.0", "libpython3.11.so.1.0"}) {
+    void* library = dlopen(name, RTLD_LAZY);
+    link_map* map = nullptr;
+    if (library == nullptr || dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) continue;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+      uint64_t start = 0, end = 0;
+      char mode[5] = {}, path[512] = {};
+      std::sscanf(line.c_str(), "%lx-%lx %4s %*s %*s %*s %511s", &start, &end, mode, path);
+      if (mode[2] != 'x' || std::string(path).find(std::string(name).substr(0, 6)) == std::string::npos) continue;
+      for (uint64_t at = start; at + 15 < end;) {
+        Instr i;
+        const auto* bytes = reinterpret_cast<const uint8_t*>(at);
+        if (!vsup::agent::decode(bytes, 15, at, i)) {
+          ++at;
+          continue;
+        }
+        at += i.length;
+        if (i.flow != Flow::kNone || !comparable(i)) continue;
+        int operands = !i.has_modrm ? 0 : !i.mem.present ? 1 : i.rip_relative() ? 2 : i.has_sib ? 3 : 4;
+        int group = i.has_modrm && i.space == Space::kLegacy && i.map == OpMap::kOneByte ? i.modrm >> 3 & 7 : 0;
+        int variant = (i.rex & 8) | (i.operand16 ? 4 : 0) | (i.lock ? 2 : 0) | (i.evex_aaa != 0 ? 1 : 0) | group << 4;
+        if (seen.insert({static_cast<int>(i.space), static_cast<int>(i.map), i.opcode, i.mandatory_prefix, operands,
+                         i.vector_length, variant})
+                .second)
+          found.emplace_back(bytes, bytes + i.length);
+      }
+    }
+  }
+  return found;
+}
+
 int main(int argc, char** argv) {
   uint64_t seed = static_cast<uint64_t>(time(nullptr));
   uint64_t snippets = 20000;
@@ -405,11 +464,18 @@ int main(int argc, char** argv) {
 
   std::vector<uint8_t> data_before(2 * kDataSize), data_native(2 * kDataSize), code_before(kCodeSize);
   uint64_t faults = 0, self_modifying = 0, native_only = 0;
+  const std::vector<std::vector<uint8_t>> curated = curated_instructions();
+  const uint64_t curated_runs = 3 * curated.size();
+  std::printf("%zu curated instructions\n", curated.size());
+  snippets += curated_runs;
   for (uint64_t n = 0; n < snippets; ++n) {
     Random random(seed * 1'000'003 + n);
     uint8_t* at = arena.code + n % (kCodeSize / kSlotSize) * kSlotSize;
     Snippet snippet(arena, random, at);
-    snippet.generate(1 + static_cast<unsigned>(random() % 8));
+    if (n < curated_runs)
+      snippet.generate_one(curated[n / 3].data(), curated[n / 3].size());
+    else
+      snippet.generate(1 + static_cast<unsigned>(random() % 8));
     if (print) std::printf("%" PRIu64 ": %s\n", n, hex(snippet.start(), snippet.size()).c_str()), std::fflush(stdout);
     fill(random, arena.data, 2 * kDataSize);
     std::memcpy(data_before.data(), arena.data, 2 * kDataSize);
