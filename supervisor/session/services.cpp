@@ -179,7 +179,6 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
     const auto flag = [](bool set, protocol::MapFlags value) { return set ? static_cast<uint64_t>(value) : 0; };
     answer[2] = protocol::kMapPresent | flag(mapping->readable, protocol::kMapReadable) |
                 flag(mapping->writable, protocol::kMapWritable) | flag(mapping->executable, protocol::kMapExecutable) |
-                flag(mapping->shared || may_be_rewritten(*mapping), protocol::kMapShared) |
                 flag(mapping->file || mapping->path == "[vdso]", protocol::kMapFile) |
                 flag(mapping->shared || may_be_rewritten(*mapping), protocol::kMapShared);
     if (mapping->file && mapping->executable && !mapping->path.empty() && mapping->path[0] == '/' &&

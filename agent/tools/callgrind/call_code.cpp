@@ -41,6 +41,14 @@ void restore_flags(Emitter& out) {
   raw_bytes(out, {0x04, 0x7f, 0x9e});
 }
 
+// Gives back the flags and the three registers.
+void restore_borrowed(Emitter& out) {
+  restore_flags(out);
+  out.unspill(kRdx);
+  out.unspill(kRcx);
+  out.unspill(kRax);
+}
+
 // rax = the thread's Ir so far; changes the flags.
 void load_ir(Emitter& out) {
   gs_operand(out, 0x8b, kRax, accumulator(0));
@@ -133,19 +141,13 @@ void emit_indirect_edge(Emitter& out, const Source& source, EdgeRecord* head, bo
   raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + calls]
   out.u32(kCallsOffset);
   push_frame(out, nullptr, is_call);
-  restore_flags(out);
-  out.unspill(kRdx);
-  out.unspill(kRcx);
-  out.unspill(kRax);
+  restore_borrowed(out);
   out.byte(0xe9);  // jmp over the miss
   uint8_t* over = out.here();
   out.u32(0);
   store(to_miss, static_cast<uint32_t>(out.here() - (to_miss + 4)));
   gs_operand(out, 0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
-  restore_flags(out);
-  out.unspill(kRdx);
-  out.unspill(kRcx);
-  out.unspill(kRax);
+  restore_borrowed(out);
   emit_tool_exit(out, reinterpret_cast<uint64_t>(head), retry);
   store(over, static_cast<uint32_t>(out.here() - (over + 4)));
   head->block = static_cast<uint32_t>(reinterpret_cast<uint64_t>(out.here()) - protocol::kCacheBase);
@@ -173,10 +175,7 @@ void emit_return(Emitter& out, uint32_t offset) {
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
   store(to_done, static_cast<uint8_t>(out.here() - (to_done + 1)));
   gs_operand(out, 0x89, kRcx, VSUP_CTX_TOOL_STACK);
-  restore_flags(out);
-  out.unspill(kRdx);
-  out.unspill(kRcx);
-  out.unspill(kRax);
+  restore_borrowed(out);
   out.cover(offset, {.step = true});
 }
 
