@@ -93,6 +93,11 @@ class SessionRecorder : public Recorder {
     return directory;
   }
 
+  void module_mapped(pid_t pid, const MappedModule& module) override {
+    Recorder::module_mapped(pid, module);
+    if (profiles_ != nullptr) profiles_->prepare(pid, module.path);
+  }
+
   void records_ready(pid_t pid, pid_t tid, uint64_t generation) override {
     if (profiles_ == nullptr) return;
     std::optional<callgrind::Profile> profile = callgrind::read_records(tid, generation);

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "supervisor/reports/callgrind/cachegrind_writer.h"
@@ -16,6 +17,11 @@ struct Job {
   Profile profile;
   std::string name;  // of the file, expanded
   std::string directory;
+};
+
+struct Preparation {
+  pid_t pid;
+  std::string path;
 };
 
 }  // namespace
@@ -32,11 +38,27 @@ struct ProfileOutput::Impl {
     return write_callgrind(group(job.profile, options.writer.group_options(), cache), options.writer, job.name, false);
   }
 
+  void read_symbols(const Preparation& wanted) {
+    const ModuleMap map = ModuleMap::of_process(wanted.pid);
+    for (const Module& module : map.modules()) {
+      if (module.path != wanted.path) continue;
+      if (ModuleCode* code = cache.find(module, wanted.pid)) code->lines();
+    }
+  }
+
   void work() {
     std::unique_lock lock(mutex);
     for (;;) {
-      wake.wait(lock, [this] { return stopping || !jobs.empty(); });
-      if (jobs.empty()) return;
+      wake.wait(lock, [this] { return stopping || !jobs.empty() || !preparations.empty(); });
+      if (jobs.empty()) {
+        if (stopping) return;
+        Preparation wanted = std::move(preparations.front());
+        preparations.pop_front();
+        lock.unlock();
+        read_symbols(wanted);
+        lock.lock();
+        continue;
+      }
       Job job = std::move(jobs.front());
       jobs.pop_front();
       lock.unlock();
@@ -48,6 +70,14 @@ struct ProfileOutput::Impl {
       }
       post([this] { write_ready(); });
     }
+  }
+
+  template <typename Change>
+  void wake_worker(Change change) {
+    std::lock_guard lock(mutex);
+    change();
+    if (!worker.joinable()) worker = std::thread([this] { work(); });
+    wake.notify_one();
   }
 
   void write_ready() {
@@ -67,6 +97,8 @@ struct ProfileOutput::Impl {
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<Job> jobs;
+  std::deque<Preparation> preparations;  // done while there is no job
+  std::set<std::string> prepared;        // paths, the event loop's alone
   std::vector<OutputFile> ready;
   bool stopping = false;
   std::thread worker;
@@ -79,15 +111,17 @@ ProfileOutput::~ProfileOutput() {
   finish();
 }
 
+void ProfileOutput::prepare(pid_t pid, const std::string& path) {
+  if (impl_->prepared.size() >= ModuleCodeCache::kMaxModules || !impl_->prepared.insert(path).second) return;
+  impl_->wake_worker([&] { impl_->preparations.push_back({pid, path}); });
+}
+
 void ProfileOutput::add(Profile profile, unsigned image, const std::string& directory) {
   std::string error;
   const std::string& pattern =
       impl_->options.cachegrind ? impl_->options.cachegrind_name : impl_->options.callgrind_name;
   std::string name = expand_log_name(pattern, profile.process.pid, image, error);
-  std::lock_guard lock(impl_->mutex);
-  impl_->jobs.push_back({std::move(profile), std::move(name), directory});
-  if (!impl_->worker.joinable()) impl_->worker = std::thread([this] { impl_->work(); });
-  impl_->wake.notify_one();
+  impl_->wake_worker([&] { impl_->jobs.push_back({std::move(profile), std::move(name), directory}); });
 }
 
 void ProfileOutput::finish() {

@@ -29,6 +29,9 @@ class ProfileOutput {
   ProfileOutput(const ProfileOutput&) = delete;
   ProfileOutput& operator=(const ProfileOutput&) = delete;
 
+  // A file was mapped executable: its symbols will be wanted at the end, and are read meanwhile. May repeat.
+  void prepare(pid_t pid, const std::string& path);
+
   // `directory` is the process's, relative to the session directory. A later profile of the same image replaces an
   // earlier one.
   void add(Profile profile, unsigned image, const std::string& directory);
