@@ -264,9 +264,7 @@ TEST_CASE("what goes wrong in a conversation is one line") {
 
 // Every option has its place in the manual.
 void check_manual(const std::string& page, const std::string& options) {
-  std::string root = __FILE__;
-  root.resize(root.rfind("/tests/"));
-  std::ifstream file(root + "/man/" + page);
+  std::ifstream file(std::string(VSUP_SOURCE_DIR "/man/") + page);
   std::stringstream content;
   content << file.rdbuf();
   std::string text = content.str();
