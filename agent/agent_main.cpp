@@ -1,7 +1,7 @@
 // Purpose: wires the layers together; the only file of the agent that knows them all.
 #include "agent/engine/code_cache.h"
 #include "agent/os/syscalls.h"
-#include "agent/tools/callgrind/callgrind.h"
+#include "agent/toolapi/tool.h"
 
 extern "C" void vsup_initialize();
 
@@ -9,5 +9,5 @@ extern "C" void vsup_initialize();
 void vsup_initialize() {
   vsup::agent::code_cache.initialize();
   vsup::agent::install_syscall_handler();
-  if (vsup_settings.tool == vsup::protocol::kToolCallgrind) vsup::agent::callgrind::install();
+  vsup::agent::install_tool();
 }

@@ -168,8 +168,7 @@ struct AgentState {
   uint64_t generation;   // counts forks, from 1: what a tool recorded before belongs to an ancestor
 };
 
-// AgentSettings::tool.
-enum ToolId : uint32_t { kToolNone, kToolCallgrind };
+inline constexpr unsigned kToolOptionCount = 64;
 
 // Stress knobs and engine options, written by the supervisor before the agent runs.
 struct AgentSettings {
@@ -182,7 +181,8 @@ struct AgentSettings {
   uint32_t verify;                  // 1: re-derive and compare the state map of each new fragment
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
   uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
-  uint32_t tool;                    // ToolId
+  char tool_name[16];               // the agent's tool, NUL-terminated; empty: none
+  uint64_t tool_options[kToolOptionCount];  // their meaning is in agent/tools/TOOL/records.h
 };
 
 // The agent's own end, found at Exports' address, which is the ELF entry point of the blob.

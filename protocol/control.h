@@ -25,6 +25,8 @@
 // stacks   targets   processes[PROCESS with threads[{tid, name, frames[FRAME]}]]; streams progress
 // kill     targets   processes (how many were sent SIGKILL)
 // detach   targets   processes (how many were let go of)
+// A request that is none of these is the tool's, if it serves it; its result has one row a process:
+// NAME     targets   processes[{pid, result {...} or error "..."}]; streams progress
 //
 // PROCESS: pid, parent, image, executable, arguments[], mode (instrumented, native, not-traceable, exited), note,
 //          directory, started (seconds since 1970), threads[{tid, name, instrumented}]

@@ -18,8 +18,6 @@
 #include "supervisor/base/log.h"
 #include "supervisor/control/control_server.h"
 #include "supervisor/options.h"
-#include "supervisor/reports/callgrind/profile_output.h"
-#include "supervisor/reports/callgrind/record_reader.h"
 #include "supervisor/reports/html/session_loader.h"
 #include "supervisor/session/recorder.h"
 #include "supervisor/session/session.h"
@@ -83,31 +81,35 @@ class SessionRecorder : public Recorder {
             say),
         ended_(std::move(ended)) {}
 
-  // Tools that keep records have them written here.
-  void set_profiles(callgrind::ProfileOutput& profiles) { profiles_ = &profiles; }
+  void set_tool(ToolReport& tool) { tool_ = &tool; }
 
   std::string process_started(const ProcessSummary& process) override {
     std::string directory = Recorder::process_started(process);
-    images_[process.pid] = process;
-    images_[process.pid].directory = directory.substr(std::min(directory.size(), directory.rfind('/') + 1));
+    if (tool_ != nullptr) {
+      ProcessSummary image = process;
+      image.directory = directory.substr(std::min(directory.size(), directory.rfind('/') + 1));
+      tool_->image_started(image);
+    }
     return directory;
   }
 
   void module_mapped(pid_t pid, const MappedModule& module) override {
     Recorder::module_mapped(pid, module);
-    if (profiles_ != nullptr) profiles_->prepare(pid, module.path);
+    if (tool_ != nullptr) tool_->module_mapped(pid, module);
   }
 
-  void records_ready(pid_t pid, pid_t tid, uint64_t generation) override {
-    if (profiles_ == nullptr) return;
-    std::optional<callgrind::Profile> profile = callgrind::read_records(tid, generation);
-    if (!profile) return;
-    const ProcessSummary& image = images_[pid];
-    profile->process.pid = pid;
-    for (const std::string& argument : image.arguments)
-      profile->process.command += (profile->process.command.empty() ? "" : " ") + argument;
-    profile->process.trigger = "Program termination";
-    profiles_->add(std::move(*profile), image.image, image.directory);
+  void records_ready(StoppedProcess& process, RecordsMoment moment) override {
+    if (tool_ != nullptr) tool_->records_ready(process, moment);
+  }
+
+  void process_execed(pid_t pid, const std::vector<CounterValue>& counters) override {
+    Recorder::process_execed(pid, counters);
+    if (tool_ != nullptr) tool_->image_ended(pid);
+  }
+
+  void process_exited(pid_t pid, ProcessEnd end, int wait_status, const std::vector<CounterValue>& counters) override {
+    Recorder::process_exited(pid, end, wait_status, counters);
+    if (tool_ != nullptr) tool_->image_ended(pid);
   }
 
   void session_ended(int wait_status) override {
@@ -120,8 +122,7 @@ class SessionRecorder : public Recorder {
 
  private:
   std::function<void()> ended_;
-  callgrind::ProfileOutput* profiles_ = nullptr;
-  std::map<pid_t, ProcessSummary> images_;
+  ToolReport* tool_ = nullptr;
   int wait_status_ = 0;
 };
 
@@ -137,6 +138,9 @@ class LateController : public Controller {
   std::vector<CounterValue> counters(pid_t pid) const override { return controller_->counters(pid); }
   void with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) override {
     controller_->with_threads_stopped(pid, std::move(visit));
+  }
+  void with_process_stopped(pid_t pid, std::function<void(StoppedProcess*)> visit) override {
+    controller_->with_process_stopped(pid, std::move(visit));
   }
   unsigned kill(const std::vector<pid_t>& pids) override { return controller_->kill(pids); }
   void detach(const std::vector<pid_t>& pids, std::function<void(unsigned)> done) override {
@@ -190,6 +194,21 @@ int end_like(int wait_status) {
   return 128 + number;
 }
 
+ToolContext make_tool_context(const Options& options, SessionDirectory& directory, asio::io_context& io,
+                              std::function<void(const ProcessSummary&, const std::string&)> log) {
+  ToolContext context;
+  context.options = options.tool_values;
+  context.session_directory = directory.path();
+  context.verbosity = options.verbosity;
+  context.quiet = options.quiet;
+  context.write_file = [&directory](const std::string& name, const std::string& content) {
+    directory.write_file(name, content);
+  };
+  context.log = std::move(log);
+  context.post = [&io](std::function<void()> job) { asio::post(io, std::move(job)); };
+  return context;
+}
+
 // Returns a wait status.
 int run(const Options& options) {
   SessionDirectory directory(options.log_dir, session_name(options.session),
@@ -209,6 +228,13 @@ int run(const Options& options) {
     }
     collect_thread_stacks(controller, *symbol_worker, pid, std::move(done));
   };
+  SessionRecorder* written = nullptr;  // by the tool, once there is one
+  const ToolContext tool_context =
+      make_tool_context(options, directory, io, [&written](const ProcessSummary& process, const std::string& text) {
+        if (written != nullptr) written->write_log(process, process.directory, text);
+      });
+  const std::unique_ptr<ToolReport> tool = options.tool->make != nullptr ? options.tool->make(tool_context) : nullptr;
+  context.report = tool.get();
   ControlServer server(io, std::move(context));
 
   SessionRecorder recorder(directory, recorder_options(options, server.path()), timers, [&] {
@@ -220,10 +246,8 @@ int run(const Options& options) {
     recorder.log(LogLevel::kWarning, "no control socket, vctl will not reach this session: " + server.error());
   }
 
-  callgrind::ProfileOutput profiles(
-      options.profile, [&io](std::function<void()> job) { asio::post(io, std::move(job)); },
-      [&directory](const std::string& name, const std::string& content) { directory.write_file(name, content); });
-  if (options.session.settings.tool != protocol::kToolNone) recorder.set_profiles(profiles);
+  written = &recorder;
+  if (tool) recorder.set_tool(*tool);
 
   Session session(io, options.session, recorder);
   controller.set(session);
@@ -244,7 +268,12 @@ int run(const Options& options) {
     wait_status = W_EXITCODE(1, 0);
   }
   symbol_worker.reset();
-  profiles.finish();
+  if (tool) {
+    tool->session_finished();
+    io.restart();
+    io.poll();  // what it has posted meanwhile
+    if (const std::optional<int> code = tool->exit_code()) wait_status = W_EXITCODE(*code & 0xff, 0);
+  }
   recorder.finish();
   return wait_status;
 }

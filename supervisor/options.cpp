@@ -10,9 +10,9 @@
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/value_semantic.hpp>
-#include <charconv>
 #include <cstdlib>
 
+#include "supervisor/reports/tool_registry.h"
 #include "supervisor/session/log_name.h"
 
 namespace vsup::supervisor {
@@ -20,8 +20,7 @@ namespace {
 
 namespace po = boost::program_options;
 
-enum class OptionKind { kFlag, kYesNo, kChoice, kText, kList, kPid, kNumber, kSize };
-enum class OptionGroup { kBasic, kProcesses, kResults, kProfiles, kStress, kDebugging };
+enum class OptionGroup { kBasic, kProcesses, kResults, kStress, kDebugging };
 
 enum class OptionId {
 #define VSUP_OPTION(id, name, short_name, kind, argument, default_text, group, help) k##id,
@@ -29,12 +28,9 @@ enum class OptionId {
 #undef VSUP_OPTION
 };
 
-struct OptionRow {
+struct OptionRow : OptionShape {
   OptionId id;
-  const char* name;
   char short_name;
-  OptionKind kind;
-  const char* argument;
   const char* default_text;
   OptionGroup group;
   const char* help;
@@ -42,7 +38,7 @@ struct OptionRow {
 
 constexpr OptionRow kOptions[] = {
 #define VSUP_OPTION(id, name, short_name, kind, argument, default_text, group, help) \
-  {OptionId::k##id, name, short_name, OptionKind::kind, argument, default_text, OptionGroup::group, help},
+  {{name, OptionKind::kind, argument}, OptionId::k##id, short_name, default_text, OptionGroup::group, help},
 #include "supervisor/options.def"
 #undef VSUP_OPTION
 };
@@ -55,26 +51,23 @@ constexpr GroupRow kGroups[] = {
     {OptionGroup::kBasic, "Basic"},
     {OptionGroup::kProcesses, "Processes"},
     {OptionGroup::kResults, "Results"},
-    {OptionGroup::kProfiles, "Profiles (callgrind and cachegrind)"},
     {OptionGroup::kStress, "Code cache (the program must behave the same under any of these)"},
     {OptionGroup::kDebugging, "Debugging vsup itself"},
 };
 
-constexpr const char* kTools[] = {"none", "callgrind", "cachegrind"};
-
 constexpr uint64_t kSmallestCache = uint64_t{64} << 10;
 constexpr uint64_t kLargestCache = protocol::kCacheHotSize - (uint64_t{1} << 20);
 
-std::string values_of(const OptionRow& row) {
-  return row.kind == OptionKind::kYesNo ? "yes|no" : row.argument;
+std::string usage_of(const OptionShape& row) {
+  std::string text = std::string("--") + row.name;
+  if (row.kind != OptionKind::kFlag)
+    text += std::string("=") + (row.kind == OptionKind::kYesNo ? "yes|no" : row.argument);
+  return text;
 }
 
 std::string usage_of(const OptionRow& row) {
-  std::string text;
-  if (row.short_name != 0) text = std::string("-") + row.short_name + " ";
-  text += std::string("--") + row.name;
-  if (row.kind != OptionKind::kFlag) text += "=" + values_of(row);
-  return text;
+  const std::string text = usage_of(static_cast<const OptionShape&>(row));
+  return row.short_name != 0 ? std::string("-") + row.short_name + " " + text : text;
 }
 
 const OptionRow* find_row(std::string_view name) {
@@ -84,49 +77,102 @@ const OptionRow* find_row(std::string_view name) {
   return nullptr;
 }
 
-[[noreturn]] void bad_value(const OptionRow& row, std::string_view value, const std::string& why) {
+const ToolOption* find_row(const ToolDescription& tool, std::string_view name) {
+  for (const ToolOption& row : tool.options)
+    if (name == row.name) return &row;
+  return nullptr;
+}
+
+// The first tool's that has an option of this name: all of one name take a value, or none does.
+const OptionShape* find_tool_row(std::string_view name) {
+  for (const ToolDescription* tool : all_tools())
+    if (const ToolOption* row = find_row(*tool, name)) return row;
+  return nullptr;
+}
+
+[[noreturn]] void bad_value(const OptionShape& row, std::string_view value, const std::string& why) {
   throw OptionError("bad value '" + std::string(value) + "' for --" + row.name + ": " + why);
 }
 
-uint64_t parse_number(const OptionRow& row, std::string_view value, uint64_t low, uint64_t high) {
+uint64_t parse_number(const OptionShape& row, std::string_view value, uint64_t low, uint64_t high) {
   uint64_t number = 0;
-  std::string_view digits = value;
-  unsigned shift = 0;
-  if (row.kind == OptionKind::kSize && !digits.empty()) {
-    char unit = digits.back();
-    if (unit == 'k' || unit == 'K') shift = 10;
-    if (unit == 'm' || unit == 'M') shift = 20;
-    if (shift != 0) digits.remove_suffix(1);
-  }
-  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  bool fits = (number << shift) >> shift == number;
-  if (error != std::errc() || end != digits.data() + digits.size() || digits.empty() || !fits ||
-      (number << shift) < low || (number << shift) > high) {
+  if (!parse_count(value, row.kind == OptionKind::kSize, number) || number < low || number > high) {
     bad_value(row, value, "it takes a number from " + std::to_string(low) + " to " + std::to_string(high));
   }
-  return number << shift;
+  return number;
 }
 
-bool parse_yes_no(const OptionRow& row, std::string_view value) {
+bool parse_yes_no(const OptionShape& row, std::string_view value) {
   if (value == "yes") return true;
   if (value != "no") bad_value(row, value, "it takes yes or no");
   return false;
 }
 
-void append_patterns(const OptionRow& row, std::string_view value, std::vector<std::string>& patterns) {
-  size_t begin = 0;
-  while (begin <= value.size()) {
-    size_t comma = std::min(value.find(',', begin), value.size());
-    if (comma == begin) bad_value(row, value, "an empty pattern");
-    patterns.emplace_back(value.substr(begin, comma - begin));
-    begin = comma + 1;
-  }
+std::vector<std::string> parse_list(const OptionShape& row, std::string_view value) {
+  std::vector<std::string> parts = split_at_commas(value);
+  for (const std::string& part : parts)
+    if (part.empty()) bad_value(row, value, "an empty pattern");
+  return parts;
 }
 
-void check_pattern(const OptionRow& row, const std::string& value) {
+void append_patterns(const OptionShape& row, std::string_view value, std::vector<std::string>& patterns) {
+  for (std::string& part : parse_list(row, value)) patterns.push_back(std::move(part));
+}
+
+void check_pattern(const OptionShape& row, const std::string& value) {
   std::string error;
   expand_log_name(value, 1, 0, error);
   if (!error.empty()) bad_value(row, value, error);
+}
+
+std::vector<std::string> choices_of(const OptionShape& row) {
+  std::vector<std::string> words;
+  for (std::string_view rest = row.argument; !rest.empty();) {
+    const size_t end = std::min(rest.find('|'), rest.size());
+    words.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return words;
+}
+
+void check_tool_value(const ToolOption& row, const std::string& value) {
+  switch (row.kind) {
+    case OptionKind::kYesNo:
+      parse_yes_no(row, value);
+      break;
+    case OptionKind::kChoice: {
+      const std::vector<std::string> words = choices_of(row);
+      if (std::find(words.begin(), words.end(), value) == words.end()) {
+        bad_value(row, value, std::string("it takes one of ") + row.argument);
+      }
+      break;
+    }
+    case OptionKind::kPattern:
+      check_pattern(row, value);
+      break;
+    case OptionKind::kFile:
+      if (access(value.c_str(), R_OK) != 0) bad_value(row, value, "that file cannot be read");
+      break;
+    case OptionKind::kList:
+      parse_list(row, value);
+      break;
+    case OptionKind::kNumber:
+    case OptionKind::kSize:
+      parse_number(row, value, row.low, row.high);
+      break;
+    case OptionKind::kReal: {
+      double number = 0;
+      if (!parse_fraction(value, number) || number < static_cast<double>(row.low) ||
+          number > static_cast<double>(row.high)) {
+        bad_value(row, value, "it takes a number from " + std::to_string(row.low) + " to " + std::to_string(row.high));
+      }
+      break;
+    }
+    case OptionKind::kFlag:
+    case OptionKind::kText:
+    case OptionKind::kPid:
+      break;
+  }
 }
 
 void apply(const OptionRow& row, const std::string& value, Options& options) {
@@ -152,15 +198,16 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
       options.debug = true;
       break;
     case OptionId::kTool: {
-      std::vector<std::string> tools(std::begin(kTools), std::end(kTools));
-      if (std::find(tools.begin(), tools.end(), value) == tools.end()) {
-        std::string nearest = nearest_name(value, tools);
-        if (nearest.empty()) nearest = tools.front();
+      const ToolDescription* tool = find_tool(value);
+      if (tool == nullptr) {
+        std::vector<std::string> names;
+        for (const ToolDescription* one : all_tools()) names.emplace_back(one->name);
+        std::string nearest = nearest_name(value, names);
+        if (nearest.empty()) nearest = names.front();
         throw OptionError("unknown tool '" + value + "'; the nearest is '" + nearest + "'");
       }
+      options.tool = tool;
       session.tool = value;
-      session.settings.tool = value == "none" ? protocol::kToolNone : protocol::kToolCallgrind;
-      options.profile.cachegrind = value == "cachegrind";
       break;
     }
     case OptionId::kTraceChildren:
@@ -204,29 +251,6 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
       if (options.action == OptionsAction::kRun) options.action = OptionsAction::kReport;
       options.report_dir = value;
       break;
-    case OptionId::kCallgrindOutFile:
-      check_pattern(row, value);
-      options.profile.callgrind_name = value;
-      break;
-    case OptionId::kCachegrindOutFile:
-      check_pattern(row, value);
-      options.profile.cachegrind_name = value;
-      break;
-    case OptionId::kDumpLine:
-      options.profile.writer.dump_line = parse_yes_no(row, value);
-      break;
-    case OptionId::kDumpInstr:
-      options.profile.writer.dump_instr = parse_yes_no(row, value);
-      break;
-    case OptionId::kCompressStrings:
-      options.profile.writer.compress_strings = parse_yes_no(row, value);
-      break;
-    case OptionId::kCompressPos:
-      options.profile.writer.compress_pos = parse_yes_no(row, value);
-      break;
-    case OptionId::kSeparateThreads:
-      options.profile.writer.separate_threads = parse_yes_no(row, value);
-      break;
     case OptionId::kMaxBlockInstructions:
       session.settings.max_block_instructions = static_cast<uint32_t>(parse_number(row, value, 1, 256));
       break;
@@ -257,34 +281,68 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
   std::string word = begin == std::string::npos ? given : given.substr(begin, given.find('=') - begin);
   std::vector<std::string> names;
   for (const OptionRow& row : kOptions) names.emplace_back(row.name);
+  for (const ToolDescription* tool : all_tools())
+    for (const ToolOption& row : tool->options) names.emplace_back(row.name);
   std::string nearest = nearest_name(word, names);
   std::string message = "unknown option '" + given + "'";
-  message += nearest.empty() ? "" : "; the nearest is '" + usage_of(*find_row(nearest)) + "'";
+  if (!nearest.empty()) {
+    const OptionRow* row = find_row(nearest);
+    message += "; the nearest is '" + (row != nullptr ? usage_of(*row) : usage_of(*find_tool_row(nearest))) + "'";
+  }
   throw OptionError(message + "; vsup --help lists all");
 }
 
+// A tool's option as it was given; whether the tool that runs has it is known at the end.
+struct ToolWord {
+  std::string name, value;
+};
+
 // One word at a time, so that a message can show the word as it was given.
-void parse_word(const po::options_description& description, const std::string& word, Options& options) {
+void parse_word(const po::options_description& description, const std::string& word, Options& options,
+                std::vector<ToolWord>& tool_words) {
   namespace style = po::command_line_style;
   constexpr int kStyle = style::allow_long | style::long_allow_adjacent | style::allow_short |
                          style::short_allow_adjacent | style::allow_dash_for_short | style::allow_sticky;
   try {
     auto parsed = po::command_line_parser(std::vector<std::string>{word}).options(description).style(kStyle).run();
     for (const auto& option : parsed.options) {
+      const std::string value = option.value.empty() ? std::string() : option.value.front();
       const OptionRow* row = find_row(option.string_key);
-      if (row == nullptr) unknown_option(word);
-      apply(*row, option.value.empty() ? std::string() : option.value.front(), options);
+      if (row == nullptr && find_tool_row(option.string_key) == nullptr) unknown_option(word);
+      if (row == nullptr) {
+        tool_words.push_back({option.string_key, value});
+      } else {
+        apply(*row, value, options);
+      }
     }
   } catch (const po::unknown_option&) {
     unknown_option(word);
   } catch (const po::error&) {
     size_t begin = std::min(word.find_first_not_of('-'), word.size());
-    const OptionRow* row = find_row(word.substr(begin, word.find('=') - begin));
+    const std::string name = word.substr(begin, word.find('=') - begin);
+    const OptionShape* row = find_row(name);
+    if (row == nullptr) row = find_tool_row(name);
     if (row == nullptr) unknown_option(word);
     if (row->kind == OptionKind::kFlag) throw OptionError(std::string("--") + row->name + " takes no value");
     throw OptionError(std::string("--") + row->name + " needs a value: " + usage_of(*row));
   }
   options.given.push_back(word);
+}
+
+void take_tool_words(const std::vector<ToolWord>& words, Options& options) {
+  options.tool_values = ToolOptionValues(options.tool->options);
+  for (const ToolWord& word : words) {
+    const ToolOption* row = find_row(*options.tool, word.name);
+    if (row == nullptr) {
+      std::string owners;
+      for (const ToolDescription* tool : all_tools()) {
+        if (find_row(*tool, word.name) != nullptr) owners += (owners.empty() ? "" : ", ") + std::string(tool->name);
+      }
+      throw OptionError("--" + word.name + " is an option of --tool=" + owners + ", not of " + options.tool->name);
+    }
+    check_tool_value(*row, word.value);
+    options.tool_values.add(*row, word.value);
+  }
 }
 
 // Lines for one tool look like --callgrind:dump-instr=yes; they count when that tool runs.
@@ -403,24 +461,32 @@ std::vector<OptionSource> find_option_sources(std::vector<std::string>& warnings
 
 Options parse_options(const std::vector<std::string>& arguments, const std::vector<OptionSource>& sources) {
   po::options_description description;
-  for (const OptionRow& row : kOptions) {
-    std::string name = row.name;
-    if (row.short_name != 0) name += std::string(",") + row.short_name;
-    if (row.kind == OptionKind::kFlag) {
+  const auto describe = [&description](const std::string& name, OptionKind kind) {
+    if (kind == OptionKind::kFlag) {
       description.add_options()(name.c_str(), "");
     } else {
       description.add_options()(name.c_str(), po::value<std::string>(), "");
     }
+  };
+  for (const OptionRow& row : kOptions) {
+    describe(row.short_name != 0 ? std::string(row.name) + "," + row.short_name : row.name, row.kind);
+  }
+  for (const ToolDescription* tool : all_tools()) {
+    for (const ToolOption& row : tool->options) {
+      if (find_tool_row(row.name) == &row) describe(row.name, row.kind);
+    }
   }
 
   Options options;
+  options.tool = all_tools().front();
+  std::vector<ToolWord> tool_words;
   std::vector<std::pair<std::string, std::string>> for_tools;
   auto take = [&](const std::string& word) {
     std::string tool, rest;
     if (has_tool_prefix(word, tool, rest)) {
       for_tools.emplace_back(tool, rest);
     } else {
-      parse_word(description, word, options);
+      parse_word(description, word, options, tool_words);
     }
   };
 
@@ -447,7 +513,13 @@ Options parse_options(const std::vector<std::string>& arguments, const std::vect
     take(word);
   }
   for (const auto& [tool, word] : for_tools) {
-    if (tool == options.session.tool) parse_word(description, word, options);
+    if (tool == options.session.tool) parse_word(description, word, options, tool_words);
+  }
+  if (options.action == OptionsAction::kRun) {
+    take_tool_words(tool_words, options);
+    protocol::AgentSettings& settings = options.session.settings;
+    std::string_view(options.tool->agent_tool).copy(settings.tool_name, sizeof settings.tool_name - 1);
+    if (options.tool->configure != nullptr) options.tool->configure(options.tool_values, settings);
   }
   options.session.arguments.assign(arguments.begin() + static_cast<ptrdiff_t>(next), arguments.end());
 
@@ -464,8 +536,45 @@ Options parse_options(const std::vector<std::string>& arguments, const std::vect
   return options;
 }
 
-std::string help_text() {
+namespace {
+
+std::string help_lines(const std::string& usage, std::string help, const char* default_text) {
   constexpr size_t kColumn = 36;
+  std::string text, line = "  " + usage;
+  if (line.size() + 1 > kColumn) {
+    text = line + "\n";
+    line.clear();
+  }
+  line.resize(kColumn, ' ');
+  if (*default_text != '\0') help += std::string(" [") + default_text + "]";
+  for (size_t at = help.find('\n'); at != std::string::npos; at = help.find('\n', at + 1)) {
+    help.insert(at + 1, std::string(kColumn, ' '));
+  }
+  return text + line + help + "\n";
+}
+
+std::string completion_values(const OptionShape& row) {
+  switch (row.kind) {
+    case OptionKind::kYesNo:
+      return "yes no";
+    case OptionKind::kChoice: {
+      std::string values = row.argument;
+      std::replace(values.begin(), values.end(), '|', ' ');
+      return values;
+    }
+    case OptionKind::kPid:
+      return "@pid";
+    case OptionKind::kPattern:
+    case OptionKind::kFile:
+      return "@file";
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+std::string help_text() {
   std::string text =
       "usage: vsup [options] program [arguments]\n"
       "       vsup [options] --attach PID\n"
@@ -475,20 +584,17 @@ std::string help_text() {
   for (const GroupRow& group : kGroups) {
     text += std::string("\n") + group.title + ":\n";
     for (const OptionRow& row : kOptions) {
-      if (row.group != group.group) continue;
-      std::string line = "  " + usage_of(row);
-      if (line.size() + 1 > kColumn) {
-        text += line + "\n";
-        line.clear();
-      }
-      line.resize(kColumn, ' ');
-      std::string help = row.help;
-      if (*row.default_text != '\0') help += std::string(" [") + row.default_text + "]";
-      for (size_t at = help.find('\n'); at != std::string::npos; at = help.find('\n', at + 1)) {
-        help.insert(at + 1, std::string(kColumn, ' '));
-      }
-      text += line + help + "\n";
+      if (row.group == group.group) text += help_lines(usage_of(row), row.help, row.default_text);
     }
+    if (group.group == OptionGroup::kBasic) {
+      for (const ToolDescription* tool : all_tools())
+        text += help_lines(std::string("  ") + tool->name, tool->help, "");
+    }
+  }
+  for (const ToolDescription* tool : all_tools()) {
+    if (tool->options.empty()) continue;
+    text += std::string("\n--tool=") + tool->name + ":\n";
+    for (const ToolOption& row : tool->options) text += help_lines(usage_of(row), row.help, row.default_text);
   }
   text +=
       "\n"
@@ -501,29 +607,23 @@ std::string help_text() {
 
 std::string list_options_text() {
   std::string text;
-  for (const OptionRow& row : kOptions) {
-    std::string values;
-    switch (row.kind) {
-      case OptionKind::kYesNo:
-        values = "yes no";
-        break;
-      case OptionKind::kChoice:
-        values = row.argument;
-        std::replace(values.begin(), values.end(), '|', ' ');
-        break;
-      case OptionKind::kPid:
-        values = "@pid";
-        break;
-      default:
-        break;
-    }
-    if (row.id == OptionId::kTool) {
-      for (const char* tool : kTools) values += std::string(values.empty() ? "" : " ") + tool;
-    }
-    if (row.id == OptionId::kLogDir) values = "@dir";
-    if (row.id == OptionId::kLogFile) values = "@file";
+  const auto add = [&text](const OptionShape& row, const std::string& values) {
     text += std::string("--") + row.name + (row.kind == OptionKind::kFlag ? "" : "=") + "\t" + values + "\n";
+  };
+  for (const OptionRow& row : kOptions) {
+    std::string values = completion_values(row);
+    if (row.id == OptionId::kTool) {
+      for (const ToolDescription* tool : all_tools()) values += (values.empty() ? "" : " ") + std::string(tool->name);
+    }
+    if (row.id == OptionId::kLogDir || row.id == OptionId::kReport) values = "@dir";
+    if (row.id == OptionId::kLogFile) values = "@file";
+    add(row, values);
     if (row.short_name != 0) text += std::string("-") + row.short_name + "\t\n";
+  }
+  for (const ToolDescription* tool : all_tools()) {
+    for (const ToolOption& row : tool->options) {
+      if (find_tool_row(row.name) == &row) add(row, completion_values(row));
+    }
   }
   return text;
 }

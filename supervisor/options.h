@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "supervisor/reports/callgrind/profile_output.h"
 #include "supervisor/session/session_options.h"
+#include "supervisor/session/tool_report.h"
 
 namespace vsup::supervisor {
 
@@ -26,14 +26,10 @@ struct Options {
   std::string log_file;    // pattern, empty: none
   int log_fd = -1;         // -1: none
   bool time_stamp = false;
-  callgrind::ProfileOutputOptions profile;
+  const ToolDescription* tool = nullptr;  // never null once parsed
+  ToolOptionValues tool_values;
   bool stats = false;
   std::vector<std::string> given;  // the options as given, all sources, for session.json
-};
-
-class OptionError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
 };
 
 // Text with options in it, not from the command line. `name` is for messages.

@@ -15,7 +15,8 @@ vsup::protocol::AgentSettings vsup_settings = {
     .verify = 0,
     .pass_rseq = 0,
     .guard_trap = 0,
-    .tool = vsup::protocol::kToolNone,
+    .tool_name = {},
+    .tool_options = {},
 };
 
 namespace vsup::agent {

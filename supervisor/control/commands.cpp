@@ -157,6 +157,14 @@ struct Conversation::Request {
   Json line;
 };
 
+// A request that the tool answers, process by process.
+struct Conversation::ToolJob {
+  std::string name, line;
+  std::vector<ProcessSummary> processes;
+  size_t next = 0;
+  std::string rows;
+};
+
 std::shared_ptr<Conversation> Conversation::begin(CommandContext& context, std::function<void(std::string)> send) {
   return std::shared_ptr<Conversation>(new Conversation(context, std::move(send)));
 }
@@ -308,6 +316,12 @@ void Conversation::handle(Request& request) {
     } else {
       context_.controller.detach(pids, done);
     }
+  } else if (context_.report != nullptr && context_.report->serves(request.name)) {
+    auto job = std::make_shared<ToolJob>();
+    job->name = request.name;
+    job->line = dump(line);
+    job->processes = resolve(context_.controller, line);
+    ask_tool(open_request(request), job);
   } else {
     throw Refusal{protocol::kErrorUnknownRequest, "there is no request '" + request.name.substr(0, 64) + "'"};
   }
@@ -333,6 +347,39 @@ void Conversation::collect_next_stacks(uint64_t number, const std::shared_ptr<st
     if (!rows->empty()) *rows += ",";
     *rows += dump(row);
     self->collect_next_stacks(number, processes, next + 1, rows);
+  });
+}
+
+// One process after the other, like the stacks.
+void Conversation::ask_tool(uint64_t number, const std::shared_ptr<ToolJob>& job) {
+  auto open = open_.find(number);
+  if (open == open_.end()) return;
+  if (job->next == job->processes.size()) return answer_ok(number, "{\"processes\":[" + job->rows + "]}");
+  if (job->next != 0) {
+    send_("{\"id\":" + open->second + ",\"progress\":{\"done\":" + std::to_string(job->next) +
+          ",\"total\":" + std::to_string(job->processes.size()) + "}}\n");
+  }
+  const ProcessSummary& process = job->processes[job->next++];
+  std::weak_ptr<Conversation> weak = weak_from_this();
+  const auto answer = [weak, number, job, pid = process.pid](const ToolAnswer& given) {
+    auto self = weak.lock();
+    if (!self) return;
+    Json row = {{"pid", pid}};
+    if (given.error.empty()) {
+      row["result"] = Json::parse(given.json, nullptr, false);
+    } else {
+      row["error"] = given.error;
+    }
+    if (!job->rows.empty()) job->rows += ",";
+    job->rows += dump(row);
+    self->ask_tool(number, job);
+  };
+  if (process.mode == ProcessMode::kNotTraceable) return answer({{}, "not instrumented: " + process.note});
+  context_.controller.with_process_stopped(process.pid, [weak, job, process, answer](StoppedProcess* stopped) {
+    auto self = weak.lock();
+    if (!self) return;
+    if (stopped == nullptr) return answer({{}, "the process has gone"});
+    self->context_.report->request({job->name, job->line, process}, *stopped, answer);
   });
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "supervisor/session/controller.h"
+#include "supervisor/session/tool_report.h"
 #include "supervisor/symbols/thread_stacks.h"
 
 namespace vsup::supervisor {
@@ -28,6 +29,7 @@ struct CommandContext {
   std::string tool;
   std::vector<std::string> command;
   double started_seconds = 0;
+  ToolReport* report = nullptr;  // the tool's: answers what the session does not know; may be null
 };
 
 // One client's side. Answers that come after the conversation is gone are dropped.
@@ -45,6 +47,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
 
  private:
   struct Request;
+  struct ToolJob;
 
   Conversation(CommandContext& context, std::function<void(std::string)> send);
   void handle_line(std::string_view line);
@@ -54,6 +57,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
   void answer_error(const std::string& id, const char* code, const std::string& message);
   void collect_next_stacks(uint64_t number, const std::shared_ptr<std::vector<ProcessSummary>>& processes, size_t next,
                            const std::shared_ptr<std::string>& rows);
+  void ask_tool(uint64_t number, const std::shared_ptr<ToolJob>& job);
 
   CommandContext& context_;
   std::function<void(std::string)> send_;

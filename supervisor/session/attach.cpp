@@ -101,6 +101,15 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
     with_world_stopped(
         space,
         [this, job, space = space.get(), members = members] {
+          for (const pid_t pid : members) {
+            Process* process = find_process(pid);
+            if (process == nullptr || options_.settings.tool_name[0] == '\0') continue;
+            for (const auto& [tid, task] : process->tasks) {
+              if (!task->parked || task->gone) continue;
+              guarded(tid, [this, process](Task& one) { report_records(*process, one, RecordsMoment::kDetach); });
+              break;
+            }
+          }
           bool ejected = !space->injected;
           for (Task* task : std::vector<Task*>(space->tasks)) {
             guarded(task->tid, [this, space, &ejected](Task& leaving) {

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/session/stopped_process.h"
+
 namespace vsup::supervisor {
 
 enum class ProcessMode { kInstrumented, kNative, kNotTraceable, kExited };
@@ -44,14 +46,6 @@ struct CounterValue {
   uint64_t value = 0;
 };
 
-// Registers of one stopped thread in app terms: never a code cache address.
-struct ThreadRegisters {
-  pid_t tid = 0;
-  std::string name;
-  uint64_t gpr[16] = {};  // protocol::GprIndex order
-  uint64_t pc = 0;
-};
-
 class Controller {
  public:
   virtual ~Controller() = default;
@@ -67,6 +61,9 @@ class Controller {
   // Stops the process's threads in app state, calls `visit` with their registers while they stand still (memory can be
   // read through /proc/PID/mem or process_vm_readv, PTRACE_PEEK works), then lets them go on.
   virtual void with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) = 0;
+
+  // The same with all that a tool may do to a process that stands still; null when it has gone.
+  virtual void with_process_stopped(pid_t pid, std::function<void(StoppedProcess*)> visit) = 0;
 
   // SIGKILL. Returns how many processes were signalled.
   virtual unsigned kill(const std::vector<pid_t>& pids) = 0;

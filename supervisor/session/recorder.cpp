@@ -326,6 +326,10 @@ void Recorder::agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& pa
   impl_->save(*live);
 }
 
+void Recorder::write_log(const ProcessSummary& process, const std::string& directory, const std::string& text) {
+  impl_->log_file.write(process.pid, process.image, directory, '=', text);
+}
+
 void Recorder::session_ended(int wait_status) {
   impl_->session.wait_status = wait_status;
 }

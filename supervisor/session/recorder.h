@@ -39,6 +39,9 @@ class Recorder : public SessionObserver {
   Recorder(SessionDirectory& directory, RecorderOptions options, Later later, Say say);
   ~Recorder() override;
 
+  // A tool's lines for the log of an image, which may have ended. `directory` is relative to the session's.
+  void write_log(const ProcessSummary& process, const std::string& directory, const std::string& text);
+
   // Writes session.json and says the closing words. Call once, after session_ended or when starting failed.
   void finish();
 
@@ -48,7 +51,7 @@ class Recorder : public SessionObserver {
   void mode_changed(pid_t pid, bool on, double time_seconds) override;
   void process_execed(pid_t pid, const std::vector<CounterValue>& counters) override;
   void process_exited(pid_t pid, ProcessEnd end, int wait_status, const std::vector<CounterValue>& counters) override;
-  void records_ready(pid_t, pid_t, uint64_t) override {}
+  void records_ready(StoppedProcess&, RecordsMoment) override {}
   void agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& page, const std::string& text) override;
   void session_ended(int wait_status) override;
   void log(LogLevel level, const std::string& line) override;

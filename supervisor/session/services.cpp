@@ -81,7 +81,7 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     return;
   }
   if (service == Service::kBeforeExec) {
-    report_records(*task.process, task);
+    report_records(*task.process, task, RecordsMoment::kExec);
     run_in_agent(task);
     return;
   }

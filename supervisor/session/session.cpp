@@ -64,6 +64,9 @@ std::vector<CounterValue> Session::counters(pid_t pid) const {
 void Session::with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) {
   impl_->with_threads_stopped(pid, std::move(visit));
 }
+void Session::with_process_stopped(pid_t pid, std::function<void(StoppedProcess*)> visit) {
+  impl_->with_process_stopped(pid, std::move(visit));
+}
 unsigned Session::kill(const std::vector<pid_t>& pids) {
   return impl_->kill(pids);
 }
@@ -195,7 +198,9 @@ void SessionImpl::dispatch(Task& task) {
           run_on(task);
           return;
         case PTRACE_EVENT_EXIT:
-          if (++task.process->exiting >= task.process->tasks.size()) report_records(*task.process, task);
+          if (++task.process->exiting >= task.process->tasks.size()) {
+            report_records(*task.process, task, RecordsMoment::kExit);
+          }
           run_on(task);
           return;
         default:
@@ -206,12 +211,6 @@ void SessionImpl::dispatch(Task& task) {
     case WaitStatus::Kind::kKilled:
       return;
   }
-}
-
-void SessionImpl::report_records(Process& process, Task& task) {
-  if (process.borrowed_space || !process.space->injected) return;
-  const auto generation = task.read_as<uint64_t>(agent_.exports.state + offsetof(protocol::AgentState, generation));
-  observer_.records_ready(process.pid, task.tid, generation);
 }
 
 void SessionImpl::handle_unknown(const WaitManager::Event& event) {

@@ -44,6 +44,7 @@ class Session : public Controller {
   void toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done) override;
   std::vector<CounterValue> counters(pid_t pid) const override;
   void with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) override;
+  void with_process_stopped(pid_t pid, std::function<void(StoppedProcess*)> visit) override;
   unsigned kill(const std::vector<pid_t>& pids) override;
   void detach(const std::vector<pid_t>& pids, std::function<void(unsigned count)> done) override;
 

@@ -5,6 +5,7 @@
 //   app_state.cpp   from any stop to app registers, and from app registers into the cache or to native code
 //   signals.cpp     signal-delivery-stops         services.cpp    the agent's requests
 //   world_stop.cpp  stops all threads of an address space            toggle.cpp  instrumentation on and off
+//   stopped_process.cpp  what tools may do to a process that stands still
 // Invariant: a task is handled only while it is stopped; whoever handles it ends with settle(), run_on() or its death.
 #pragma once
 
@@ -38,6 +39,7 @@ class SessionImpl {
   void toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done);
   std::vector<CounterValue> counters(pid_t pid) const;
   void with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit);
+  void with_process_stopped(pid_t pid, std::function<void(StoppedProcess*)> visit);
   unsigned kill(const std::vector<pid_t>& pids);
   void detach(const std::vector<pid_t>& pids, std::function<void(unsigned)> done);
 
@@ -48,7 +50,7 @@ class SessionImpl {
   void schedule_drain();
   void handle(const WaitManager::Event& event);
   void dispatch(Task& task);
-  void report_records(Process& process, Task& task);
+  void report_records(Process& process, Task& task, RecordsMoment moment);
   void handle_unknown(const WaitManager::Event& event);
   // Runs `job` on a task; turns its death or a failed check into the task's or process's end.
   void guarded(pid_t tid, const std::function<void(Task&)>& job);
@@ -141,6 +143,9 @@ class SessionImpl {
   // In the kernel for long, for a vfork child or a device: it is not waited for. It stops before it executes another
   // instruction, and is moved then.
   bool is_unstoppable(const Task& task) const;
+
+  // stopped_process.cpp
+  class Stopped;
 
   // toggle.cpp
   // Empty on success.

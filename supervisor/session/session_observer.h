@@ -31,6 +31,13 @@ enum class ProcessEnd {
   kDetached,  // let go of, runs on; status is 0
 };
 
+// Why records are handed over.
+enum class RecordsMoment {
+  kExit,    // the process ends; its memory is still there
+  kExec,    // it is about to execute another program
+  kDetach,  // it is let go of
+};
+
 class SessionObserver {
  public:
   virtual ~SessionObserver() = default;
@@ -48,9 +55,9 @@ class SessionObserver {
   // All threads have moved.
   virtual void mode_changed(pid_t pid, bool on, double time_seconds) = 0;
 
-  // The records that a tool keeps in the process's memory are final or about to go: `tid` stands still, and so do the
-  // process's other threads or they have ended. `generation` is AgentState's. Called for tools that keep records.
-  virtual void records_ready(pid_t pid, pid_t tid, uint64_t generation) = 0;
+  // The records that a tool keeps in the process's memory are final or about to go: its threads stand still or have
+  // ended. Called for tools that keep records.
+  virtual void records_ready(StoppedProcess& process, RecordsMoment moment) = 0;
 
   // `counters` are final for this image. process_exited follows process_execed only for the new image.
   virtual void process_execed(pid_t pid, const std::vector<CounterValue>& counters) = 0;

@@ -73,7 +73,7 @@ std::string find_program(const std::string& name) {
 
 unsigned long SessionImpl::trace_options() const {
   // The last moment at which a tool's records can be read, even after a SIGKILL.
-  return options_.settings.tool == protocol::kToolNone ? kTraceOptions : kTraceOptions | PTRACE_O_TRACEEXIT;
+  return options_.settings.tool_name[0] == '\0' ? kTraceOptions : kTraceOptions | PTRACE_O_TRACEEXIT;
 }
 
 void SessionImpl::spawn() {

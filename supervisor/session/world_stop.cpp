@@ -76,28 +76,9 @@ void SessionImpl::check_world(const std::shared_ptr<AddressSpace>& space) {
 }
 
 void SessionImpl::with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) {
-  Process* process = find_process(pid);
-  if (process == nullptr) {
-    visit({});
-    return;
-  }
-  with_world_stopped(process->space,
-                     [this, pid, visit = std::move(visit)] {
-                       std::vector<ThreadRegisters> threads;
-                       if (const Process* visited = find_process(pid)) {
-                         for (const auto& [tid, task] : visited->tasks) {
-                           if (!task->parked || task->gone) continue;
-                           ThreadRegisters thread;
-                           thread.tid = tid;
-                           thread.name = thread_name(pid, tid);
-                           for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(task->app, index);
-                           thread.pc = task->app.rip;
-                           threads.push_back(thread);
-                         }
-                       }
-                       visit(threads);
-                     },
-                     {});
+  with_process_stopped(pid, [visit = std::move(visit)](const StoppedProcess* process) {
+    visit(process != nullptr ? process->threads() : std::vector<ThreadRegisters>());
+  });
 }
 
 }  // namespace vsup::supervisor

@@ -35,7 +35,7 @@ SHARED = re.compile(r"^agent/(x86/[^/]+|tools/[^/]+/records)\.h$")
 
 # Interfaces that layers below may see: declarations alone, implemented above and set where the program is wired.
 INTERFACES = {"supervisor/session/controller.h", "supervisor/session/session_observer.h",
-              "supervisor/session/record_sink.h"}
+              "supervisor/session/stopped_process.h", "supervisor/session/tool_report.h"}
 
 
 def part_and_layer(path):

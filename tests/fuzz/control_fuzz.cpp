@@ -52,6 +52,7 @@ class FakeController : public Controller {
     later([done] { done({1, 2, 3.5}); });
   }
   std::vector<CounterValue> counters(pid_t) const override { return {{"a", "b", ~uint64_t{0}}}; }
+  void with_process_stopped(pid_t, std::function<void(StoppedProcess*)> visit) override { visit(nullptr); }
   void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override {
     visit({});
   }

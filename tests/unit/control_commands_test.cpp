@@ -11,6 +11,39 @@ namespace {
 
 using Json = nlohmann::json;
 
+class FakeStopped : public StoppedProcess {
+ public:
+  explicit FakeStopped(pid_t pid) : pid_(pid) {}
+  pid_t pid() const override { return pid_; }
+  pid_t tid() const override { return pid_; }
+  uint64_t generation() const override { return 1; }
+  const std::vector<ThreadRegisters>& threads() const override { return threads_; }
+  bool read(uint64_t, void*, size_t) const override { return false; }
+  bool write(uint64_t, const void*, size_t) override { return false; }
+  bool call_agent(uint64_t) override { return false; }
+
+ private:
+  pid_t pid_;
+  std::vector<ThreadRegisters> threads_;
+};
+
+// Serves "weigh", and answers for process 12 when it is told to.
+class FakeTool : public ToolReport {
+ public:
+  void image_started(const ProcessSummary&) override {}
+  void records_ready(StoppedProcess&, RecordsMoment) override {}
+  void session_finished() override {}
+  bool serves(std::string_view name) const override { return name == "weigh"; }
+  void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override {
+    if (process.pid() != 12) return answer({{}, "too heavy"});
+    late = std::move(answer);
+    asked = request;
+  }
+
+  ToolRequest asked;
+  std::function<void(ToolAnswer)> late;
+};
+
 class FakeController : public Controller {
  public:
   FakeController() {
@@ -42,6 +75,10 @@ class FakeController : public Controller {
   }
   std::vector<CounterValue> counters(pid_t pid) const override {
     return {{"blocks", "blocks made", static_cast<uint64_t>(pid) * 100}};
+  }
+  void with_process_stopped(pid_t pid, std::function<void(StoppedProcess*)> visit) override {
+    FakeStopped process(pid);
+    visit(pid == 10 ? nullptr : &process);
   }
   void with_threads_stopped(pid_t, std::function<void(const std::vector<ThreadRegisters>&)> visit) override {
     visit({});
@@ -178,6 +215,27 @@ TEST_CASE("stacks stream progress") {
   f.ask(R"({"id": 1, "request": "stacks", "targets": [10]})");
   f.conversation.reset();
   f.stacks_done({});
+}
+
+TEST_CASE("what only the tool knows is asked of it, process by process") {
+  Fixture f;
+  CHECK(f.code(R"({"id": 1, "request": "weigh"})") == protocol::kErrorUnknownRequest);
+  FakeTool tool;
+  f.context.report = &tool;
+  CHECK(f.code(R"({"id": 1, "request": "other"})") == protocol::kErrorUnknownRequest);
+  CHECK(f.code(R"({"id": 1, "request": "weigh", "targets": ["nobody"]})") == protocol::kErrorNoSuchProcess);
+  f.ask(R"({"id": 2, "request": "weigh", "how": "fast"})");
+  REQUIRE(tool.late);
+  CHECK(Json::parse(tool.asked.line)["how"] == "fast");
+  CHECK(tool.asked.process.pid == 12);
+  CHECK(f.lines.back()["progress"]["done"] == 2);
+  tool.late({R"({"grams": 5})", {}});
+  Json rows = f.lines.back()["result"]["processes"];
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[0]["error"] == "the process has gone");
+  CHECK(rows[1]["error"] == "too heavy");
+  CHECK(rows[2]["result"]["grams"] == 5);
+  CHECK(rows[3]["error"] == "not instrumented: 32-bit");
 }
 
 TEST_CASE("kill and detach") {

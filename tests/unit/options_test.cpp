@@ -103,6 +103,21 @@ TEST_CASE("unknown names are answered with the nearest") {
   CHECK(contains(error_of({"--trace=yes", "p"}), "unknown option"));
 }
 
+TEST_CASE("a tool's options belong to it") {
+  Options options = parse({"--dump-instr=yes", "--tool=callgrind", "p"});
+  CHECK(std::string(options.session.settings.tool_name) == "callgrind");
+  CHECK(options.tool_values.yes("dump-instr"));
+  CHECK(options.tool_values.yes("dump-line"));
+  CHECK(options.tool_values.text("callgrind-out-file") == "callgrind.out.%p");
+  CHECK_FALSE(options.tool_values.given("dump-line"));
+  CHECK_THROWS_AS(options.tool_values.yes("no-such"), std::logic_error);
+  CHECK(contains(error_of({"--dump-instr=yes", "p"}), "--dump-instr is an option of --tool=callgrind, not of none"));
+  CHECK(contains(error_of({"--tool=callgrind", "--dump-instr=maybe", "p"}), "yes or no"));
+  CHECK(contains(error_of({"--tool=callgrind", "--callgrind-out-file=%z", "p"}), "only p, n"));
+  CHECK(contains(error_of({"--tool=callgrind", "--dmp-instr=yes", "p"}), "the nearest is '--dump-instr=yes|no'"));
+  CHECK(parse({"p"}, {{"~/.vsuprc", "--callgrind:dump-instr=yes"}}).session.settings.tool_name[0] == 0);
+}
+
 TEST_CASE("malformed values") {
   CHECK(contains(error_of({"--trace-children=maybe", "p"}), "yes or no"));
   CHECK(contains(error_of({"--trace-children=", "p"}), "needs a value"));

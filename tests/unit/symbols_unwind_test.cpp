@@ -156,6 +156,7 @@ class FakeController : public Controller {
   std::vector<ProcessSummary> processes() const override { return {}; }
   void toggle(bool, const std::vector<pid_t>&, std::function<void(ToggleResult)>) override {}
   std::vector<CounterValue> counters(pid_t) const override { return {}; }
+  void with_process_stopped(pid_t, std::function<void(StoppedProcess*)> visit) override { visit(nullptr); }
   void with_threads_stopped(pid_t pid, std::function<void(const std::vector<ThreadRegisters>&)> visit) override {
     visit({registers_of(pid)});
   }

@@ -1,7 +1,9 @@
-#include "agent/tools/callgrind/callgrind.h"
+// Purpose: the callgrind tool: executions of each block, and calls with their inclusive cost, by thread.
+// Promises: no clean call; what it counts lies where records.h says.
 
 #include "agent/base/memory.h"
 #include "agent/engine/instrumenter.h"
+#include "agent/toolapi/tool.h"
 #include "agent/tools/callgrind/call_code.h"
 #include "agent/tools/callgrind/function_starts.h"
 #include "agent/x86/decoder.h"
@@ -169,10 +171,12 @@ void forked(ThreadContext& ctx) {
 
 constexpr Instrumenter kInstrumenter{begin, before, exit_taken, thread_started, thread_ending, forked};
 
-}  // namespace
-
 void install() {
   set_instrumenter(&kInstrumenter);
 }
 
+}  // namespace
+
 }  // namespace vsup::agent::callgrind
+
+VSUP_TOOL(callgrind, vsup::agent::callgrind::install);

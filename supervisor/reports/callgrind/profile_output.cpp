@@ -118,9 +118,7 @@ void ProfileOutput::prepare(pid_t pid, const std::string& path) {
 
 void ProfileOutput::add(Profile profile, unsigned image, const std::string& directory) {
   std::string error;
-  const std::string& pattern =
-      impl_->options.cachegrind ? impl_->options.cachegrind_name : impl_->options.callgrind_name;
-  std::string name = expand_log_name(pattern, profile.process.pid, image, error);
+  std::string name = expand_log_name(impl_->options.name_pattern, profile.process.pid, image, error);
   impl_->wake_worker([&] { impl_->jobs.push_back({std::move(profile), std::move(name), directory}); });
 }
 

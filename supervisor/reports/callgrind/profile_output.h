@@ -13,8 +13,7 @@ namespace vsup::supervisor::callgrind {
 struct ProfileOutputOptions {
   bool cachegrind = false;
   WriterOptions writer;
-  std::string callgrind_name = "callgrind.out.%p";  // patterns as expand_log_name's
-  std::string cachegrind_name = "cachegrind.out.%p";
+  std::string name_pattern;  // as expand_log_name's
 };
 
 class ProfileOutput {

@@ -1,0 +1,86 @@
+// Purpose: the supervisor's half of a tool: it makes results from the records that the agent's half leaves in the
+// process's memory, and answers requests about them.
+// Assumes: every call comes on the event loop's thread. Promises: the session and the control server know this
+// interface and no tool.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "supervisor/session/session_observer.h"
+#include "supervisor/session/stopped_process.h"
+#include "supervisor/session/tool_options.h"
+
+namespace vsup::supervisor {
+
+struct ToolRequest {
+  std::string name;
+  std::string line;  // the whole request, a JSON object
+  ProcessSummary process;
+};
+
+// A JSON object, or why there is none.
+struct ToolAnswer {
+  std::string json;
+  std::string error;
+};
+
+// What a tool may use. Outlives the ToolReport.
+struct ToolContext {
+  ToolOptionValues options;
+  std::string session_directory;  // absolute
+  int verbosity = 0;
+  bool quiet = false;
+  // Writes a file whole. `name` is relative to the session's directory, or absolute where an option gave it.
+  std::function<void(const std::string& name, const std::string& content)> write_file;
+  // Lines for the log of a process image, alive or gone. `process` as in image_started.
+  std::function<void(const ProcessSummary& process, const std::string& text)> log;
+  // Runs a job on the event loop's thread; may be called from any thread until session_finished() returns.
+  std::function<void(std::function<void()>)> post;
+};
+
+class ToolReport {
+ public:
+  virtual ~ToolReport() = default;
+
+  // An image begins. `process.directory` is relative to the session's directory.
+  virtual void image_started(const ProcessSummary& process) = 0;
+
+  // A file was mapped executable. May repeat.
+  virtual void module_mapped(pid_t, const MappedModule&) {}
+
+  // The records are final or about to go.
+  virtual void records_ready(StoppedProcess& process, RecordsMoment moment) = 0;
+
+  // The image has ended. What it was is forgotten by the session.
+  virtual void image_ended(pid_t) {}
+
+  // Requests of the control protocol that the session itself does not know, one process at a time. `answer` may be
+  // called later, once.
+  virtual bool serves(std::string_view) const { return false; }
+  virtual void request(const ToolRequest&, StoppedProcess&, std::function<void(ToolAnswer)> answer) {
+    answer({{}, "the tool does not know this request"});
+  }
+
+  // The last process has gone: waits for all that is under way and writes it.
+  virtual void session_finished() = 0;
+
+  // Asked after session_finished: what vsup exits with instead of the program's status.
+  virtual std::optional<int> exit_code() const { return {}; }
+};
+
+struct ToolDescription {
+  const char* name;        // --tool=NAME
+  const char* help;        // what it does, for --help
+  const char* agent_tool;  // VSUP_TOOL's name; empty: none
+  std::span<const ToolOption> options;
+  // Fills AgentSettings::tool_options from the options. Throws OptionError. May be null.
+  void (*configure)(const ToolOptionValues& options, protocol::AgentSettings& settings);
+  // Null: there is nothing to report.
+  std::unique_ptr<ToolReport> (*make)(const ToolContext& context);
+};
+
+}  // namespace vsup::supervisor
