@@ -183,6 +183,8 @@ vsup_exports:
     .quad   vsup_safe_access_start
     .quad   vsup_safe_access_end
     .quad   vsup_safe_access_fail
+    .quad   vsup_fixups_start
+    .quad   vsup_fixups_end
     .quad   vsup_service_trap
     .quad   vsup_reset_cache
     .quad   vsup_remote_return

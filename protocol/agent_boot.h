@@ -13,6 +13,7 @@
 //                                +0x6000'0000  agent heap: fragment table, maps     (rw, 1 GiB)
 //                                +0x1'0000'0000  thread slots, 32 MiB each          (rw, 128 GiB)
 //                                +0x21'0000'0000 the tool's records                 (rw, 4 GiB)
+//                                +0x22'0000'0000 stacks, see callstack.h            (rw, 4 GiB)
 //
 // A thread slot, GS base of its thread while that thread is instrumented:
 //
@@ -31,7 +32,7 @@ inline constexpr uint32_t kBootMagic = 0x50555356;  // "VSUP"
 inline constexpr uint32_t kBootVersion = 1;
 
 inline constexpr uint64_t kArenaBase = 0x2700'0000'0000;
-inline constexpr uint64_t kArenaSize = 0x22'0000'0000;
+inline constexpr uint64_t kArenaSize = 0x23'0000'0000;
 inline constexpr uint64_t kBlobBase = kArenaBase;
 inline constexpr uint64_t kBlobMaxSize = 0x0100'0000;
 inline constexpr uint64_t kSharedBase = kArenaBase + 0x0100'0000;
@@ -49,7 +50,9 @@ inline constexpr uint64_t kSlotSize = 0x200'0000;
 inline constexpr uint32_t kMaxSlots = 4096;
 inline constexpr uint64_t kToolBase = kSlotsBase + kMaxSlots * kSlotSize;  // a tool's own records
 inline constexpr uint64_t kToolSize = 0x1'0000'0000;
-static_assert(kToolBase + kToolSize == kArenaBase + kArenaSize);
+inline constexpr uint64_t kCallstackBase = kToolBase + kToolSize;  // stack capture
+inline constexpr uint64_t kCallstackSize = 0x1'0000'0000;
+static_assert(kCallstackBase + kCallstackSize == kArenaBase + kArenaSize);
 inline constexpr uint64_t kBranchTableOffset = 0x1000;
 inline constexpr uint64_t kBranchTableEntries = 65536;
 
@@ -198,14 +201,21 @@ struct Exports {
   uint64_t syscall_restore_start, syscall_restore_end;  // likewise, but pc = syscall_pc
   uint64_t safe_access_start, safe_access_end;  // SIGSEGV, SIGBUS with rip in here: dropped, on at safe_access_fail
   uint64_t safe_access_fail;
-  uint64_t service_trap;  // an int3 here: rip = service_trap + 1 at the stop; context says which Service
-  uint64_t reset_cache;   // function void(void): empties the cache; the supervisor has it run by a
-                          // stopped thread (remote call on that thread's empty agent stack, returns to
-                          // `remote_return`, which is an int3)
+  uint64_t fixups_start, fixups_end;  // Fixup[]: likewise for single instructions, each with its own place to go on
+  uint64_t service_trap;              // an int3 here: rip = service_trap + 1 at the stop; context says which Service
+  uint64_t reset_cache;               // function void(void): empties the cache; the supervisor has it run by a
+                                      // stopped thread (remote call on that thread's empty agent stack, returns to
+                                      // `remote_return`, which is an int3)
   uint64_t remote_return;
   uint64_t initialize;  // function void(void): once per image, run the same way, before any entry
   uint64_t state;       // AgentState
   uint64_t settings;    // AgentSettings
+};
+
+// An instruction of the agent that may fault, and where it goes on then.
+struct Fixup {
+  int32_t instruction;  // from the address of this member
+  int32_t target;       // likewise
 };
 
 // What a broken agent leaves behind.

@@ -3,6 +3,8 @@
 #include <elf.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 extern "C" const uint8_t vsup_agent_blob_start[];
@@ -20,7 +22,30 @@ AgentImage failed(const char* why) {
   return image;
 }
 
+bool read_fault_targets(AgentImage& image) {
+  const uint64_t start = image.exports.fixups_start, end = image.exports.fixups_end;
+  for (const AgentSegment& segment : image.segments) {
+    if (start < segment.data_address || end < start || end - segment.data_address > segment.data.size()) continue;
+    for (uint64_t at = start; end - at >= sizeof(protocol::Fixup); at += sizeof(protocol::Fixup)) {
+      protocol::Fixup fixup;
+      memcpy(&fixup, segment.data.data() + (at - segment.data_address), sizeof fixup);
+      image.fault_targets.push_back(
+          {at + static_cast<uint64_t>(int64_t{fixup.instruction}),
+           at + offsetof(protocol::Fixup, target) + static_cast<uint64_t>(int64_t{fixup.target})});
+    }
+    std::ranges::sort(image.fault_targets, {}, &FaultTarget::instruction);
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+uint64_t AgentImage::fault_target(uint64_t pc) const {
+  if (pc >= exports.safe_access_start && pc < exports.safe_access_end) return exports.safe_access_fail;
+  const auto found = std::ranges::lower_bound(fault_targets, pc, {}, &FaultTarget::instruction);
+  return found != fault_targets.end() && found->instruction == pc ? found->target : 0;
+}
 
 AgentImage parse_agent_image(std::span<const uint8_t> elf) {
   Elf64_Ehdr header;
@@ -58,6 +83,7 @@ AgentImage parse_agent_image(std::span<const uint8_t> elf) {
     image.segments.push_back(segment);
   }
   if (!exports_found) return failed("no exports at its entry point");
+  if (!read_fault_targets(image)) return failed("no table of faults");
   if (image.exports.magic != protocol::kBootMagic || image.exports.version != protocol::kBootVersion)
     return failed("exports of another version");
   return image;

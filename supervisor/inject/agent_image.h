@@ -18,10 +18,18 @@ struct AgentSegment {
   std::span<const uint8_t> data;
 };
 
+struct FaultTarget {
+  uint64_t instruction = 0, target = 0;
+};
+
 struct AgentImage {
   std::vector<AgentSegment> segments;
   protocol::Exports exports{};
-  std::string error;  // not empty: unusable, and why
+  std::vector<FaultTarget> fault_targets;  // sorted
+  std::string error;                       // not empty: unusable, and why
+
+  // Where the agent goes on when the instruction at `pc` faults, 0: it should not have.
+  uint64_t fault_target(uint64_t pc) const;
 };
 
 AgentImage parse_agent_image(std::span<const uint8_t> elf);

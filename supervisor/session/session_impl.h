@@ -123,6 +123,7 @@ class SessionImpl {
   SignalFate likely_fate(Task& task, int number);
   // True: still stopped in app state, nothing held. False: it runs or has gone.
   bool deliver_held(Task& task);
+  bool mend_agent_fault(Task& task);
   void on_agent_fault(Task& task, const siginfo_t& info, const Registers& registers);
 
   // services.cpp

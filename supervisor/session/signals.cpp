@@ -112,15 +112,13 @@ void SessionImpl::on_signal(Task& task) {
       return;
     }
   }
+  if (task.process->space->injected && is_fault_signal(number) && info.si_code > 0 && mend_agent_fault(task)) {
+    run_on(task);
+    return;
+  }
   if (task.instrumented && is_fault_signal(number) && info.si_code > 0) {
-    Registers registers = task.registers();
+    const Registers registers = task.registers();
     const protocol::Exports& agent = agent_.exports;
-    if (registers.rip >= agent.safe_access_start && registers.rip < agent.safe_access_end) {
-      registers.rip = agent.safe_access_fail;
-      task.set_registers(registers);
-      run_on(task);
-      return;
-    }
     const bool in_agent_text = registers.rip >= agent.text_start && registers.rip < agent.text_end;
     const bool at_app_syscall =
         registers.rip == agent.enter || registers.rip == agent.syscall_insn || registers.rip == agent.syscall_return;
@@ -256,6 +254,16 @@ bool SessionImpl::deliver_held(Task& task) {
     task.app = task.registers();
     task.syscall_pc = task.app.rip - 2;
   }
+  return true;
+}
+
+// An access of the agent that it expects to fail at times: it goes on where it said.
+bool SessionImpl::mend_agent_fault(Task& task) {
+  Registers registers = task.registers();
+  const uint64_t target = agent_.fault_target(registers.rip);
+  if (target == 0) return false;
+  registers.rip = target;
+  task.set_registers(registers);
   return true;
 }
 

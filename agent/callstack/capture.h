@@ -1,0 +1,14 @@
+// Purpose: the stack of the calling thread as an id of the stack depot; what the heap hooks and tools call.
+#pragma once
+
+#include <stdint.h>
+
+namespace vsup::agent {
+
+// `pc` is a return address (the frame's own call lies before it); `sp` and `bp` are what rsp and rbp will be when it is
+// returned to. At the entry of a hooked function that is: the word at rsp, rsp + 8, rbp.
+// At most `depth` frames, innermost first, no more than protocol::kMaxStackDepth. 0: no stack.
+// Uses 8 bytes of the calling stack a frame of `depth`.
+uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth);
+
+}  // namespace vsup::agent

@@ -1,0 +1,90 @@
+#include "agent/callstack/stack_depot.h"
+
+#include "protocol/callstack.h"
+
+namespace vsup::agent {
+
+namespace {
+
+using namespace protocol;
+
+constexpr uint64_t kSpread = 0x9e37'79b9'7f4a'7c15;
+
+CallstackControl& control() {
+  return *reinterpret_cast<CallstackControl*>(kCallstackBase);
+}
+
+StackNode& node(uint32_t id) {
+  return reinterpret_cast<StackNode*>(kDepotBase)[id];
+}
+
+uint32_t& bucket_of(uint32_t parent, uint64_t frame) {
+  uint64_t hash = (frame ^ uint64_t{parent} << 24) * kSpread;
+  return reinterpret_cast<uint32_t*>(kDepotBucketsBase)[hash >> (64 - kDepotBucketBits)];
+}
+
+// Looks from `id` down its chain as far as `end`.
+uint32_t find(uint32_t id, uint32_t end, uint32_t parent, uint64_t frame) {
+  while (id != end && (node(id).frame != frame || node(id).parent != parent)) id = node(id).next;
+  return id == end ? 0 : id;
+}
+
+// 0 when the depot is full.
+uint32_t new_node() {
+  uint64_t& count = control().node_count;
+  if (__atomic_load_n(&count, __ATOMIC_RELAXED) >= kMaxDepotNodes) return 0;
+  uint64_t id = __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+  if (id == 0) id = __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);  // 0 is the root
+  return id < kMaxDepotNodes ? static_cast<uint32_t>(id) : 0;
+}
+
+uint32_t child(uint32_t parent, uint64_t frame) {
+  uint32_t& bucket = bucket_of(parent, frame);
+  uint32_t head = __atomic_load_n(&bucket, __ATOMIC_ACQUIRE);
+  uint32_t id = find(head, 0, parent, frame);
+  if (id != 0) return id;
+  id = new_node();
+  if (id == 0) return 0;
+  node(id) = {frame, parent, head};
+  while (!__atomic_compare_exchange_n(&bucket, &head, id, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
+    // Somebody else was first, perhaps with the same frame; then this node stays unused.
+    uint32_t other = find(head, node(id).next, parent, frame);
+    if (other != 0) return other;
+    node(id).next = head;
+  }
+  return id;
+}
+
+bool is_stack(uint32_t id, const uint64_t* frames, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    if (id == 0 || node(id).frame != frames[i]) return false;
+    id = node(id).parent;
+  }
+  return id == 0;
+}
+
+}  // namespace
+
+uint32_t intern_stack(const uint64_t* frames, unsigned count) {
+  if (count == 0) return 0;
+  uint64_t hash = count;
+  for (unsigned i = 0; i < count; ++i) hash = (hash ^ frames[i]) * kSpread, hash ^= hash >> 32;
+  // An entry of the stack cache is only a proposal.
+  uint32_t& cached = reinterpret_cast<uint32_t*>(kStackCacheBase)[hash >> (64 - kStackCacheBits)];
+  uint32_t proposed = __atomic_load_n(&cached, __ATOMIC_ACQUIRE);
+  if (is_stack(proposed, frames, count)) [[likely]]
+    return proposed;
+  uint32_t id = 0;
+  for (unsigned i = count; i-- > 0;) {
+    uint32_t next = child(id, frames[i]);
+    if (next == 0) {
+      __atomic_fetch_add(&control().full, 1, __ATOMIC_RELAXED);
+      return 0;
+    }
+    id = next;
+  }
+  __atomic_store_n(&cached, id, __ATOMIC_RELEASE);
+  return id;
+}
+
+}  // namespace vsup::agent

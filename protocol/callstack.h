@@ -1,0 +1,123 @@
+// Purpose: what the agent's stack capture and the supervisor share in the tracee's memory: unwind rules going in,
+// the stack depot coming out.
+// Assumes: both sides built from one tree. Promises: plain structures at fixed addresses in the agent arena. It is
+// ordinary private memory of the tracee: a fork copies it, and it can be read until the address space is gone.
+//
+//   kCallstackBase  +0x0000'0000  CallstackControl                                    (one page)
+//                   +0x0010'0000  two module directories, one of them in use          (2 x 1 MiB)
+//                   +0x0030'0000  rule cache: 8,192 rules by pc                       (128 KiB)
+//                   +0x0040'0000  stack cache: 65,536 stacks by hash                  (512 KiB)
+//                   +0x0050'0000  depot buckets: 262,144 heads of chains of nodes     (1 MiB)
+//                   +0x0060'0000  Python code buckets: 65,536 heads                   (256 KiB)
+//                   +0x1000'0000  rows of the modules' unwind tables                  (768 MiB)
+//                   +0x4000'0000  depot nodes                                         (1 GiB)
+//                   +0x8000'0000  Python code records                                 (2 GiB)
+#pragma once
+
+#include "protocol/agent_boot.h"
+
+namespace vsup::protocol {
+
+// How the CFA, the value of rsp in the caller, is found. Register numbers are DWARF's: 6 rbp, 7 rsp, 10 r10.
+enum CfaForm : uint8_t {
+  kCfaRegister = 0,           // + register: register + cfa_offset
+  kCfaDereference = 16,       // + register: the word at register + cfa_offset (functions that realign their stack)
+  kCfaDereferencePlus8 = 32,  // + register: that word + 8 (OpenSSL's assembly, which keeps its entry rsp in memory)
+  kCfaPlt = 48,               // lazy PLT stub: rsp + 8, and 8 more when (pc & 15) >= cfa_offset
+  kCfaSignalFrame = 49,       // rt_sigreturn's frame: pc, rsp, rbp at rsp + 168, + 160, + 120
+  kCfaEnd = 50,               // the outermost frame: no caller
+  kCfaUnsupported = 51,       // some other expression or rule
+  kCfaNone = 52,              // no call frame information covers this
+};
+
+enum RbpForm : uint8_t {
+  kRbpSame = 0,     // still the caller's
+  kRbpAtCfa = 1,    // saved at CFA + 8 * rbp_offset
+  kRbpAtRbp = 2,    // saved at rbp + 8 * rbp_offset (functions that realign their stack)
+  kRbpUnknown = 3,  // lost, or described by some other rule
+};
+
+// How to leave a frame whose pc is at or above `start` and below the next row's.
+struct UnwindRow {
+  uint32_t start = 0;  // from UnwindTable::base, UnwindModule::base
+  int32_t cfa_offset = 0;
+  int16_t rbp_offset = 0;     // in words of 8 bytes
+  int8_t return_offset = -1;  // from the CFA, in words of 8 bytes
+  uint8_t forms = 0;          // CfaForm in bits 0-5, RbpForm in bits 6-7
+
+  uint8_t cfa_form() const { return forms & 0x3f; }
+  uint8_t rbp_form() const { return forms >> 6; }
+  bool same_rule(const UnwindRow& other) const {
+    return cfa_offset == other.cfa_offset && rbp_offset == other.rbp_offset && return_offset == other.return_offset &&
+           forms == other.forms;
+  }
+};
+static_assert(sizeof(UnwindRow) == 12);
+
+inline constexpr uint64_t kDirectoryBase[2] = {kCallstackBase + 0x10'0000, kCallstackBase + 0x20'0000};
+inline constexpr uint64_t kRuleCacheBase = kCallstackBase + 0x30'0000;
+inline constexpr unsigned kRuleCacheBits = 13;
+inline constexpr uint64_t kStackCacheBase = kCallstackBase + 0x40'0000;
+inline constexpr unsigned kStackCacheBits = 16;
+inline constexpr uint64_t kDepotBucketsBase = kCallstackBase + 0x50'0000;
+inline constexpr unsigned kDepotBucketBits = 18;
+inline constexpr uint64_t kPythonBucketsBase = kCallstackBase + 0x60'0000;
+inline constexpr unsigned kPythonBucketBits = 16;
+inline constexpr uint64_t kRowsBase = kCallstackBase + 0x1000'0000;
+inline constexpr uint64_t kRowsSize = 0x3000'0000;
+inline constexpr uint64_t kDepotBase = kCallstackBase + 0x4000'0000;
+inline constexpr uint32_t kMaxDepotNodes = 1u << 26;
+inline constexpr uint64_t kPythonRecordsBase = kCallstackBase + 0x8000'0000;
+inline constexpr uint64_t kPythonRecordsSize = 0x8000'0000;
+static_assert(kPythonRecordsBase + kPythonRecordsSize == kCallstackBase + kCallstackSize);
+
+// Code of one module in the process.
+struct UnwindModule {
+  uint64_t start, end;  // of its code in the process
+  uint64_t base;        // address in the process that row starts count from
+  uint64_t rows;        // address of its UnwindRows
+  uint64_t row_count;
+};
+
+// Never changed while it is the one in use.
+struct UnwindDirectory {
+  uint64_t generation;  // counts directories, from 1; rules in the rule cache are of one generation
+  uint64_t count;
+  UnwindModule modules[1];  // `count` of them, sorted, disjoint
+};
+inline constexpr uint64_t kMaxUnwindModules = 26000;
+static_assert(16 + kMaxUnwindModules * sizeof(UnwindModule) <= 0x10'0000);
+
+struct CallstackControl {
+  // Written by the supervisor, each by one store.
+  uint64_t directory;  // address of the UnwindDirectory in use, 0: none yet
+
+  // Written by the agent.
+  uint64_t node_count;     // depot nodes handed out; node 0 is the root
+  uint64_t lost_walks;     // stacks that end at code without unwind information
+  uint64_t guessed_walks;  // stacks with a frame found by frame pointer, in code without unwind information
+  uint64_t full;           // stacks cut because the depot is full
+};
+static_assert(sizeof(CallstackControl) <= 4096);
+
+// A stack is a node: its frame, then its parent's, to the root. What calls comes from the same place share nodes.
+struct StackNode {
+  uint64_t frame;   // StackFrame; 0 for the root
+  uint32_t parent;  // a smaller index
+  uint32_t next;    // agent private: next node of its bucket
+};
+static_assert(sizeof(StackNode) == 16);
+
+// A frame in the depot: the kind in bits 60-63, the rest depends on it.
+enum StackFrameKind : uint64_t {
+  kFrameReturn = 0,   // a return address: the call lies before it
+  kFrameExact = 1,    // an address about to be executed: a signal came there
+  kFrameGuessed = 2,  // a return address found by frame pointer behind code without unwind information
+};
+inline constexpr unsigned kFrameKindShift = 60;
+inline constexpr uint64_t kFrameValueMask = (1ull << kFrameKindShift) - 1;
+
+// Frames in one captured stack.
+inline constexpr unsigned kMaxStackDepth = 512;
+
+}  // namespace vsup::protocol

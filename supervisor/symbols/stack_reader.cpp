@@ -1,0 +1,35 @@
+#include "supervisor/symbols/stack_reader.h"
+
+#include <algorithm>
+
+#include "supervisor/ptrace/tracee_memory.h"
+
+namespace vsup::supervisor {
+
+StackReader StackReader::of_process(pid_t pid) {
+  StackReader reader;
+  if (!read_value(pid, protocol::kCallstackBase, reader.control_)) return {};
+  const uint64_t count = std::min<uint64_t>(reader.control_.node_count, protocol::kMaxDepotNodes);
+  reader.nodes_.resize(static_cast<size_t>(count));
+  if (!read_memory(pid, protocol::kDepotBase, reader.nodes_.data(), count * sizeof(protocol::StackNode)))
+    reader.nodes_.clear();
+  return reader;
+}
+
+uint32_t StackReader::parent(uint32_t id) const {
+  if (id >= nodes_.size()) return 0;
+  // A smaller index, or the node is not one of the agent's.
+  return nodes_[id].parent < id ? nodes_[id].parent : 0;
+}
+
+std::vector<CapturedFrame> StackReader::frames(uint32_t id) const {
+  std::vector<CapturedFrame> frames;
+  for (; id != 0 && id < nodes_.size() && frames.size() < protocol::kMaxStackDepth; id = parent(id)) {
+    const uint64_t frame = nodes_[id].frame;
+    frames.push_back(
+        {static_cast<protocol::StackFrameKind>(frame >> protocol::kFrameKindShift), frame & protocol::kFrameValueMask});
+  }
+  return frames;
+}
+
+}  // namespace vsup::supervisor

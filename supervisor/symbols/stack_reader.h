@@ -1,0 +1,43 @@
+// Purpose: the stacks that an agent has captured, out of the process's memory.
+// Assumes: the address space is still there: a stopped or running process, or one at its exit stop or before an exec.
+// Promises: what the process may have scribbled over gives wrong frames, never a crash, a loop or much memory.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "protocol/callstack.h"
+
+namespace vsup::supervisor {
+
+struct CapturedFrame {
+  protocol::StackFrameKind kind = protocol::kFrameReturn;
+  uint64_t value = 0;
+
+  // The address to symbolise: of the instruction itself, or within the call before it.
+  uint64_t lookup() const { return kind == protocol::kFrameExact ? value : value - 1; }
+};
+
+class StackReader {
+ public:
+  // Copies the depot as it is now; empty when it cannot be read.
+  static StackReader of_process(pid_t pid);
+
+  // Innermost first; empty for an id that is none.
+  std::vector<CapturedFrame> frames(uint32_t id) const;
+  // Of the tree: the node around `id`, 0 at the outermost frame.
+  uint32_t parent(uint32_t id) const;
+
+  size_t nodes() const { return nodes_.size(); }
+  uint64_t lost_walks() const { return control_.lost_walks; }
+  uint64_t guessed_walks() const { return control_.guessed_walks; }
+  uint64_t cut_by_full_depot() const { return control_.full; }
+
+ private:
+  protocol::CallstackControl control_{};
+  std::vector<protocol::StackNode> nodes_;
+};
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,123 @@
+#include "supervisor/symbols/stack_tables.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "supervisor/base/unique_fd.h"
+#include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/symbols/process_memory.h"
+#include "supervisor/symbols/symbol_module.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+using protocol::UnwindModule;
+
+std::string identity(const Module& module) {
+  if (module.image && !module.image->build_id.empty()) return module.image->build_id;
+  if (module.is_vdso()) return module.path;
+  const MapEntry& first = module.mappings.front();
+  return module.path + '\n' + std::to_string(first.device_major) + ':' + std::to_string(first.device_minor) + ' ' +
+         std::to_string(module.inode);
+}
+
+std::optional<ElfFile> open_file(const Module& module, pid_t pid) {
+  if (module.memory) return ElfFile::from_bytes(*module.memory);
+  const UniqueFd fd(open_module_file(module, pid, nullptr));
+  if (!fd) return std::nullopt;
+  return ElfFile::from_fd(fd.get());
+}
+
+const MapEntry* first_code(const Module& module) {
+  for (const MapEntry& mapping : module.mappings)
+    if (mapping.executable) return &mapping;
+  return nullptr;
+}
+
+}  // namespace
+
+std::shared_ptr<const UnwindTable> UnwindTableCache::table_of(const Module& module, pid_t pid, uint64_t* bias) {
+  const std::string name = identity(module);
+  auto found = tables_.find(name);
+  const bool has_bias = module.image.has_value();
+  if (has_bias) *bias = module.image->bias;
+  if (found != tables_.end() && (has_bias || !found->second)) return found->second;
+  const MapEntry* code = first_code(module);
+  auto file = open_file(module, pid);
+  auto file_bias = file && code ? load_bias(module, code->start, *file) : std::nullopt;
+  if (!has_bias && file_bias) *bias = *file_bias;
+  if (found != tables_.end()) return file_bias ? found->second : nullptr;
+  std::shared_ptr<const UnwindTable> result;
+  if (file && (has_bias || file_bias)) {
+    if (auto table = UnwindTable::compile(*file)) result = std::make_shared<UnwindTable>(std::move(*table));
+    ++compiled_;
+  }
+  return tables_.emplace(name, std::move(result)).first->second;
+}
+
+bool StackTables::update(pid_t pid, UnwindTableCache& cache) {
+  ModuleMap modules = ModuleMap::of_process(pid);
+  return update(pid, modules, cache);
+}
+
+bool StackTables::update(pid_t pid, ModuleMap& modules, UnwindTableCache& cache) {
+  std::set<Key> present;
+  bool changed = false;
+  ProcessMemory memory(pid);
+  const ReadBytes read = [&memory](uint64_t at, void* to, size_t size) { return memory.read(at, to, size); };
+  for (const Module& listed : modules.modules()) {
+    for (const MapEntry& mapping : listed.mappings) {
+      if (!mapping.executable) continue;
+      Key key{mapping.start, mapping.end, mapping.offset, listed.inode, listed.path};
+      present.insert(key);
+      if (known_.contains(key)) continue;
+      const Module* module = modules.inspect(mapping.start, read);
+      if (module != nullptr && !add(pid, *module, mapping, cache, key)) return false;
+      changed = true;
+    }
+  }
+  changed |= std::erase_if(known_, [&present](const auto& entry) { return !present.contains(entry.first); }) != 0;
+  return !changed || publish(pid);
+}
+
+bool StackTables::add(pid_t pid, const Module& module, const MapEntry& mapping, UnwindTableCache& cache,
+                      const Key& key) {
+  UnwindModule& entry = known_[key];
+  entry = {mapping.start, mapping.end, 0, 0, 0};
+  uint64_t bias = 0;
+  const std::shared_ptr<const UnwindTable> table = cache.table_of(module, pid, &bias);
+  if (!table || table->rows().empty()) return true;
+  auto [written, is_new] = written_.try_emplace(table.get(), table, protocol::kRowsBase + rows_used_);
+  const uint64_t size = table->rows().size() * sizeof(protocol::UnwindRow);
+  if (is_new) {
+    if (size > protocol::kRowsSize - rows_used_) {
+      written_.erase(written);
+      return true;
+    }
+    if (!write_memory(pid, written->second.second, table->rows().data(), size)) return false;
+    rows_used_ += (size + 63) / 64 * 64;
+  }
+  entry.base = bias + table->base();
+  entry.rows = written->second.second;
+  entry.row_count = table->rows().size();
+  return true;
+}
+
+bool StackTables::publish(pid_t pid) {
+  std::vector<UnwindModule> modules;
+  for (const auto& [key, module] : known_)
+    if (module.row_count != 0 && modules.size() < protocol::kMaxUnwindModules) modules.push_back(module);
+  const uint64_t header[2] = {++generation_, modules.size()};
+  std::vector<uint8_t> bytes(sizeof header + modules.size() * sizeof(UnwindModule));
+  memcpy(bytes.data(), header, sizeof header);
+  if (!modules.empty()) memcpy(bytes.data() + sizeof header, modules.data(), modules.size() * sizeof(UnwindModule));
+  const uint64_t address = protocol::kDirectoryBase[generation_ % 2];
+  return write_memory(pid, address, bytes.data(), bytes.size()) &&
+         write_value(pid, protocol::kCallstackBase + offsetof(protocol::CallstackControl, directory), address);
+}
+
+}  // namespace vsup::supervisor
