@@ -106,6 +106,14 @@ TEST_CASE("session loader: a directory becomes a page") {
   Grouped grouped = group(profile, options.group_options(), cache);
   std::ofstream(directory + "/7.0-x/callgrind.out.7") << write_callgrind(grouped, options, "x", false)[0].content;
   std::ofstream(directory + "/7.0-x/callgrind.7.collapsed") << "main 5\nmain;f 7\n";
+  std::ofstream(directory + "/7.0-x/heap.live.7.collapsed") << "main;f 3\n";
+  std::ofstream(directory + "/7.0-x/heap.peak.7.collapsed") << "main;f 9\n";
+  std::ofstream(directory + "/7.0-x/other.collapsed") << "main;f 1\n";
+  std::ofstream(directory + "/7.0-x/massif.out.7")
+      << "desc: x\ncmd: x\ntime_unit: i\n#---\nsnapshot=0\n#---\ntime=0\nmem_heap_B=9\nmem_heap_extra_B=0\n"
+         "mem_stacks_B=0\nheap_tree=empty\n";
+  std::ofstream(directory + "/7.0-x/log.txt") << "==7==    definitely lost: 3 bytes in 1 blocks\n";
+  std::filesystem::create_symlink("/etc/passwd", directory + "/7.0-x/link.collapsed");
   auto session = load_session(directory, &error);
   REQUIRE(session);
   CHECK(session->state == "exited with status 0");
@@ -114,8 +122,20 @@ TEST_CASE("session loader: a directory becomes a page") {
   CHECK(process.state == "killed by SIGKILL");
   REQUIRE(process.totals.size() == 2);
   CHECK(process.totals[0].second == instructions_executed(profile));
-  CHECK(process.functions.size() > 10);
-  CHECK(process.stacks.nodes.size() == 2);
+  REQUIRE(process.views.size() == 4);
+  CHECK(process.views[0].title == "Instructions");
+  CHECK(process.views[0].unit == "Ir");
+  CHECK(process.views[0].functions.size() > 10);
+  CHECK(process.views[0].stacks.nodes.size() == 2);
+  CHECK(process.views[1].title == "Live bytes");
+  CHECK(process.views[1].total == 3);
+  CHECK(process.views[2].title == "Peak bytes");
+  CHECK(process.views[2].functions.size() == 2);
+  CHECK(process.views[3].title == "other");
+  REQUIRE(process.memory);
+  CHECK(process.memory->snapshots.size() == 1);
+  REQUIRE(process.leaks.sums.size() == 1);
+  CHECK(process.leaks.sums[0].bytes == 3);
   CHECK(session->processes[1].directory.empty());
   CHECK(render_report_page(*session).find("SIGKILL") != std::string::npos);
   std::ofstream(directory + "/session.json") << "{\"vsup\": ";

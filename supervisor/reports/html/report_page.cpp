@@ -18,6 +18,11 @@ const char kBody[] =
 #include "supervisor/reports/html/page_body.inc"
     ;
 const char kScript[] =
+#include "supervisor/reports/html/page_base.inc"
+#include "supervisor/reports/html/page_flame.inc"
+#include "supervisor/reports/html/page_functions.inc"
+#include "supervisor/reports/html/page_leaks.inc"
+#include "supervisor/reports/html/page_memory.inc"
 #include "supervisor/reports/html/page_script.inc"
     ;
 
@@ -37,118 +42,157 @@ std::string embedded(const json& data) {
   return result;
 }
 
-json functions_json(const ReportProcess& process, const PageLimits& limits) {
-  std::vector<size_t> order(process.functions.size());
+// Names of functions, files and objects are in the page once.
+class StringTable {
+ public:
+  size_t add(const std::string& text) {
+    auto [id, is_new] = ids_.try_emplace(text, strings_.size());
+    if (is_new) {
+      if (is_python_frame(text)) python_.push_back(id->second);
+      strings_.push_back(text);
+    }
+    return id->second;
+  }
+  json strings() const { return strings_; }
+  json python() const { return python_; }
+
+ private:
+  std::unordered_map<std::string, size_t> ids_;
+  std::vector<std::string> strings_;
+  std::vector<size_t> python_;
+};
+
+json functions_json(const ReportView& view, const PageLimits& limits, StringTable& strings) {
+  std::vector<size_t> order(view.functions.size());
   for (size_t i = 0; i < order.size(); i++) order[i] = i;
   std::vector<bool> chosen(order.size());
   auto choose = [&](auto key) {
     size_t count = std::min(limits.functions, order.size());
     std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(count), order.end(),
-                      [&](size_t a, size_t b) { return key(process.functions[a]) > key(process.functions[b]); });
+                      [&](size_t a, size_t b) { return key(view.functions[a]) > key(view.functions[b]); });
     for (size_t i = 0; i < count; i++) chosen[order[i]] = true;
   };
   choose([](const ReportFunction& function) { return function.self; });
   choose([](const ReportFunction& function) { return function.inclusive; });
   json rows = json::array();
   for (size_t i = 0; i < chosen.size(); i++) {
-    const ReportFunction& function = process.functions[i];
+    const ReportFunction& function = view.functions[i];
     if (!chosen[i]) continue;
-    rows.push_back({function.name, function.file, function.object, function.self, function.inclusive, function.calls});
+    rows.push_back({strings.add(function.name), strings.add(function.file), strings.add(function.object), function.self,
+                    function.inclusive, function.calls});
   }
   return rows;
 }
 
-// The tree as three arrays (parent, name, inclusive cost), parents first, without frames too narrow to be drawn.
-json stacks_json(const NamedStacks& stacks, const PageLimits& limits) {
-  uint64_t total = 0;
-  for (const auto& node : stacks.nodes) {
-    if (node.parent == StackNode::kRoot) total += node.inclusive;
+// The `limit` widest nodes. A parent is at least as wide as its children, so that none loses its parent.
+std::vector<bool> widest(const NamedStacks& stacks, size_t limit) {
+  std::vector<bool> kept(stacks.nodes.size());
+  uint64_t smallest = 0;
+  size_t room = limit;  // for nodes that are just as wide as the smallest
+  if (stacks.nodes.size() > limit) {
+    std::vector<uint64_t> costs;
+    for (const auto& node : stacks.nodes) costs.push_back(node.inclusive);
+    std::nth_element(costs.begin(), costs.begin() + static_cast<ptrdiff_t>(limit), costs.end(), std::greater<>());
+    smallest = costs[limit];
+    for (size_t i = 0; i < limit; i++) room -= costs[i] > smallest;
   }
-  auto smallest = static_cast<uint64_t>(static_cast<double>(total) * limits.smallest_frame);
-  json names = json::array(), parents = json::array(), name_of = json::array(), inclusive = json::array();
-  std::vector<int64_t> kept(stacks.nodes.size(), -1);
-  std::unordered_map<uint32_t, size_t> ids;
   for (size_t i = 0; i < stacks.nodes.size(); i++) {
     const auto& node = stacks.nodes[i];
-    if (node.inclusive <= smallest || node.inclusive == 0) continue;
-    int64_t parent = node.parent == StackNode::kRoot ? -1 : kept[node.parent];
-    auto [id, is_new] = ids.try_emplace(node.name, names.size());
-    if (is_new) names.push_back(stacks.names[node.name]);
-    kept[i] = static_cast<int64_t>(parents.size());
-    parents.push_back(parent);
-    name_of.push_back(id->second);
+    bool wide = node.inclusive > smallest;
+    if (!wide && (node.inclusive < smallest || node.inclusive == 0 || room == 0)) continue;
+    kept[i] = node.parent == StackNode::kRoot || kept[node.parent];
+    if (!wide && kept[i]) room--;
+  }
+  return kept;
+}
+
+// The tree as arrays, parents first.
+json stacks_json(const NamedStacks& stacks, size_t limit, StringTable& strings) {
+  std::vector<bool> kept = widest(stacks, limit);
+  json parents = json::array(), names = json::array(), inclusive = json::array(), self = json::array();
+  std::vector<size_t> place(stacks.nodes.size());
+  for (size_t i = 0; i < stacks.nodes.size(); i++) {
+    const auto& node = stacks.nodes[i];
+    if (!kept[i]) continue;
+    place[i] = parents.size();
+    parents.push_back(node.parent == StackNode::kRoot ? -1 : static_cast<int64_t>(place[node.parent]));
+    names.push_back(strings.add(stacks.names[node.name]));
     inclusive.push_back(node.inclusive);
+    self.push_back(node.self);
   }
   size_t left_out = stacks.nodes.size() - parents.size();
-  return {{"names", names},    {"parent", parents}, {"name", name_of},
-          {"cost", inclusive}, {"total", total},    {"left_out", left_out}};
+  return {{"parent", parents}, {"name", names}, {"cost", inclusive}, {"self", self}, {"left_out", left_out}};
+}
+
+json view_json(const ReportView& view, const PageLimits& limits, size_t frames, StringTable& strings) {
+  return {{"title", view.title},
+          {"unit", view.unit},
+          {"total", view.total},
+          {"functions", functions_json(view, limits, strings)},
+          {"function_count", view.functions.size()},
+          {"stacks", stacks_json(view.stacks, frames, strings)}};
+}
+
+// Each snapshot with a tree adds a view; its place among the views is told.
+json memory_json(const MassifFile& file, const PageLimits& limits, size_t frames, json& views, StringTable& strings) {
+  json snapshots = json::array();
+  for (const MassifSnapshot& snapshot : file.snapshots) {
+    int64_t view = -1;
+    if (!snapshot.tree.nodes.empty()) {
+      bool is_peak = snapshot.kind == MassifSnapshot::Kind::kPeak;
+      ReportView shown{"Snapshot " + std::to_string(snapshot.number) + (is_peak ? " (peak)" : ""), "bytes",
+                       total_cost(snapshot.tree), function_costs(snapshot.tree), snapshot.tree};
+      view = static_cast<int64_t>(views.size());
+      views.push_back(view_json(shown, limits, frames, strings));
+      views.back()["snapshot"] = snapshot.number;
+    }
+    snapshots.push_back({snapshot.number, snapshot.time, snapshot.heap, snapshot.extra, snapshot.stacks,
+                         static_cast<int>(snapshot.kind), view});
+  }
+  return {{"time_unit", file.time_unit}, {"description", file.description}, {"snapshots", snapshots}};
+}
+
+json leaks_json(const LeakLog& leaks, const PageLimits& limits, StringTable& strings) {
+  std::vector<const LeakRecord*> order;
+  for (const LeakRecord& record : leaks.records) order.push_back(&record);
+  std::stable_sort(order.begin(), order.end(),
+                   [](const LeakRecord* a, const LeakRecord* b) { return a->bytes > b->bytes; });
+  json records = json::array(), sums = json::array();
+  for (const LeakRecord* record : order) {
+    if (records.size() >= limits.leak_records) break;
+    json frames = json::array();
+    for (const std::string& frame : record->frames) frames.push_back(strings.add(frame));
+    records.push_back({record->kind, record->bytes, record->blocks, frames});
+  }
+  for (const LeakSum& sum : leaks.sums) sums.push_back({sum.kind, sum.bytes, sum.blocks});
+  return {{"records", records}, {"record_count", leaks.records.size()}, {"sums", sums}};
+}
+
+// How many frames each view may have.
+size_t frames_of_a_view(const ReportSession& session, const PageLimits& limits) {
+  size_t views = 0;
+  for (const ReportProcess& process : session.processes) {
+    for (const ReportView& view : process.views) views += !view.stacks.nodes.empty();
+    if (!process.memory) continue;
+    for (const MassifSnapshot& snapshot : process.memory->snapshots) views += !snapshot.tree.nodes.empty();
+  }
+  return std::min(limits.view_frames, std::max<size_t>(limits.page_frames / std::max<size_t>(views, 1), 1'000));
 }
 
 }  // namespace
-
-std::vector<ReportFunction> function_costs(const callgrind::Grouped& profile, const NamedStacks& stacks) {
-  // By name, file and object: contexts of one function are one function here.
-  std::unordered_map<std::string, size_t> ids;
-  std::vector<ReportFunction> result;
-  std::vector<size_t> index_of(profile.functions.size());
-  for (size_t i = 0; i < profile.functions.size(); i++) {
-    const auto& function = profile.functions[i];
-    std::string key = function.plain + "\n" + std::to_string(function.file) + "\n" + std::to_string(function.object);
-    auto [id, is_new] = ids.try_emplace(key, result.size());
-    if (is_new) {
-      result.push_back({function.plain, profile.files[function.file], profile.objects[function.object], 0, 0, 0});
-    }
-    index_of[i] = id->second;
-  }
-  uint64_t total = 0;
-  for (const auto& part : profile.parts) {
-    if (!part.totals.empty()) total += part.totals[0];
-    for (const auto& row : part.rows) {
-      uint64_t cost = part.costs[row.cost];
-      result[index_of[row.function]].self += cost;
-      result[index_of[row.function]].inclusive += cost;
-    }
-    for (const auto& call : part.calls) {
-      result[index_of[call.callee]].calls += call.count;
-      if (index_of[call.callee] != index_of[call.function]) {
-        result[index_of[call.function]].inclusive += part.costs[call.cost];
-      }
-    }
-  }
-  for (auto& function : result) function.inclusive = std::max(function.self, std::min(function.inclusive, total));
-  if (stacks.nodes.empty()) return result;
-
-  // Exact: the cost of a node counts for each name above it once.
-  std::vector<uint64_t> by_name(stacks.names.size());
-  for (uint32_t i = 0; i < stacks.nodes.size(); i++) {
-    uint32_t name = stacks.nodes[i].name;
-    bool outermost = true;
-    unsigned steps = 0;
-    for (uint32_t up = stacks.nodes[i].parent; up != StackNode::kRoot && outermost && steps < 4096; steps++) {
-      outermost = stacks.nodes[up].name != name;
-      up = stacks.nodes[up].parent;
-    }
-    if (outermost) by_name[name] += stacks.nodes[i].inclusive;
-  }
-  std::unordered_map<std::string, uint64_t> exact;
-  for (size_t i = 0; i < by_name.size(); i++) exact[stacks.names[i]] = by_name[i];
-  std::unordered_map<std::string, unsigned> uses;
-  for (const auto& function : result) uses[function.name]++;
-  for (auto& function : result) {
-    auto found = exact.find(function.name);
-    if (found != exact.end() && uses[function.name] == 1) function.inclusive = std::max(function.self, found->second);
-  }
-  return result;
-}
 
 std::string render_report_page(const ReportSession& session, const PageLimits& limits) {
   json data = {{"command", session.command},     {"tool", session.tool},   {"version", session.version},
                {"directory", session.directory}, {"state", session.state}, {"started", session.started},
                {"seconds", session.seconds}};
+  StringTable strings;
   json processes = json::array();
+  size_t frames = frames_of_a_view(session, limits);
   for (const ReportProcess& process : session.processes) {
-    json totals = json::array();
+    json totals = json::array(), views = json::array(), memory;
     for (const auto& [event, cost] : process.totals) totals.push_back({event, cost});
+    for (const ReportView& view : process.views) views.push_back(view_json(view, limits, frames, strings));
+    if (process.memory) memory = memory_json(*process.memory, limits, frames, views, strings);
     processes.push_back({{"pid", process.pid},
                          {"parent", process.parent},
                          {"image", process.image},
@@ -158,17 +202,20 @@ std::string render_report_page(const ReportSession& session, const PageLimits& l
                          {"state", process.state},
                          {"seconds", process.seconds},
                          {"totals", totals},
-                         {"functions", functions_json(process, limits)},
-                         {"function_count", process.functions.size()},
-                         {"stacks", stacks_json(process.stacks, limits)}});
+                         {"views", views},
+                         {"memory", memory},
+                         {"leaks", leaks_json(process.leaks, limits, strings)}});
   }
   data["processes"] = std::move(processes);
+  data["strings"] = strings.strings();
+  data["python"] = strings.python();
   // The policy makes the promise of no network one that the browser keeps.
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
       "script-src 'unsafe-inline'\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>vsup report</title>\n<style>";
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>vsup report</title>\n<style>";
   page += kStyle;
   page += "</style>\n</head>\n";
   page += kBody;

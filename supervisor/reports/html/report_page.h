@@ -1,5 +1,5 @@
-// Purpose: one session as one self-contained HTML page: the tree of its processes, and for each that was counted the
-// costliest functions and a flame graph that can be clicked.
+// Purpose: one session as one self-contained HTML page: the tree of its processes, and for each of them the costliest
+// functions, flame graphs that can be clicked, heap over time, and leaks.
 // Assumes: strings come from tracees: any bytes. Promises: pure; the page needs no network and no other file, and no
 // name can break out of the data it stands in. What is too small to be seen is left out, and the page says how much.
 #pragma once
@@ -7,18 +7,26 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "supervisor/reports/callgrind/collapsed_writer.h"
-#include "supervisor/reports/callgrind/group.h"
+#include "supervisor/reports/html/function_costs.h"
+#include "supervisor/reports/html/leak_log_reader.h"
+#include "supervisor/reports/html/massif_reader.h"
 
 namespace vsup::supervisor::html {
 
-struct ReportFunction {
-  std::string name, file, object;
-  uint64_t self = 0, inclusive = 0, calls = 0;  // of the first event; calls of this function
+// One thing that was counted: a table of functions and a flame graph, each possibly empty.
+struct ReportView {
+  std::string title;  // "Instructions", "Peak bytes"
+  std::string unit;   // "Ir", "bytes"
+  uint64_t total = 0;
+  std::vector<ReportFunction> functions;
+  callgrind::NamedStacks stacks;
 };
 
 struct ReportProcess {
@@ -29,9 +37,10 @@ struct ReportProcess {
   std::string directory;
   std::string state;  // "exited with status 0"
   double seconds = 0;
-  std::vector<std::pair<std::string, uint64_t>> totals;  // by event; the first one is that of the functions and stacks
-  std::vector<ReportFunction> functions;
-  callgrind::NamedStacks stacks;
+  std::vector<std::pair<std::string, uint64_t>> totals;  // by event
+  std::vector<ReportView> views;
+  std::optional<MassifFile> memory;
+  LeakLog leaks;
 };
 
 struct ReportSession {
@@ -42,15 +51,12 @@ struct ReportSession {
 };
 
 struct PageLimits {
-  size_t functions = 500;              // of one process, the costliest by self and by inclusive cost
-  double smallest_frame = 1.0 / 4000;  // of the process's total
+  size_t functions = 500;          // of one view, the costliest by self and by inclusive cost
+  size_t view_frames = 100'000;    // of one view, the widest
+  size_t page_frames = 1'000'000;  // of all views together, shared evenly
+  size_t leak_records = 2'000;     // of one process, the largest
 };
 
 std::string render_report_page(const ReportSession& session, const PageLimits& limits = {});
-
-// Functions of a profile, all parts together. A function's inclusive cost is exact where `stacks` tell it; else its own
-// cost and that of its calls but those to itself, at most the total (functions that call each other in a circle would
-// count twice).
-std::vector<ReportFunction> function_costs(const callgrind::Grouped& profile, const callgrind::NamedStacks& stacks);
 
 }  // namespace vsup::supervisor::html

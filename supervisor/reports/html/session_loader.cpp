@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,9 @@ namespace vsup::supervisor::html {
 namespace {
 
 using nlohmann::json;
+
+constexpr const char* kCollapsed = ".collapsed";
+constexpr const char* kCallgrind = "callgrind.";
 
 std::optional<std::string> read_file(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -73,6 +77,64 @@ bool is_plain_name(const std::string& name) {
   return !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
 }
 
+// What the stacks of a file count, by its name: "heap.peak.123.collapsed".
+std::pair<std::string, std::string> title_and_unit(const std::string& name) {
+  if (name.starts_with("heap.live.")) return {"Live bytes", "bytes"};
+  if (name.starts_with("heap.peak.")) return {"Peak bytes", "bytes"};
+  if (name.starts_with("heap.total.")) return {"Total bytes", "bytes"};
+  return {name.substr(0, name.size() - std::strlen(kCollapsed)), ""};
+}
+
+// Parts and threads of one process may be in files of their own: read as one text, each begins a part.
+void load_profile(const std::string& directory, const std::vector<std::string>& names, ReportProcess& process) {
+  std::string all, stacks;
+  for (const std::string& name : names) {
+    if (!name.starts_with(kCallgrind) || name.ends_with(".new")) continue;
+    auto text = read_file(directory + "/" + name);
+    if (text) (name.ends_with(kCollapsed) ? stacks : all).append(*text).append("\n");
+  }
+  ReportView view{"Instructions", "Ir", 0, {}, callgrind::read_collapsed(stacks)};
+  view.total = total_cost(view.stacks);
+  if (auto profile = callgrind::read_callgrind(all)) {
+    view.functions = function_costs(*profile, view.stacks);
+    for (size_t i = 0; i < profile->events.size(); i++) {
+      uint64_t total = 0;
+      for (const auto& part : profile->parts) total += i < part.totals.size() ? part.totals[i] : 0;
+      process.totals.emplace_back(profile->events[i], total);
+    }
+    if (!process.totals.empty()) {
+      view.unit = process.totals[0].first;
+      if (view.unit != "Ir") view.title = view.unit;
+      view.total = process.totals[0].second;
+    }
+  } else {
+    view.functions = function_costs(view.stacks);
+  }
+  if (!view.functions.empty()) process.views.push_back(std::move(view));
+}
+
+void load_heap(const std::string& directory, const std::vector<std::string>& names, ReportProcess& process) {
+  for (const std::string& name : names) {
+    bool is_massif = name.starts_with("massif.out") && !name.ends_with(".new");
+    bool is_stacks = name.ends_with(kCollapsed) && !name.starts_with(kCallgrind);
+    if (!is_massif && !is_stacks) continue;
+    auto text = read_file(directory + "/" + name);
+    if (!text) continue;
+    if (is_massif) {
+      auto file = read_massif(*text);
+      // Of several the longest; the others are single snapshots.
+      bool longer = file && (!process.memory || file->snapshots.size() > process.memory->snapshots.size());
+      if (longer) process.memory = std::move(file);
+      continue;
+    }
+    auto [title, unit] = title_and_unit(name);
+    ReportView view{title, unit, 0, {}, callgrind::read_collapsed(*text)};
+    view.total = total_cost(view.stacks);
+    view.functions = function_costs(view.stacks);
+    if (!view.functions.empty()) process.views.push_back(std::move(view));
+  }
+}
+
 void load_process_files(const std::string& directory, ReportProcess& process) {
   std::vector<std::string> names;
   std::error_code error;
@@ -80,24 +142,9 @@ void load_process_files(const std::string& directory, ReportProcess& process) {
     names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
-    if (!name.ends_with(".collapsed")) continue;
-    if (auto text = read_file(directory + "/" + name)) process.stacks = callgrind::read_collapsed(*text);
-  }
-  // Parts and threads of one process may be in files of their own: read as one text, each begins a part.
-  std::string all;
-  for (const std::string& name : names) {
-    if (!name.starts_with("callgrind.out") || name.ends_with(".new") || name.ends_with(".collapsed")) continue;
-    if (auto text = read_file(directory + "/" + name)) all += *text + "\n";
-  }
-  auto profile = callgrind::read_callgrind(all);
-  if (!profile) return;
-  process.functions = function_costs(*profile, process.stacks);
-  for (size_t i = 0; i < profile->events.size(); i++) {
-    uint64_t total = 0;
-    for (const auto& part : profile->parts) total += i < part.totals.size() ? part.totals[i] : 0;
-    process.totals.emplace_back(profile->events[i], total);
-  }
+  load_profile(directory, names, process);
+  load_heap(directory, names, process);
+  if (auto text = read_file(directory + "/log.txt")) process.leaks = read_leak_log(*text);
 }
 
 }  // namespace
