@@ -81,6 +81,8 @@ enum class Service : uint64_t {
   // An execve is about to be made: the tool's records can still be read. The agent stack is in use; the thread
   // continues at the instruction after the trap.
   kBeforeExec,
+  // A client request that the agent does not answer. App state in the context, behind the request; agent stack empty.
+  kClientRequest,
   // The agent found itself broken; SharedBlock::crash is filled. Does not return.
   kCrash,
 };

@@ -19,6 +19,7 @@
 #include "supervisor/control/control_server.h"
 #include "supervisor/options.h"
 #include "supervisor/reports/html/session_loader.h"
+#include "supervisor/reports/stack_text.h"
 #include "supervisor/session/recorder.h"
 #include "supervisor/session/session.h"
 #include "supervisor/session/session_directory.h"
@@ -112,6 +113,17 @@ class SessionRecorder : public Recorder {
     if (tool_ != nullptr) tool_->image_ended(pid);
   }
 
+  void client_message(pid_t pid, const std::string& text, const ThreadRegisters* where) override {
+    Recorder::client_message(pid, text, where);
+    if (where == nullptr) return;
+    const std::vector<ThreadStack> stacks = symbolize_stacks(walk_stacks(pid, {*where}), symbolizer_);
+    if (!stacks.empty()) log_lines(pid, stack_text(stacks.front().frames));
+  }
+
+  std::optional<uint64_t> client_request(StoppedProcess& process, pid_t tid, const ClientRequest& request) override {
+    return tool_ != nullptr ? tool_->client_request(process, tid, request) : std::nullopt;
+  }
+
   void session_ended(int wait_status) override {
     Recorder::session_ended(wait_status);
     wait_status_ = wait_status;
@@ -123,6 +135,7 @@ class SessionRecorder : public Recorder {
  private:
   std::function<void()> ended_;
   ToolReport* tool_ = nullptr;
+  Symbolizer symbolizer_;
   int wait_status_ = 0;
 };
 

@@ -208,6 +208,7 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
       }
       options.tool = tool;
       session.tool = value;
+      session.native_requests = tool->native_requests;
       break;
     }
     case OptionId::kTraceChildren:

@@ -22,6 +22,7 @@ namespace vsup::agent {
 enum class LinkKind : uint32_t {
   kDirect,   // go on at target; the branch can be patched
   kSyscall,  // target is a system call instruction
+  kRequest,  // target is the last instruction of a client request
   kNative,   // target is an instruction to be executed natively
   kX87,      // target is an instruction, of `site` bytes, that has stored the x87 instruction pointer
   kTool,     // target is the tool's, site is where the thread goes on afterwards

@@ -5,6 +5,7 @@
 #include "agent/base/context.h"
 #include "agent/base/entry_points.h"
 #include "agent/engine/actions.h"
+#include "agent/engine/client_request.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/link.h"
@@ -134,6 +135,10 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
       return resume(ctx, link, false, false);
     case LinkKind::kSyscall:
       return dispatch_syscall(ctx);
+    case LinkKind::kRequest: {
+      int action = client_request(ctx);
+      return action == kDispatchAgain ? resume(ctx, 0, false, false) : action;
+    }
     case LinkKind::kNative:
       return request_service(ctx, Service::kStepNative);
     case LinkKind::kX87: {

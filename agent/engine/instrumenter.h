@@ -1,11 +1,19 @@
 // Purpose: how a tool adds its code to blocks. The engine knows this interface and no tool.
-// Assumes: every function is called with the engine lock held; the first two are true functions of block and options.
+// Assumes: every function but client_request is called with the engine lock held; the first two are true functions of
+// block and options.
 #pragma once
 
 #include "agent/engine/block.h"
 #include "agent/engine/rules.h"
 
 namespace vsup::agent {
+
+// What a tool makes of a client request.
+enum class ClientAnswer {
+  kUnknown,        // not the tool's
+  kDone,           // the answer, if any, is in rdx
+  kAskSupervisor,  // Service::kClientRequest
+};
 
 struct Instrumenter {
   // A block is about to be translated.
@@ -27,6 +35,9 @@ struct Instrumenter {
 
   // A process was forked; this is the child, which starts with empty records.
   void (*forked)(protocol::ThreadContext& ctx);
+
+  // The app makes a client request: `request` is its code and five arguments. May be none. Called without the lock.
+  ClientAnswer (*client_request)(protocol::ThreadContext& ctx, const uint64_t* request) = nullptr;
 };
 
 // None at first. Set once, before the first translation.

@@ -4,6 +4,7 @@
 #include "agent/base/context.h"
 #include "agent/base/entry_points.h"
 #include "agent/engine/block.h"
+#include "agent/engine/client_request.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/entry_check.h"
 #include "agent/engine/instrumenter.h"
@@ -100,10 +101,12 @@ class BlockTranslator {
   void decode_block();
   void translate_body();
   bool translate_one(const Source& source);
+  const uint8_t* bytes_of(AppPc pc) const { return block_.bytes + (raw(pc) - raw(block_.tag)); }
 
   CodeRegion& region_;
   Emitter out_;
   BlockEnd end_ = BlockEnd::kExit;
+  bool ends_in_request_ = false;
   Block block_;
   uint8_t snapshot_[kMaxCheckedBytes];
 };
@@ -123,8 +126,13 @@ void BlockTranslator::decode_block() {
     Instr& instr = block_.instructions[block_.count];
     uint64_t room = left - block_.size;
     if (!decode(block_.bytes + block_.size, room < 15 ? room : 15, tag + block_.size, instr)) return;
+    const AppPc pc = advance(block_.tag, block_.size);
     block_.size += instr.length;
     ++block_.count;
+    if (is_client_request(region_, pc, bytes_of(pc), instr)) {
+      ends_in_request_ = true;
+      return;
+    }
     if (ends_block(instr) || (region_.writable && may_modify_code(instr))) return;
   }
 }
@@ -134,6 +142,11 @@ bool BlockTranslator::translate_one(const Source& source) {
   const Instr& instr = source.instr;
   if (is_native_only(instr)) {
     emit_exit(out_, LinkKind::kNative, source.pc);
+    out_.cover(source.offset);
+    return false;
+  }
+  if (ends_in_request_ && source.offset + instr.length == block_.size) {
+    emit_exit(out_, LinkKind::kRequest, source.pc);
     out_.cover(source.offset);
     return false;
   }

@@ -8,6 +8,7 @@
 
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/inject/inject.h"
+#include "supervisor/session/native_breakpoints.h"
 
 namespace vsup::supervisor {
 
@@ -33,6 +34,7 @@ struct AddressSpace {
   SlotTable slots;
   std::vector<Task*> tasks;
   std::vector<uint64_t> reported_modules;
+  NativeBreakpoints breakpoints;
   uint64_t code_fingerprint = 0;  // of the executable mappings when instrumentation was switched off
 
   // The stop of the world: while `stopping`, threads that stop are parked in app state; when all are, the actions

@@ -38,7 +38,7 @@ char state_of(pid_t tid) {
 
 bool SessionImpl::wants_cache(const Task& task) const {
   const Process& process = *task.process;
-  return process.want_on && process.traceable && process.space->injected;
+  return process.want_on && process.traceable && process.space->injected && !task.native_call;
 }
 
 uint64_t SessionImpl::syscall_pc_for(const Task& task) const {
@@ -122,6 +122,7 @@ bool SessionImpl::reach_app_state(Task& task) {
   if (task.at_app_state) return true;
   if (!task.instrumented) {
     task.app = task.registers();
+    step_back_from_breakpoint(task);
     task.syscall_pc = task.app.rip - 2;
     task.at_app_state = true;
     return true;

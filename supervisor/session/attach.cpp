@@ -47,7 +47,11 @@ void SessionImpl::attach(pid_t pid) {
   }
   announce(process);
   report_modules(process);
-  if (options_.instrument_at_start) toggle(true, {pid}, {});
+  if (options_.instrument_at_start) {
+    toggle(true, {pid}, {});
+  } else if (options_.native_requests) {
+    with_world_stopped(process.space, [this, space = process.space] { update_breakpoints(*space); }, {});
+  }
 }
 
 // Threads born meanwhile of a seized thread are traced automatically; those of one not seized yet are found by
@@ -110,6 +114,7 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
               break;
             }
           }
+          update_breakpoints(*space);
           bool ejected = !space->injected;
           for (Task* task : std::vector<Task*>(space->tasks)) {
             guarded(task->tid, [this, space, &ejected](Task& leaving) {

@@ -73,6 +73,7 @@ void SessionImpl::on_birth(Task& parent) {
       born.space = std::make_shared<AddressSpace>();
       born.space->injected = process.space->injected;
       born.space->vdso_syscall = process.space->vdso_syscall;
+      born.space->breakpoints = process.space->breakpoints;
     }
     announce(born);
     Task& child = add_task(child_tid, born);
@@ -224,6 +225,7 @@ void SessionImpl::setup_image(Task& task) {
       log_line(LogLevel::kWarning, "process %d runs native: %s", process.pid, error.c_str());
     }
   }
+  if (!process.want_on) update_breakpoints(*process.space);
   settle(task);
 }
 

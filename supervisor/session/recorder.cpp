@@ -68,6 +68,7 @@ struct Recorder::Impl {
     ProcessRecord record;
     size_t row = 0;
     bool modules_changed = false;
+    std::string client_line;  // what the process has printed of a line that is not complete yet
   };
 
   Impl(SessionDirectory& session_directory, RecorderOptions recorder_options, Later run_later, Say say_it)
@@ -98,6 +99,12 @@ struct Recorder::Impl {
     if (!live.record.directory.empty()) {
       directory.write_file(live.record.directory + "/process.json", process_json(live.record));
     }
+  }
+
+  void flush_client_line(Live& live) {
+    if (live.client_line.empty()) return;
+    write_log(live.record, '*', live.client_line);
+    live.client_line.clear();
   }
 
   const std::string& build_id(const std::string& path) {
@@ -157,6 +164,7 @@ struct Recorder::Impl {
   void end_image(pid_t pid, ImageState state, int wait_status, const std::vector<CounterValue>& counters) {
     Live* live = find(pid);
     if (live == nullptr) return;
+    flush_client_line(*live);
     ProcessRecord& record = live->record;
     record.state = state;
     record.wait_status = wait_status;
@@ -274,6 +282,22 @@ void Recorder::process_note(pid_t pid, const std::string& note) {
   impl_->write_log(live->record, '=', note);
   impl_->save(*live);
   if (impl_->options.verbosity > 0) impl_->say(prefix_lines(std::to_string(pid), '=', note));
+}
+
+void Recorder::client_message(pid_t pid, const std::string& text, const ThreadRegisters*) {
+  constexpr size_t kLongestLine = 64 << 10;
+  Impl::Live* live = impl_->find(pid);
+  if (live == nullptr) return;
+  std::string whole = live->client_line + text;
+  const size_t end = whole.rfind('\n') + 1;
+  live->client_line = whole.substr(end);
+  whole.resize(end);
+  if (!whole.empty()) impl_->write_log(live->record, '*', whole);
+  if (live->client_line.size() > kLongestLine) impl_->flush_client_line(*live);
+}
+
+void Recorder::log_lines(pid_t pid, const std::string& text) {
+  if (Impl::Live* live = impl_->find(pid)) impl_->write_log(live->record, '=', text);
 }
 
 void Recorder::module_mapped(pid_t pid, const MappedModule& module) {

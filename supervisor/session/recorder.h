@@ -41,12 +41,15 @@ class Recorder : public SessionObserver {
 
   // A tool's lines for the log of an image, which may have ended. `directory` is relative to the session's.
   void write_log(const ProcessSummary& process, const std::string& directory, const std::string& text);
+  // Lines for the log of a live process.
+  void log_lines(pid_t pid, const std::string& text);
 
   // Writes session.json and says the closing words. Call once, after session_ended or when starting failed.
   void finish();
 
   std::string process_started(const ProcessSummary& process) override;
   void process_note(pid_t pid, const std::string& note) override;
+  void client_message(pid_t pid, const std::string& text, const ThreadRegisters* where) override;
   void module_mapped(pid_t pid, const MappedModule& module) override;
   void mode_changed(pid_t pid, bool on, double time_seconds) override;
   void process_execed(pid_t pid, const std::vector<CounterValue>& counters) override;

@@ -89,7 +89,9 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     report_crash(task, {});
     return;
   }
-  VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush, task);
+  VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush ||
+               service == Service::kClientRequest,
+           task);
   if (context.trap_unblocked != 0) {
     task.trap_unblocked = true;
     task.write_as<uint64_t>(context_address + offsetof(ThreadContext, trap_unblocked), 0);
@@ -99,6 +101,10 @@ void SessionImpl::on_service(Task& task, const Registers&) {
   if (service == Service::kSafePoint) {
     ++task.process->counters.safe_points;
     settle(task);
+    return;
+  }
+  if (service == Service::kClientRequest) {
+    answer_client_request(task);
     return;
   }
   if (service == Service::kFlush) {

@@ -4,6 +4,7 @@
 //   follow.cpp      clone, fork, vfork, exec, exit
 //   app_state.cpp   from any stop to app registers, and from app registers into the cache or to native code
 //   signals.cpp     signal-delivery-stops         services.cpp    the agent's requests
+//   client_requests.cpp   the app's requests, from the cache and from native code
 //   world_stop.cpp  stops all threads of an address space            toggle.cpp  instrumentation on and off
 //   stopped_process.cpp  what tools may do to a process that stands still
 // Invariant: a task is handled only while it is stopped; whoever handles it ends with settle(), run_on() or its death.
@@ -17,6 +18,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "protocol/client_requests.h"
 #include "supervisor/inject/agent_image.h"
 #include "supervisor/ptrace/wait.h"
 #include "supervisor/session/process.h"
@@ -134,6 +136,20 @@ class SessionImpl {
   void answer_map_query(Task& task, protocol::ThreadContext& context);
   void flush_cache(Task& task);
   void reset_cache(AddressSpace& space);
+
+  // client_requests.cpp
+  void answer_client_request(Task& task);
+  void act_on_client_request(Task& task, const ClientRequest& request);
+  void ask_tool(const Task& task, const ClientRequest& request);
+  ThreadRegisters app_registers(const Task& task) const;
+  void begin_native_call(Task& task, const ClientRequest& request);
+  // True: it was one, and the task has been dealt with.
+  bool end_native_call(Task& task, const Registers& registers);
+  bool take_native_breakpoint(Task& task, const siginfo_t& info);
+  bool pass_loader_function(Task& task, const NativeBreakpoint& breakpoint);
+  void step_back_from_breakpoint(Task& task);
+  // Some thread must be stopped, and none may run the app's code.
+  void update_breakpoints(AddressSpace& space);
   void report_crash(Task& task, const std::string& text);
 
   // world_stop.cpp
@@ -161,6 +177,7 @@ class SessionImpl {
   const SessionOptions options_;
   SessionObserver& observer_;
   const AgentImage& agent_;
+  RequestSiteCache request_sites_;
   WaitManager waits_;
   boost::asio::posix::stream_descriptor signal_fd_;
   boost::asio::signal_set terminate_signals_;

@@ -7,11 +7,14 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "protocol/agent_boot.h"
+#include "protocol/client_requests.h"
 #include "supervisor/base/log.h"
 #include "supervisor/session/controller.h"
 
@@ -38,6 +41,8 @@ enum class RecordsMoment {
   kDetach,  // it is let go of
 };
 
+using ClientRequest = std::array<uint64_t, protocol::client_request::kRequestWords>;
+
 class SessionObserver {
  public:
   virtual ~SessionObserver() = default;
@@ -48,6 +53,12 @@ class SessionObserver {
 
   // Something worth a line in the process's log: why it is not traceable, an exec that is not followed, ...
   virtual void process_note(pid_t pid, const std::string& note) = 0;
+
+  // The process prints by a client request. `where`: its thread, which stands still, for the stack to go with it.
+  virtual void client_message(pid_t pid, const std::string& text, const ThreadRegisters* where) = 0;
+
+  // A client request for the tool; the answer, if it gives one.
+  virtual std::optional<uint64_t> client_request(StoppedProcess&, pid_t, const ClientRequest&) { return {}; }
 
   // A file was mapped executable. May repeat for the same module.
   virtual void module_mapped(pid_t pid, const MappedModule& module) = 0;

@@ -31,6 +31,7 @@ struct SessionOptions {
   std::vector<std::string> skip_patterns;         // --trace-children-skip=: shell patterns for the executable
   std::vector<std::string> skip_by_arg_patterns;  // --trace-children-skip-by-arg=: shell patterns for each argument
   bool instrument_at_start = true;                // --instr-atstart
+  bool native_requests = false;                   // client requests are answered in native code, too
   protocol::AgentSettings settings = default_agent_settings();
 };
 

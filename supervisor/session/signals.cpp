@@ -92,6 +92,8 @@ void SessionImpl::on_signal(Task& task) {
     settle(task);
     return;
   }
+  if (number == SIGTRAP && take_native_breakpoint(task, info)) return;
+  if (task.native_call && (number == SIGTRAP || number == SIGSEGV) && end_native_call(task, task.registers())) return;
   if (number == SIGTRAP && task.instrumented) {
     const Registers registers = task.registers();
     if (registers.rip == agent_.exports.service_trap + 1) {

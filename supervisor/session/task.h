@@ -7,6 +7,9 @@
 //                                        must be resumed through Session's resume_app_state()
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include "protocol/agent_boot.h"
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/ptrace/tracee.h"
@@ -23,6 +26,12 @@ struct RestartedWait {
   uint64_t stop_count = 0;
 };
 
+// A function of the app that runs natively for a client request.
+struct NativeCall {
+  Registers registers;  // behind the request
+  std::vector<uint8_t> vectors;
+};
+
 struct Task : Tracee {
   Task(pid_t thread, WaitManager& manager, Process& owner) : Tracee(thread, manager), process(&owner) {}
 
@@ -35,13 +44,15 @@ struct Task : Tracee {
   Registers app{};
   uint64_t syscall_pc = 0;  // app address of the system call instruction that `app` may be the interrupted exit of
 
-  bool parked = false;        // stands still until the stop of the world ends
-  bool pending_set = false;   // ThreadContext::pending is 1: it will stop at a safe point
-  bool native_step = false;   // executes one app instruction natively under PTRACE_SINGLESTEP
-  bool exited = false;        // a leader that ended before its other threads: a zombie until they have gone
-  bool in_vfork = false;      // waits in the kernel for its vfork child: cannot stop
-  unsigned asleep_count = 0;  // how often in a row it was found in an uninterruptible sleep when it was to stop
-  bool must_reenter = false;  // the cache was emptied or the mode changed while it could not stop
+  bool parked = false;               // stands still until the stop of the world ends
+  bool pending_set = false;          // ThreadContext::pending is 1: it will stop at a safe point
+  bool native_step = false;          // executes one app instruction natively under PTRACE_SINGLESTEP
+  bool exited = false;               // a leader that ended before its other threads: a zombie until they have gone
+  bool in_vfork = false;             // waits in the kernel for its vfork child: cannot stop
+  unsigned asleep_count = 0;         // how often in a row it was found in an uninterruptible sleep when it was to stop
+  bool must_reenter = false;         // the cache was emptied or the mode changed while it could not stop
+  bool breakpoint_trap_due = false;  // it stood behind a breakpoint of ours and was put before it: a SIGTRAP may come
+  std::unique_ptr<NativeCall> native_call;
   RestartedWait restarted_wait;
   UniqueFd status_fd;  // /proc/TID/status, opened by the first signal
 };

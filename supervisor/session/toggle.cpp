@@ -123,6 +123,7 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             Process* process = find_process(pid);
             if (process == nullptr || process->space.get() != space) continue;  // gone, or executes a new image
             if (process->space->injected) refresh_code(*process->space, on);
+            update_breakpoints(*process->space);
             if (!on) continue;
             const std::string error = process->space->injected ? std::string() : inject(*process);
             if (error.empty()) {

@@ -65,6 +65,10 @@ class ToolReport {
     answer({{}, "the tool does not know this request"});
   }
 
+  // A client request of the app (protocol/client_requests.h, agent/engine/instrumenter.h) that the agent's half left to
+  // the supervisor: its code and five arguments, by thread `tid`. None: the app gets the request's default.
+  virtual std::optional<uint64_t> client_request(StoppedProcess&, pid_t, const ClientRequest&) { return {}; }
+
   // The last process has gone: waits for all that is under way and writes it.
   virtual void session_finished() = 0;
 
@@ -81,6 +85,8 @@ struct ToolDescription {
   void (*configure)(const ToolOptionValues& options, protocol::AgentSettings& settings);
   // Null: there is nothing to report.
   std::unique_ptr<ToolReport> (*make)(const ToolContext& context);
+  // Client requests reach the tool from native code, too: one may switch instrumentation on.
+  bool native_requests = false;
 };
 
 }  // namespace vsup::supervisor

@@ -7,6 +7,7 @@
 #include "agent/tools/callgrind/call_code.h"
 #include "agent/tools/callgrind/function_starts.h"
 #include "agent/x86/decoder.h"
+#include "protocol/client_requests.h"
 
 namespace vsup::agent::callgrind {
 
@@ -169,7 +170,14 @@ void forked(ThreadContext& ctx) {
   for (Frame* frame = in_slot<Frame>(ctx, kShadowStackOffset); frame < end; ++frame) frame->ir = 0;
 }
 
-constexpr Instrumenter kInstrumenter{begin, before, exit_taken, thread_started, thread_ending, forked};
+ClientAnswer client_request(ThreadContext&, const uint64_t* request) {
+  const uint64_t tool = request[0] >> 16;
+  const bool ours =
+      tool == protocol::client_request::kDumpStats >> 16 || tool == protocol::client_request::kCachegrindStart >> 16;
+  return ours ? ClientAnswer::kAskSupervisor : ClientAnswer::kUnknown;
+}
+
+constexpr Instrumenter kInstrumenter{begin, before, exit_taken, thread_started, thread_ending, forked, client_request};
 
 void install() {
   set_instrumenter(&kInstrumenter);

@@ -78,11 +78,13 @@ constexpr ToolDescription kTools[] = {
      kCallgrindOptions, nullptr,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
        return std::make_unique<ProfileReport>(context, callgrind_output(context.options));
-     }},
+     },
+     true},
     {"cachegrind", "counts instructions by line; writes cachegrind.out", "callgrind", kCachegrindOptions, nullptr,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
        return std::make_unique<ProfileReport>(context, cachegrind_output(context.options));
-     }},
+     },
+     true},
 };
 
 }  // namespace

@@ -1,0 +1,49 @@
+// Purpose: the few places in native code at which a thread stops, so that a program that runs native can switch
+// instrumentation on by a client request: the ends of request sequences, and what tells of newly mapped modules.
+// Assumes: the threads of the address space stand still while breakpoints are set or removed.
+// Promises: every byte is put back; code that has changed meanwhile is left alone.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "supervisor/session/request_sites.h"
+
+namespace vsup::supervisor {
+
+struct NativeBreakpoint {
+  enum class Kind {
+    kRequest,  // the xchg of a client request
+    kEntry,    // the program's first instruction: the loader has mapped what the program needs
+    kLoader,   // the function that the dynamic loader calls before and after it maps modules
+  };
+  uint64_t address = 0;
+  uint8_t original = 0;
+  Kind kind = Kind::kRequest;
+  bool set = true;
+};
+
+class NativeBreakpoints {
+ public:
+  // Looks for what is not known yet and sets everything. `tid`: a stopped thread.
+  void set(pid_t tid, RequestSiteCache& sites);
+  void remove(pid_t tid);
+  void drop(pid_t tid, uint64_t address);
+
+  // What was ever set at `address`: a thread may report it after it was removed.
+  std::optional<NativeBreakpoint> at(uint64_t address) const;
+  bool active() const { return active_; }
+
+ private:
+  void add(pid_t tid, uint64_t address, NativeBreakpoint::Kind kind);
+  void take_out(pid_t tid, NativeBreakpoint& one);
+
+  std::vector<NativeBreakpoint> known_;
+  bool active_ = false;
+  bool entry_known_ = false;
+};
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,35 @@
+// Purpose: where in a module's file the instruction sequence of client requests ends, so that native code can be
+// stopped there. Promises: each version of a file is looked through once; a file that cannot be read has no sites.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace vsup::supervisor {
+
+// Offsets of the xchg of each sequence in `bytes`.
+std::vector<uint64_t> find_request_sequences(std::span<const uint8_t> bytes);
+
+class RequestSiteCache {
+ public:
+  // File offsets, of the sequences that lie in [offset, offset + size).
+  const std::vector<uint64_t>& of_file(const std::string& path, uint64_t offset, uint64_t size);
+
+ private:
+  struct Version {
+    uint64_t device = 0, inode = 0;
+    int64_t seconds = 0, nanoseconds = 0;     // of the last change
+    uint64_t size = 0, first = 0, count = 0;  // of the file; of the part
+    bool operator==(const Version&) const = default;
+  };
+  struct Entry {
+    Version version;
+    std::vector<uint64_t> offsets;
+  };
+  std::unordered_map<std::string, Entry> files_;
+};
+
+}  // namespace vsup::supervisor
