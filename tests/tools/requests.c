@@ -24,14 +24,15 @@ __attribute__((noinline)) void with_stack(void) {
   VALGRIND_PRINTF_BACKTRACE("stack of %s\n", "with_stack");
 }
 
-static void answers(void) {
+__attribute__((noinline)) static void answers(void) {
   printf("running %d\n", (int)RUNNING_ON_VALGRIND);
   printf("printed %d\n", VALGRIND_PRINTF("number %d, text %s, real %.2f\n", 42, "here", 2.5));
   VALGRIND_PRINTF("half a line");
   VALGRIND_PRINTF(", the other half\n");
   with_stack();
-  printf("calls %ld %ld %ld %ld\n", (long)VALGRIND_NON_SIMD_CALL0(called) & 0, (long)VALGRIND_NON_SIMD_CALL1(called, 1) % 10,
-         (long)VALGRIND_NON_SIMD_CALL2(called, 1, 2) % 100, (long)VALGRIND_NON_SIMD_CALL3(called, 1, 2, 3));
+  long none = (long)VALGRIND_NON_SIMD_CALL0(called) & 0, one = (long)VALGRIND_NON_SIMD_CALL1(called, 1) % 10;
+  long two = (long)VALGRIND_NON_SIMD_CALL2(called, 1, 2) % 100, three = (long)VALGRIND_NON_SIMD_CALL3(called, 1, 2, 3);
+  printf("calls %ld %ld %ld %ld\n", none, one, two, three);
   printf("errors %d\n", (int)VALGRIND_COUNT_ERRORS);
   VALGRIND_PRINTF("no end of line");
 }
@@ -62,6 +63,12 @@ int main(int argc, char** argv) {
   const char* kind = argc > 1 ? argv[1] : "";
   if (strcmp(kind, "answers") == 0) {
     answers();
+  } else if (strcmp(kind, "wait") == 0) {
+    char line[8];
+    puts("ready");
+    fflush(stdout);
+    fgets(line, sizeof line, stdin);
+    start_and_stop(NULL);
   } else if (strcmp(kind, "start-stop") == 0) {
     start_and_stop(NULL);
   } else if (strcmp(kind, "in-thread") == 0) {
@@ -88,7 +95,6 @@ int main(int argc, char** argv) {
     void* plugin = dlopen(argv[2], RTLD_NOW);
     if (plugin == NULL) return 2;
     ((void (*)(void))dlsym(plugin, "measured"))();
-    dlclose(plugin);
   } else if (strcmp(kind, "parts") == 0) {
     CALLGRIND_ZERO_STATS;
     work(100);

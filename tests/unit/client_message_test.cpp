@@ -1,9 +1,9 @@
 #include "supervisor/session/client_message.h"
 
+#include <doctest/doctest.h>
 #include <cstdarg>
 #include <cstdint>
 #include <cstring>
-#include <doctest/doctest.h>
 
 using namespace vsup::supervisor;
 
