@@ -41,7 +41,7 @@ def answers(place):
         result = subprocess.run(["valgrind", "--tool=none", program, "answers"], capture_output=True, text=True,
                                 timeout=60)
         expected = [line for line in result.stdout.splitlines()], client_lines(result.stderr)
-        check(len(expected[1]) == 7, f"{result.stderr}")
+        check(len(expected[1]) == 8, f"{result.stderr}")
     for name, options in modes.items():
         status, output, errors = place.run(["-q"] + options + [program, "answers"])
         check(status == 0, f"{name}: {status} {errors}")
