@@ -64,7 +64,7 @@ def run(place, program, *arguments, options=(), tool="callgrind"):
     command = ["-q", f"--tool={tool}", "--trace-children=yes", *options, path, *arguments]
     status, _, errors = place.run(command, timeout=60)
     place.check_complete()
-    files = sorted(glob.glob(os.path.join(place.log, "*", f"{tool}.out.*")))
+    files = sorted(glob.glob(os.path.join(place.log, "*", f"{tool}.out.*[0-9]")))
     check(files, f"no {tool}.out: {errors}")
     return status, {os.path.basename(os.path.dirname(f)): f for f in files}
 

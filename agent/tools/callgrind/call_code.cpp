@@ -55,7 +55,17 @@ void load_ir(Emitter& out) {
   for (unsigned i = 1; i < kAccumulators; ++i) gs_operand(out, 0x03, kRax, accumulator(i));
 }
 
-// Pushes a frame on the shadow stack: its edge is `edge`, or what rdx holds. Uses rax, rcx and the flags.
+// What a frame's cost is counted for: a constant, or what rdx holds.
+void store_cost(Emitter& out, const uint32_t* edge) {
+  if (edge != nullptr) {
+    raw_bytes(out, {0x48, 0xc7, 0x41, 0x10});  // mov qword [rcx + 16], imm32
+    out.u32(*edge);
+  } else {
+    raw_bytes(out, {0x48, 0x89, 0x51, 0x10});  // mov [rcx + 16], rdx
+  }
+}
+
+// Pushes a frame on the shadow stack. Uses rax, rcx and the flags.
 void push_frame(Emitter& out, const uint32_t* edge, bool is_call) {
   gs_operand(out, 0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   if (is_call) {
@@ -66,12 +76,7 @@ void push_frame(Emitter& out, const uint32_t* edge, bool is_call) {
   raw_bytes(out, {0x48, 0x89, 0x01});  // mov [rcx], rax
   load_ir(out);
   raw_bytes(out, {0x48, 0x89, 0x41, 0x08});  // mov [rcx + 8], rax
-  if (edge != nullptr) {
-    raw_bytes(out, {0x48, 0xc7, 0x41, 0x10});  // mov qword [rcx + 16], imm32
-    out.u32(*edge);
-  } else {
-    raw_bytes(out, {0x48, 0x89, 0x51, 0x10});  // mov [rcx + 16], rdx
-  }
+  store_cost(out, edge);
   // When the stack is full its last slot is written again and again, and its frames get no inclusive cost.
   raw_bytes(out, {0x48, 0x8d, 0x49, 0x20});  // lea rcx, [rcx + 32]
   raw_bytes(out, {0x89, 0xc8, 0x25});        // mov eax, ecx ; and eax, imm32
@@ -82,49 +87,152 @@ void push_frame(Emitter& out, const uint32_t* edge, bool is_call) {
   gs_operand(out, 0x89, kRcx, VSUP_CTX_TOOL_STACK);
 }
 
+uint8_t* place_rel32(Emitter& out) {
+  uint8_t* place = out.here();
+  out.u32(0);
+  return place;
+}
+void land_here(const Emitter& out, uint8_t* place) {
+  store(place, static_cast<uint32_t>(out.here() - (place + 4)));
+}
+
+// rdx = the address of the entry for the pair of ecx and a constant, or of rcx and edx, in the table; rax = its key.
+// Returns the rel32 of the jump that is taken when there is none. Uses the flags.
+uint8_t* emit_lookup(Emitter& out, uint64_t table, const uint32_t* second) {
+  if (second != nullptr) {
+    out.load_constant(kRax, (uint64_t{*second} + 1) << 32);
+    raw_bytes(out, {0x48, 0x09, 0xc8, 0x69, 0xc9});  // or rax, rcx ; imul ecx, ecx, imm32
+    out.u32(kLookupFactorFirst);
+    raw_bytes(out, {0x81, 0xc1});  // add ecx, imm32
+    out.u32((*second + 1) * kLookupFactorSecond);
+  } else {
+    // inc edx ; mov eax, edx ; shl rax, 32 ; or rax, rcx ; imul ecx, ecx, imm32
+    raw_bytes(out, {0xff, 0xc2, 0x89, 0xd0, 0x48, 0xc1, 0xe0, 0x20, 0x48, 0x09, 0xc8, 0x69, 0xc9});
+    out.u32(kLookupFactorFirst);
+    raw_bytes(out, {0x69, 0xd2});  // imul edx, edx, imm32
+    out.u32(kLookupFactorSecond);
+    raw_bytes(out, {0x01, 0xd1});  // add ecx, edx
+  }
+  raw_bytes(out, {0xc1, 0xe9, 32 - kLookupBits});  // shr ecx, imm8
+  raw_bytes(out, {0x48, 0xc1, 0xe1, 0x04});        // shl rcx, 4
+  out.load_constant(kRdx, table);
+  raw_bytes(out, {0x48, 0x01, 0xca});  // add rdx, rcx
+  const uint8_t* probe = out.here();
+  // cmp [rdx], rax ; je over what follows ; cmp qword [rdx], 0 ; je rel32 ; add rdx, 16 ; jmp probe
+  raw_bytes(out, {0x48, 0x39, 0x02, 0x74, 16, 0x48, 0x83, 0x3a, 0x00, 0x0f, 0x84});
+  uint8_t* to_miss = place_rel32(out);
+  raw_bytes(out, {0x48, 0x83, 0xc2, 0x10, 0xeb});
+  out.byte(static_cast<uint8_t>(probe - (out.here() + 1)));
+  return to_miss;
+}
+
+// Where a lookup found nothing: hands its key to the tool, which adds the entry, and starts anew at `retry`.
+void emit_lookup_miss(Emitter& out, ExitKind kind, uint64_t pc, const uint8_t* retry) {
+  gs_operand(out, 0x89, kRax, VSUP_CTX_REQUEST_ARGUMENT);
+  restore_borrowed(out);
+  emit_tool_exit(out, pc << kExitKindBits | kind, retry);
+}
+
+// Calls from the topmost frame's node by an edge, a constant or edx: counts, and leaves the callee's node and context
+// in rdx. Returns the rel32 of the jump to the miss.
+uint8_t* emit_node_call(Emitter& out, const uint32_t* edge) {
+  gs_operand(out, 0x8b, kRcx, VSUP_CTX_TOOL_STACK);
+  raw_bytes(out, {0x8b, 0x49, 0xf0});  // mov ecx, [rcx - 16]
+  uint8_t* to_miss = emit_lookup(out, kNodeLookupAt, edge);
+  raw_bytes(out, {0x48, 0x8b, 0x52, 0x08, 0x89, 0xd0});  // mov rdx, [rdx + 8] ; mov eax, edx
+  raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xc5});        // inc gs:[rax * 8 + calls]
+  out.u32(kNodeCallsOffset);
+  return to_miss;
+}
+
+void spill_three(Emitter& out, uint32_t offset) {
+  out.spill(kRax);
+  out.spill(kRcx);
+  out.spill(kRdx);
+  out.cover(offset);
+}
+
+// An execution of a block counts where the context of the topmost frame says.
+void emit_count_in_context(Emitter& out, const CountedBlock& block, uint32_t offset) {
+  const uint8_t* retry = out.here();
+  spill_three(out, offset);
+  save_flags(out);
+  gs_operand(out, 0x8b, kRcx, VSUP_CTX_TOOL_STACK);
+  raw_bytes(out, {0x8b, 0x49, 0xf4});  // mov ecx, [rcx - 12]
+  uint8_t* to_miss = emit_lookup(out, kCounterLookupAt, &block.index);
+  raw_bytes(out, {0x8b, 0x52, 0x08});              // mov edx, [rdx + 8]
+  raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + counts]
+  out.u32(kBlockCountOffset);
+  gs_operand(out, 0x81, 0, accumulator(block.index % kAccumulators));  // add imm32
+  out.u32(block.instructions);
+  restore_borrowed(out);
+  out.byte(0xe9);
+  uint8_t* over = place_rel32(out);
+  land_here(out, to_miss);
+  emit_lookup_miss(out, kExitNewCounter, block.pc, retry);
+  land_here(out, over);
+  out.cover(offset, {.step = true});
+}
+
 }  // namespace
 
-void emit_count(Emitter& out, uint32_t block, uint32_t instructions, bool flags_dead, uint32_t offset) {
-  uint32_t count = kBlockCountOffset + 8 * block;
-  uint32_t ir = accumulator(block % kAccumulators);
-  if (flags_dead) {
+void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, const Source& source) {
+  if (mode.contexts) {
+    emit_count_in_context(out, block, source.offset);
+    return;
+  }
+  uint32_t count = kBlockCountOffset + 8 * block.index;
+  uint32_t ir = accumulator(block.index % kAccumulators);
+  if (block.flags_dead) {
     gs_operand(out, 0xff, 0, count);  // inc
     gs_operand(out, 0x81, 0, ir);     // add imm32
-    out.u32(instructions);
-    out.cover(offset);
+    out.u32(block.instructions);
+    out.cover(source.offset);
     return;
   }
   out.spill(kRcx);
-  out.cover(offset);
+  out.cover(source.offset);
   gs_operand(out, 0x8b, kRcx, count);
   raw_bytes(out, {0x48, 0x8d, 0x49, 0x01});  // lea rcx, [rcx + 1]
   gs_operand(out, 0x89, kRcx, count);
   gs_operand(out, 0x8b, kRcx, ir);
   raw_bytes(out, {0x48, 0x8d, 0x89});  // lea rcx, [rcx + imm32]
-  out.u32(instructions);
+  out.u32(block.instructions);
   gs_operand(out, 0x89, kRcx, ir);
   out.unspill(kRcx);
-  out.cover(offset, {.step = true});
+  out.cover(source.offset, {.step = true});
 }
 
-void emit_direct_edge(Emitter& out, uint32_t edge, bool is_call, uint32_t offset) {
-  out.spill(kRax);
-  out.spill(kRcx);
-  out.cover(offset);
-  save_flags(out);
-  push_frame(out, &edge, is_call);
-  restore_flags(out);
-  out.unspill(kRcx);
-  out.unspill(kRax);
-  out.cover(offset, {.step = true});
-}
-
-void emit_indirect_edge(Emitter& out, const Source& source, EdgeRecord* head, bool is_call) {
+void emit_direct_edge(Emitter& out, const CountMode& mode, uint32_t edge, bool is_call, const Source& source) {
+  if (!mode.tree) {
+    out.spill(kRax);
+    out.spill(kRcx);
+    out.cover(source.offset);
+    save_flags(out);
+    push_frame(out, &edge, is_call);
+    restore_flags(out);
+    out.unspill(kRcx);
+    out.unspill(kRax);
+    out.cover(source.offset, {.step = true});
+    return;
+  }
   const uint8_t* retry = out.here();
-  out.spill(kRax);
-  out.spill(kRcx);
-  out.spill(kRdx);
-  out.cover(source.offset);
+  spill_three(out, source.offset);
+  save_flags(out);
+  uint8_t* to_miss = emit_node_call(out, &edge);
+  push_frame(out, nullptr, is_call);
+  restore_borrowed(out);
+  out.byte(0xe9);
+  uint8_t* over = place_rel32(out);
+  land_here(out, to_miss);
+  emit_lookup_miss(out, kExitNewNode, raw(source.pc), retry);
+  land_here(out, over);
+  out.cover(source.offset, {.step = true});
+}
+
+void emit_indirect_edge(Emitter& out, const CountMode& mode, const Source& source, EdgeRecord* head, bool is_call) {
+  const uint8_t* retry = out.here();
+  spill_three(out, source.offset);
   emit_load_target(out, source);  // rcx
   save_flags(out);
   out.load_constant(kRdx, reinterpret_cast<uint64_t>(head));
@@ -132,33 +240,37 @@ void emit_indirect_edge(Emitter& out, const Source& source, EdgeRecord* head, bo
   raw_bytes(out, {0x48, 0x8b, 0x52, 0x10});  // mov rdx, [rdx + 16]
   raw_bytes(out, {0x48, 0x85, 0xd2});        // test rdx, rdx
   raw_bytes(out, {0x0f, 0x84});              // jz miss, rel32
-  uint8_t* to_miss = out.here();
-  out.u32(0);
+  uint8_t* to_miss = place_rel32(out);
   raw_bytes(out, {0x48, 0x39, 0x4a, 0x08});  // cmp [rdx + 8], rcx
   out.byte(0x75);                            // jne next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
-  raw_bytes(out, {0x8b, 0x52, 0x1c});              // mov edx, [rdx + 28]
-  raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + calls]
-  out.u32(kCallsOffset);
+  raw_bytes(out, {0x8b, 0x52, 0x1c});  // mov edx, [rdx + 28]
+  uint8_t* to_node_miss = nullptr;
+  if (mode.tree) {
+    to_node_miss = emit_node_call(out, nullptr);
+  } else {
+    raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + calls]
+    out.u32(kCallsOffset);
+  }
   push_frame(out, nullptr, is_call);
   restore_borrowed(out);
-  out.byte(0xe9);  // jmp over the miss
-  uint8_t* over = out.here();
-  out.u32(0);
-  store(to_miss, static_cast<uint32_t>(out.here() - (to_miss + 4)));
+  out.byte(0xe9);  // jmp over the misses
+  uint8_t* over = place_rel32(out);
+  if (to_node_miss != nullptr) {
+    land_here(out, to_node_miss);
+    emit_lookup_miss(out, kExitNewNode, raw(source.pc), retry);
+  }
+  land_here(out, to_miss);
   gs_operand(out, 0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
   restore_borrowed(out);
-  emit_tool_exit(out, reinterpret_cast<uint64_t>(head), retry);
-  store(over, static_cast<uint32_t>(out.here() - (over + 4)));
+  emit_tool_exit(out, reinterpret_cast<uint64_t>(head) | kExitNewCallee, retry);
+  land_here(out, over);
   head->block = static_cast<uint32_t>(reinterpret_cast<uint64_t>(out.here()) - protocol::kCacheBase);
   out.cover(source.offset, {.step = true});
 }
 
-void emit_return(Emitter& out, uint32_t offset) {
-  out.spill(kRax);
-  out.spill(kRcx);
-  out.spill(kRdx);
-  out.cover(offset);
+void emit_return(Emitter& out, const CountMode& mode, uint32_t offset) {
+  spill_three(out, offset);
   save_flags(out);
   gs_operand(out, 0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   const uint8_t* next = out.here();
@@ -167,9 +279,9 @@ void emit_return(Emitter& out, uint32_t offset) {
   uint8_t* to_done = out.here() - 1;
   load_ir(out);
   raw_bytes(out, {0x48, 0x2b, 0x41, 0xe8});        // sub rax, [rcx - 24]
-  raw_bytes(out, {0x48, 0x8b, 0x51, 0xf0});        // mov rdx, [rcx - 16]
+  raw_bytes(out, {0x8b, 0x51, 0xf0});              // mov edx, [rcx - 16]
   raw_bytes(out, {0x65, 0x48, 0x01, 0x04, 0xd5});  // add gs:[rdx * 8 + inclusive], rax
-  out.u32(kInclusiveOffset);
+  out.u32(mode.tree ? kNodeInclusiveOffset : kInclusiveOffset);
   raw_bytes(out, {0x48, 0x8d, 0x49, 0xe0});  // lea rcx, [rcx - 32]
   out.byte(0xeb);                            // jmp next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));

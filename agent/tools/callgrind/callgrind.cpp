@@ -6,6 +6,7 @@
 #include "agent/toolapi/tool.h"
 #include "agent/tools/callgrind/call_code.h"
 #include "agent/tools/callgrind/function_starts.h"
+#include "agent/tools/callgrind/tree.h"
 #include "agent/x86/decoder.h"
 #include "protocol/client_requests.h"
 
@@ -48,6 +49,8 @@ uint32_t place_without_flags(const Block& block) {
   }
   return kNowhere;
 }
+
+CountMode mode;
 
 // Of the block that is being translated; the engine's lock is held from begin() to its end.
 struct {
@@ -93,26 +96,26 @@ void emit_edge(Emitter& out, const Source& source) {
   switch (instr.flow) {
     case Flow::kCall:
       if (EdgeRecord* edge = add_edge(raw(source.pc), instr.target, current.block))
-        emit_direct_edge(out, edge->index, true, source.offset);
+        emit_direct_edge(out, mode, edge->index, true, source);
       return;
     case Flow::kJump: {
       uint64_t callee = function_start(AppPc{instr.target});
       if (callee != instr.target || callee == function_start(source.pc)) return;
       if (EdgeRecord* edge = add_edge(raw(source.pc), callee, current.block))
-        emit_direct_edge(out, edge->index, false, source.offset);
+        emit_direct_edge(out, mode, edge->index, false, source);
       return;
     }
     case Flow::kJumpIndirect:
       // A jump through a register or an indexed table is a switch; one through a plain memory operand leaves the
       // function.
       if (!instr.mem.present || instr.mem.index != kNoReg) return;
-      if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock)) emit_indirect_edge(out, source, head, false);
+      if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock)) emit_indirect_edge(out, mode, source, head, false);
       return;
     case Flow::kCallIndirect:
-      if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock)) emit_indirect_edge(out, source, head, true);
+      if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock)) emit_indirect_edge(out, mode, source, head, true);
       return;
     case Flow::kReturn:
-      emit_return(out, source.offset);
+      emit_return(out, mode, source.offset);
       return;
     default:
       return;
@@ -121,13 +124,13 @@ void emit_edge(Emitter& out, const Source& source) {
 
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {
   if (!current.counted) return;
-  if (index == current.place) emit_count(out, current.block, block.count, current.flags_dead, source.offset);
+  if (index == current.place)
+    emit_count(out, mode, {current.block, block.count, raw(block.tag), current.flags_dead}, source);
   if (index + 1 == block.count) emit_edge(out, source);
 }
 
 // An indirect site has met a callee for the first time; its address was left in the first request argument.
-uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
-  auto* head = reinterpret_cast<EdgeRecord*>(cookie);
+uint32_t add_callee(ThreadContext& ctx, EdgeRecord* head, uint32_t retry) {
   ctx.app_pc = head->site_pc;
   EdgeRecord* edge = add_edge(head->site_pc, ctx.request_argument[0], kNoBlock);
   if (edge == nullptr) return head->block;  // the table is full: not counted
@@ -136,38 +139,66 @@ uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
   return retry;
 }
 
+Frame* bottom_frame(const ThreadContext& ctx) {
+  return in_slot<Frame>(ctx, kShadowStackOffset);
+}
+
+Frame* top_frame(const ThreadContext& ctx) {
+  return reinterpret_cast<Frame*>(ctx.tool_stack) - 1;
+}
+
+uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
+  uint64_t kind = cookie & ((1u << kExitKindBits) - 1);
+  if (kind == kExitNewCallee) return add_callee(ctx, reinterpret_cast<EdgeRecord*>(cookie), retry);
+  ctx.app_pc = cookie >> kExitKindBits;
+  auto second = static_cast<uint32_t>((ctx.request_argument[0] >> 32) - 1);
+  if (kind == kExitNewNode) {
+    add_node(*top_frame(ctx), second);
+  } else {
+    add_counter(*top_frame(ctx), second);
+  }
+  return retry;
+}
+
+uint64_t ir_so_far(const ThreadContext& ctx) {
+  uint64_t ir = 0;
+  for (unsigned i = 0; i < kAccumulators; ++i) ir += *in_slot<uint64_t>(ctx, kAccumulatorOffset + 64 * i);
+  return ir;
+}
+
 void clear_slot(const ThreadContext& ctx) {
   const Header& records = header();
   memset(in_slot<uint8_t>(ctx, kAccumulatorOffset), 0, 64 * kAccumulators);
-  memset(in_slot<uint8_t>(ctx, kBlockCountOffset), 0, 8 * records.blocks);
+  memset(in_slot<uint8_t>(ctx, kBlockCountOffset), 0, 8 * (mode.contexts ? records.counters : records.blocks));
   memset(in_slot<uint8_t>(ctx, kInclusiveOffset), 0, 8 * records.edges);
   memset(in_slot<uint8_t>(ctx, kCallsOffset), 0, 8 * records.edges);
+  memset(in_slot<uint8_t>(ctx, kNodeInclusiveOffset), 0, 8 * records.nodes);
+  memset(in_slot<uint8_t>(ctx, kNodeCallsOffset), 0, 8 * records.nodes);
   *in_slot<uint64_t>(ctx, kGenerationOffset) = vsup_state.generation;
 }
 
 void thread_started(ThreadContext& ctx) {
   if (*in_slot<uint64_t>(ctx, kGenerationOffset) != vsup_state.generation) clear_slot(ctx);
-  auto* bottom = in_slot<Frame>(ctx, kShadowStackOffset);
-  bottom->sp = ~0ull;  // above every stack pointer: ends every search
+  Frame* bottom = bottom_frame(ctx);
+  *bottom = {
+      .sp = ~0ull, .ir = 0, .cost = 0, .context = 0, .unused = 0};  // above every stack pointer: ends every search
   ctx.tool_stack = reinterpret_cast<uint64_t>(bottom + 1);
 }
 
 // Leaves all functions: the slot may be another thread's before anybody reads it.
 void thread_ending(ThreadContext& ctx) {
-  uint64_t ir = 0;
-  for (unsigned i = 0; i < kAccumulators; ++i) ir += *in_slot<uint64_t>(ctx, kAccumulatorOffset + 64 * i);
-  auto* bottom = in_slot<Frame>(ctx, kShadowStackOffset) + 1;
-  auto* inclusive = in_slot<uint64_t>(ctx, kInclusiveOffset);
-  for (auto* frame = reinterpret_cast<Frame*>(ctx.tool_stack); frame-- > bottom;)
-    inclusive[frame->edge] += ir - frame->ir;
-  ctx.tool_stack = reinterpret_cast<uint64_t>(bottom);
+  uint64_t ir = ir_so_far(ctx);
+  auto* inclusive = in_slot<uint64_t>(ctx, mode.tree ? kNodeInclusiveOffset : kInclusiveOffset);
+  Frame* bottom = bottom_frame(ctx);
+  for (Frame* frame = top_frame(ctx); frame > bottom; --frame) inclusive[frame->cost] += ir - frame->ir;
+  ctx.tool_stack = reinterpret_cast<uint64_t>(bottom + 1);
 }
 
 // The child's frames entered before it was born: their cost counts from zero.
 void forked(ThreadContext& ctx) {
   clear_slot(ctx);
   auto* end = reinterpret_cast<Frame*>(ctx.tool_stack);
-  for (Frame* frame = in_slot<Frame>(ctx, kShadowStackOffset); frame < end; ++frame) frame->ir = 0;
+  for (Frame* frame = bottom_frame(ctx); frame < end; ++frame) frame->ir = 0;
 }
 
 ClientAnswer client_request(ThreadContext&, const uint64_t* request) {
@@ -180,6 +211,8 @@ ClientAnswer client_request(ThreadContext&, const uint64_t* request) {
 constexpr Instrumenter kInstrumenter{begin, before, exit_taken, thread_started, thread_ending, forked, client_request};
 
 void install() {
+  mode = {.tree = has_tree() || has_contexts(), .contexts = has_contexts()};
+  if (mode.tree) start_tree();
   set_instrumenter(&kInstrumenter);
 }
 

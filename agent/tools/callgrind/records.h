@@ -6,6 +6,10 @@
 //              +0x0100'0000  BlockRecord[kMaxBlocks]
 //              +0x0800'0000  uint8_t instruction lengths, all blocks' one after the other
 //              +0x1000'0000  EdgeRecord[kMaxEdges]
+//   with the calling-context tree (tree.h):
+//              +0x2000'0000  NodeRecord[kMaxNodes], then the nodes' LookupTable
+//              +0x2c00'0000  ContextRecord[kMaxContexts], then addresses of callers
+//              +0x3000'0000  CounterRecord[kMaxBlocks], then the counters' LookupTable
 //
 //   thread slot  +0x10'0000  kAccumulators partial sums of Ir, one cache line each, then
 //                              AgentState::generation when the slot was last cleared
@@ -13,6 +17,9 @@
 //                +0xd0'0000  uint64_t inclusive Ir of edge i
 //                +0x110'0000 uint64_t calls of edge i (indirect ones; a direct call's count is its block's)
 //                +0x150'0000 shadow stack, grows upwards to +0x1d0'0000
+//   with the tree, instead of the edges' numbers:
+//                +0x1d0'0000 uint64_t inclusive Ir of node i
+//                +0x2d0'0000 uint64_t calls of node i
 #pragma once
 
 #include "protocol/agent_boot.h"
@@ -39,13 +46,51 @@ inline constexpr uint32_t kShadowStackEnd = 0x1d0'0000;
 static_assert(kBlockCountOffset + 8ull * kMaxBlocks <= kInclusiveOffset);
 static_assert(kInclusiveOffset + 8ull * kMaxEdges <= kCallsOffset);
 static_assert(kCallsOffset + 8ull * kMaxEdges <= kShadowStackOffset);
-static_assert(kShadowStackEnd + 0x10'0000ull <= protocol::kSlotSize);
+
+inline constexpr uint32_t kMaxNodes = 2u << 20;
+inline constexpr uint32_t kMaxContexts = 1u << 20;
+inline constexpr uint32_t kMaxCallers = 4u << 20;
+inline constexpr uint32_t kNodeInclusiveOffset = kShadowStackEnd;
+inline constexpr uint32_t kNodeCallsOffset = kNodeInclusiveOffset + 8 * kMaxNodes;
+static_assert(kNodeCallsOffset + 8ull * kMaxNodes + 0x10'0000 <= protocol::kSlotSize);
+
+// A table from pairs of numbers to values, open addressing with linear probing; entries are only ever added, and code
+// in the cache searches it without a lock. No entry lies more than kLookupSpare behind its hash's place.
+struct LookupEntry {
+  uint64_t key;  // first | (second + 1) << 32; 0: empty
+  uint64_t value;
+};
+inline constexpr uint32_t kLookupBits = 22;
+inline constexpr uint32_t kLookupSpare = 4096;
+inline constexpr uint64_t kLookupSize = sizeof(LookupEntry) * ((1ull << kLookupBits) + kLookupSpare);
+inline constexpr uint32_t kLookupFactorFirst = 0x9e3779b1, kLookupFactorSecond = 0x85ebca6b;  // odd, bits well mixed
+
+inline constexpr uint64_t kNodesAt = kToolBase + 0x2000'0000;
+inline constexpr uint64_t kNodeLookupAt = kToolBase + 0x2600'0000;
+inline constexpr uint64_t kContextsAt = kToolBase + 0x2c00'0000;
+inline constexpr uint64_t kCallersAt = kToolBase + 0x2d00'0000;
+inline constexpr uint64_t kCountersAt = kToolBase + 0x3000'0000;
+inline constexpr uint64_t kCounterLookupAt = kToolBase + 0x3100'0000;
+static_assert(kNodeLookupAt + kLookupSize <= kContextsAt);
+static_assert(kCallersAt + 8ull * kMaxCallers <= kCountersAt);
+static_assert(kCountersAt + 8ull * kMaxBlocks <= kCounterLookupAt);
 
 struct Header {
   uint64_t blocks;   // records in use
   uint64_t lengths;  // bytes in use
   uint64_t edges;
   uint64_t lost_blocks;  // translated after the table was full: not counted
+  uint64_t nodes;        // 0: there is no tree; node 0 is its root
+  uint64_t contexts;     // 0 is the plain one
+  uint64_t callers;
+  uint64_t counters;  // 0: executions are counted by block, else by CounterRecord
+};
+
+// Indices of AgentSettings::tool_options.
+enum Option : unsigned {
+  kOptionTree,             // 1: keep the calling-context tree
+  kOptionSeparateCallers,  // callers that tell costs of a function apart
+  kOptionSeparateRecs,     // recursion levels that do; 0 and 1: none
 };
 
 struct BlockRecord {
@@ -68,11 +113,34 @@ struct EdgeRecord {
 static_assert(sizeof(EdgeRecord) == 32);
 inline constexpr uint32_t kNoBlock = ~0u;
 
+// A function where it was called: a way from the thread's first function to it.
+struct NodeRecord {
+  uint32_t parent;
+  uint32_t edge;     // by which the parent's function calls it; of the root nothing
+  uint32_t context;  // of its blocks
+  uint32_t unused;
+};
+static_assert(sizeof(NodeRecord) == 16);
+
+// What tells costs of one function apart.
+struct ContextRecord {
+  uint32_t recursion;                   // level of the function, from 1
+  uint32_t first_caller, caller_count;  // nearest first
+  uint32_t next;                        // agent private
+};
+static_assert(sizeof(ContextRecord) == 16);
+
+// A block in a context, whose executions the threads count at kBlockCountOffset.
+struct CounterRecord {
+  uint32_t block, context;
+};
+
 // Shadow stack entry.
 struct Frame {
-  uint64_t sp;    // stack pointer at the callee's entry: where the return address lies
-  uint64_t ir;    // the thread's Ir before the callee's first instruction
-  uint64_t edge;  // index
+  uint64_t sp;       // stack pointer at the callee's entry: where the return address lies
+  uint64_t ir;       // the thread's Ir before the callee's first instruction
+  uint32_t cost;     // index of the edge or, with the tree, of the node whose cost it is
+  uint32_t context;  // with the tree: the node's
   uint64_t unused;
 };
 static_assert(sizeof(Frame) == 32);

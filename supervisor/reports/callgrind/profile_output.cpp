@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "supervisor/reports/callgrind/cachegrind_writer.h"
+#include "supervisor/reports/callgrind/collapsed_writer.h"
 #include "supervisor/session/log_name.h"
 
 namespace vsup::supervisor::callgrind {
@@ -35,7 +36,10 @@ struct ProfileOutput::Impl {
       GroupOptions by_line;
       return {{job.name, write_cachegrind(group(job.profile, by_line, cache))}};
     }
-    return write_callgrind(group(job.profile, options.writer.group_options(), cache), options.writer, job.name, false);
+    std::vector<OutputFile> files =
+        write_callgrind(group(job.profile, options.writer.group_options(), cache), options.writer, job.name, false);
+    if (options.collapsed) files.push_back({job.name + ".collapsed", write_collapsed(name_stacks(job.profile, cache))});
+    return files;
   }
 
   void read_symbols(const Preparation& wanted) {

@@ -12,6 +12,7 @@ namespace vsup::supervisor::callgrind {
 
 struct ProfileOutputOptions {
   bool cachegrind = false;
+  bool collapsed = false;  // write stacks, too
   WriterOptions writer;
   std::string name_pattern;  // as expand_log_name's
 };

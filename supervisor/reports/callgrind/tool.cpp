@@ -1,6 +1,7 @@
 // Purpose: the tools callgrind and cachegrind: what --tool= finds, and their ToolReport.
 #include <map>
 
+#include "agent/tools/callgrind/records.h"
 #include "supervisor/reports/callgrind/profile_output.h"
 #include "supervisor/reports/callgrind/record_reader.h"
 #include "supervisor/session/tool_report.h"
@@ -35,7 +36,16 @@ callgrind::ProfileOutputOptions callgrind_output(const ToolOptionValues& options
   output.writer.compress_strings = options.yes("compress-strings");
   output.writer.compress_pos = options.yes("compress-pos");
   output.writer.separate_threads = options.yes("separate-threads");
+  output.collapsed = options.yes("collapsed");
   return output;
+}
+
+void configure_callgrind(const ToolOptionValues& options, protocol::AgentSettings& settings) {
+  namespace records = agent::callgrind;
+  uint64_t* values = settings.tool_options;
+  values[records::kOptionTree] = options.yes("collapsed") ? 1 : 0;
+  values[records::kOptionSeparateCallers] = options.number("separate-callers");
+  values[records::kOptionSeparateRecs] = options.number("separate-recs");
 }
 
 callgrind::ProfileOutputOptions cachegrind_output(const ToolOptionValues& options) {
@@ -75,7 +85,7 @@ class ProfileReport : public ToolReport {
 
 constexpr ToolDescription kTools[] = {
     {"callgrind", "counts instructions, calls and their inclusive cost; writes callgrind.out", "callgrind",
-     kCallgrindOptions, nullptr,
+     kCallgrindOptions, configure_callgrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
        return std::make_unique<ProfileReport>(context, callgrind_output(context.options));
      },
