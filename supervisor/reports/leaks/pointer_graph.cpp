@@ -1,0 +1,192 @@
+#include "supervisor/reports/leaks/pointer_graph.h"
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+namespace vsup::supervisor::leaks {
+namespace {
+
+constexpr size_t kPiece = size_t{256} << 10;  // read at once: fits the second-level cache
+constexpr size_t kBatch = 256;                // look-ups under way at once
+
+// An interior pointer, whose heuristic is looked for when all is read.
+struct Interior {
+  uint64_t at;  // index in the pointers
+  uint64_t value;
+};
+
+// Reads ranges and keeps the pointers to blocks in them.
+class Reader {
+ public:
+  Reader(const GraphInput& input, const BlockTable& table)
+      : input_(input), table_(table), buffer_(new uint64_t[kPiece / 8]) {}
+
+  std::vector<Pointer> pointers;
+  std::vector<Interior> interior;
+  uint64_t bytes_read = 0;
+
+  // Calls words(start, end, bytes) for pieces of `range`, in order; piece borders are page borders.
+  template <typename Words>
+  void read_range(Range range, const Words& words) {
+    while (range.start < range.end) {
+      const uint64_t to_border = kPiece - range.start % kPageSize;
+      const size_t size = std::min<uint64_t>(to_border, range.end - range.start);
+      const size_t got = std::min(input_.read(range.start, buffer_.get(), size), size);
+      bytes_read += got;
+      if (got > 0) words(range.start, range.start + got, reinterpret_cast<const uint8_t*>(buffer_.get()));
+      // Past what cannot be read: to the next page.
+      range.start = got == size ? range.start + size : (range.start + got) / kPageSize * kPageSize + kPageSize;
+    }
+  }
+
+  // `bytes` is what is at `start`. Aligned words alone can hold pointers. Counts to `tally` what is found.
+  void scan(uint64_t start, uint64_t end, const uint8_t* bytes, uint32_t* tally) {
+    const uint64_t first = (start + 7) & ~uint64_t{7};
+    const uint64_t last = end & ~uint64_t{7};
+    if (first >= last) return;
+    const auto* word = reinterpret_cast<const uint64_t*>(bytes + (first - start));
+    for (uint64_t left = (last - first) / 8; left > 0;) {
+      const uint64_t count = std::min<uint64_t>(left, kBatch - count_);
+      gather(word, count, tally);
+      if (count_ > kBatch / 2) flush();
+      word += count;
+      left -= count;
+    }
+  }
+
+  void flush() {
+    for (size_t i = 0; i < count_; ++i) table_.prefetch_entry(values_[i]);
+    for (size_t i = 0; i < count_; ++i) candidates_[i] = table_.candidate(values_[i]);
+    for (size_t i = 0; i < count_; ++i) {
+      if (candidates_[i] == 0) continue;
+      const uint32_t block = table_.find_from(candidates_[i], values_[i]);
+      if (block == BlockTable::kNone) continue;
+      const bool exact = values_[i] == input_.blocks[block].start;
+      if (!exact) interior.push_back({pointers.size(), values_[i]});
+      pointers.emplace_back(block, exact);
+      if (tallies_[i] != nullptr) ++*tallies_[i];
+    }
+    count_ = 0;
+  }
+
+ private:
+  // Without a branch: what follows is kept when it may be a pointer and overwritten otherwise.
+  void gather(const uint64_t* word, uint64_t count, uint32_t* tally) {
+    const uint64_t low = table_.low(), span = table_.span();
+    size_t at = count_;
+    for (uint64_t i = 0; i < count; ++i) {
+      values_[at] = word[i];
+      tallies_[at] = tally;
+      at += word[i] - low < span ? 1 : 0;
+    }
+    count_ = at;
+  }
+
+  const GraphInput& input_;
+  const BlockTable& table_;
+  std::unique_ptr<uint64_t[]> buffer_;
+  size_t count_ = 0;
+  uint64_t values_[kBatch + 1];
+  uint32_t* tallies_[kBatch + 1];
+  uint32_t candidates_[kBatch + 1];
+};
+
+// The pointers of the blocks `begin` to `end` - 1; `counts` are theirs.
+void read_blocks(const GraphInput& input, size_t begin, size_t end, Reader& reader, std::vector<uint32_t>& counts) {
+  const std::vector<Block>& blocks = input.blocks;
+  size_t block = begin;
+  const uint64_t low = blocks[begin].start, high = blocks[end - 1].start + blocks[end - 1].size;
+  for (const Range& part : input.heap) {
+    const Range range{std::max(part.start, low), std::min(part.end, high)};
+    if (range.start >= range.end) continue;
+    reader.read_range(range, [&](uint64_t from, uint64_t to, const uint8_t* bytes) {
+      while (block < end && blocks[block].start + blocks[block].size <= from) ++block;
+      // The last block of a piece may go on in the next one.
+      for (size_t i = block; i < end && blocks[i].start < to; ++i) {
+        const uint64_t first = std::max(blocks[i].start, from);
+        const uint64_t last = std::min(blocks[i].start + blocks[i].size, to);
+        if (first < last) reader.scan(first, last, bytes + (first - from), &counts[i]);
+        if (blocks[i].start + blocks[i].size <= to) block = i + 1;
+      }
+    });
+  }
+  reader.flush();
+}
+
+// Blocks shared out so that each thread has about as many bytes.
+std::vector<size_t> shares(const std::vector<Block>& blocks, unsigned threads) {
+  uint64_t total = 0, seen = 0;
+  for (const Block& block : blocks) total += block.size;
+  std::vector<size_t> borders = {0};
+  for (size_t i = 0; i < blocks.size() && borders.size() < threads; ++i) {
+    seen += blocks[i].size;
+    if (seen >= total / threads * borders.size() && i + 1 < blocks.size()) borders.push_back(i + 1);
+  }
+  borders.push_back(blocks.size());
+  return borders;
+}
+
+void set_heuristics(const GraphInput& input, std::vector<Pointer>& pointers, std::vector<Interior>& interior) {
+  // By block: one look at its first words serves all pointers into it.
+  std::sort(interior.begin(), interior.end(), [](const Interior& a, const Interior& b) { return a.value < b.value; });
+  HeuristicFinder finder(input.heuristics, input.files, input.code, input.read);
+  uint64_t last_value = 0;
+  uint8_t last = kNoHeuristic;
+  for (const Interior& found : interior) {
+    Pointer& pointer = pointers[found.at];
+    if (found.value != last_value) last = finder.find(input.blocks[pointer.block()], found.value);
+    last_value = found.value;
+    pointer.set_heuristic(last);
+  }
+}
+
+void read_roots(const GraphInput& input, const BlockTable& table, PointerGraph& graph) {
+  Reader reader(input, table);
+  for (const Range& root : input.roots) {
+    reader.read_range(root,
+                      [&](uint64_t from, uint64_t to, const uint8_t* bytes) { reader.scan(from, to, bytes, nullptr); });
+  }
+  const auto* values = reinterpret_cast<const uint8_t*>(input.registers.data());
+  reader.scan(0, input.registers.size() * 8, values, nullptr);
+  reader.flush();
+  set_heuristics(input, reader.pointers, reader.interior);
+  graph.roots = std::move(reader.pointers);
+  graph.bytes_read += reader.bytes_read;
+}
+
+}  // namespace
+
+PointerGraph read_pointers(const GraphInput& input) {
+  const std::vector<Block>& blocks = input.blocks;
+  PointerGraph graph;
+  const BlockTable table(blocks);
+  if (blocks.empty() || blocks.size() > kMaxBlocks || !table.valid()) return graph;
+  std::vector<uint32_t> counts(blocks.size());
+  const std::vector<size_t> borders = shares(blocks, std::max(input.threads, 1u));
+  std::vector<std::unique_ptr<Reader>> readers;
+  for (size_t i = 0; i + 1 < borders.size(); ++i) readers.push_back(std::make_unique<Reader>(input, table));
+  const auto work = [&](size_t i) {
+    read_blocks(input, borders[i], borders[i + 1], *readers[i], counts);
+    set_heuristics(input, readers[i]->pointers, readers[i]->interior);
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < readers.size(); ++i) threads.emplace_back(work, i);
+  work(0);
+  for (std::thread& thread : threads) thread.join();
+  read_roots(input, table, graph);
+
+  size_t total = 0;
+  for (const auto& reader : readers) total += reader->pointers.size();
+  graph.pointers.reserve(total);
+  for (auto& reader : readers) {
+    graph.pointers.insert(graph.pointers.end(), reader->pointers.begin(), reader->pointers.end());
+    graph.bytes_read += reader->bytes_read;
+    reader.reset();
+  }
+  graph.first.resize(blocks.size() + 1);
+  for (size_t i = 0; i < blocks.size(); ++i) graph.first[i + 1] = graph.first[i] + counts[i];
+  return graph;
+}
+
+}  // namespace vsup::supervisor::leaks

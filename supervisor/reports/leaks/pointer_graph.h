@@ -1,0 +1,55 @@
+// Purpose: which block points to which, read from the process once, in the order of addresses, in pieces that stay in
+// the processor's cache: the blocks' contents are never kept.
+// Assumes: the process stands still. Promises: what cannot be read holds no pointers.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "supervisor/reports/leaks/block_table.h"
+#include "supervisor/reports/leaks/heuristics.h"
+#include "supervisor/reports/leaks/memory_ranges.h"
+
+namespace vsup::supervisor::leaks {
+
+inline constexpr uint32_t kMaxBlocks = 1u << 27;
+
+// The block pointed to, and how: to its start, or into it, and then by which heuristic.
+class Pointer {
+ public:
+  Pointer(uint32_t block, bool exact) : bits_(block | (exact ? kExactBit : 0)) {}
+
+  uint32_t block() const { return bits_ & (kMaxBlocks - 1); }
+  bool exact() const { return (bits_ & kExactBit) != 0; }
+  uint8_t heuristic() const { return static_cast<uint8_t>(bits_ >> 28); }
+  bool keeps() const { return bits_ >= kMaxBlocks; }  // to the start, or as good as that
+  void set_heuristic(uint8_t heuristic) { bits_ |= uint32_t{heuristic} << 28; }
+
+ private:
+  static constexpr uint32_t kExactBit = kMaxBlocks;
+  uint32_t bits_;
+};
+static_assert(kAllHeuristics < 16 && sizeof(Pointer) == 4);
+
+struct PointerGraph {
+  std::vector<uint64_t> first;  // block i's pointers are pointers[first[i]] to pointers[first[i + 1]] - 1
+  std::vector<Pointer> pointers;
+  std::vector<Pointer> roots;  // from outside all blocks
+  uint64_t bytes_read = 0;
+};
+
+struct GraphInput {
+  const std::vector<Block>& blocks;  // normalized, at most kMaxBlocks
+  std::vector<Range> heap;           // normalized: where blocks have memory behind them
+  std::vector<Range> roots;          // normalized, without the allocators' memory
+  std::vector<uint64_t> registers;
+  unsigned heuristics = kAllHeuristics;
+  std::vector<Range> files, code;  // of HeuristicFinder
+  ReadMemory read;
+  unsigned threads = 2;
+};
+
+// Empty `first` if there is no memory for it.
+PointerGraph read_pointers(const GraphInput& input);
+
+}  // namespace vsup::supervisor::leaks
