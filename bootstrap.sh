@@ -11,9 +11,9 @@ build_packages=(g++ make cmake ninja-build pkg-config binutils git ca-certificat
   libboost-dev libboost-program-options-dev libcapstone-dev libunwind-dev libdw-dev libelf-dev nlohmann-json3-dev
   doctest-dev libzydis-dev)
 # Programs that tests/real runs; a test whose program is missing is skipped and says so.
-test_packages=(musl-tools valgrind gcc bc gawk file perl bzip2 xz-utils zstd sqlite3 openssl busybox-static pari-gp ecl
-  nodejs libpython3.11-testsuite python3-dev libopenblas0-pthread libgmp10 golang-go rustc openjdk-17-jdk-headless
-  chromium)
+test_packages=(clang-format musl-tools valgrind gcc bc gawk file perl bzip2 xz-utils zstd sqlite3 openssl busybox-static
+  pari-gp ecl nodejs libpython3.11-testsuite python3-dev libopenblas0-pthread libgmp10 golang-go rustc
+  openjdk-17-jdk-headless chromium)
 
 say() { printf '== %s\n' "$*"; }
 

@@ -25,50 +25,72 @@ inline constexpr uint8_t SV = kSizeV, SY = kSizeY, SZ = kSizeZ, SS = kSizeStack,
 struct Row : Form {
   // Size of the memory operand.
   constexpr Row m(uint8_t code) const {
-    return with([=](Row& row) { row.size = code; });
+    Row row = *this;
+    row.size = code;
+    return row;
   }
 
   // Only with this ModRM.reg, with one of a set, with this ModRM.rm as a register, with one of a set.
   constexpr Row d(unsigned digit) const { return ds(1U << digit); }
   constexpr Row ds(unsigned digits) const {
-    return with([=](Row& row) { row.regs = static_cast<uint8_t>(digits); });
+    Row row = *this;
+    row.regs = static_cast<uint8_t>(digits);
+    return row;
   }
   constexpr Row rm(unsigned number) const { return rmset(1U << number); }
   constexpr Row rmset(unsigned set) const {
-    return with([=](Row& row) { row.rms = static_cast<uint8_t>(set), row.mods = 2; });
+    Row row = *this;
+    row.rms = static_cast<uint8_t>(set), row.mods = 2;
+    return row;
   }
 
   // Also the opcodes that follow, n in all.
   constexpr Row count(unsigned n) const {
-    return with([=](Row& row) { row.opcode_count = static_cast<uint8_t>(n); });
+    Row row = *this;
+    row.opcode_count = static_cast<uint8_t>(n);
+    return row;
   }
 
   // Only with memory, only with a register as ModRM.rm.
   constexpr Row mem() const {
-    return with([](Row& row) { row.mods = 1; });
+    Row row = *this;
+    row.mods = 1;
+    return row;
   }
   constexpr Row reg() const {
-    return with([](Row& row) { row.mods = 2; });
+    Row row = *this;
+    row.mods = 2;
+    return row;
   }
 
   // Only with this W; only with these vector lengths, a set of 1 (128), 2 (256), 4 (512); whatever length.
   constexpr Row w0() const {
-    return with([](Row& row) { row.widths = 1; });
+    Row row = *this;
+    row.widths = 1;
+    return row;
   }
   constexpr Row w1() const {
-    return with([](Row& row) { row.widths = 2; });
+    Row row = *this;
+    row.widths = 2;
+    return row;
   }
   constexpr Row l(unsigned set) const {
-    return with([=](Row& row) { row.lengths = static_cast<uint8_t>(set); });
+    Row row = *this;
+    row.lengths = static_cast<uint8_t>(set);
+    return row;
   }
   constexpr Row lig() const { return trait(kTraitScalar); }
 
   // Evex: broadcast elements of this size, scale of disp8, rounding, exceptions, no mask, always a mask.
   constexpr Row bc(unsigned bytes) const {
-    return with([=](Row& row) { row.element = static_cast<uint8_t>(bytes); });
+    Row row = *this;
+    row.element = static_cast<uint8_t>(bytes);
+    return row;
   }
   constexpr Row d8(unsigned bytes) const {
-    return with([=](Row& row) { row.disp8 = static_cast<uint8_t>(bytes); });
+    Row row = *this;
+    row.disp8 = static_cast<uint8_t>(bytes);
+    return row;
   }
   constexpr Row er() const { return trait(kTraitRounding); }
   constexpr Row sae() const { return trait(kTraitSae); }
@@ -77,23 +99,22 @@ struct Row : Form {
 
   // Flags, implicit operands, mxcsr, x87; lock allowed; other traits.
   constexpr Row fl(FlagEffect effect) const {
-    return with([=](Row& row) { row.flag_effect = effect; });
+    Row row = *this;
+    row.flag_effect = effect;
+    return row;
   }
   constexpr Row im(Implicit effect) const {
-    return with([=](Row& row) { row.implicit = effect; });
+    Row row = *this;
+    row.implicit = effect;
+    return row;
   }
   constexpr Row fp() const { return trait(kTraitMxcsr); }
   constexpr Row x87() const { return trait(kTraitX87); }
   constexpr Row lock() const { return trait(kTraitLock); }
   constexpr Row trait(uint32_t bits) const {
-    return with([=](Row& row) { row.traits |= bits; });
-  }
-
- private:
-  constexpr Row with(auto change) const {
-    Row changed = *this;
-    change(changed);
-    return changed;
+    Row row = *this;
+    row.traits |= bits;
+    return row;
   }
 };
 

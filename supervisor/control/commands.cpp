@@ -145,12 +145,14 @@ bool names_targets(const Json& line) {
 
 std::vector<pid_t> pids_of(const std::vector<ProcessSummary>& processes) {
   std::vector<pid_t> pids;
+  pids.reserve(processes.size());
   for (const ProcessSummary& process : processes) pids.push_back(process.pid);
   return pids;
 }
 
 }  // namespace
 
+// Moving JSON does not throw.  NOLINTNEXTLINE(bugprone-exception-escape)
 struct Conversation::Request {
   std::string id;  // as JSON
   std::string name;

@@ -110,7 +110,7 @@ std::vector<std::string> format_disassembly(std::span<const uint8_t> bytes, uint
       std::snprintf(text, sizeof text, "%02x ", bytes[line.address - address + i]);
       row += text;
     }
-    if (line.size < 8) row.append((8 - line.size) * 3, ' ');
+    if (line.size < 8) row.append(size_t{8 - line.size} * 3, ' ');
     result.push_back(row + " " + line.text);
   }
   return result;

@@ -37,7 +37,7 @@ std::string find_program(const std::string& name) {
   for (size_t at = 0; at <= path.size();) {
     const size_t end = std::min(path.find(':', at), path.size());
     const std::string folder = path.substr(at, end - at);
-    const std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
+    std::string candidate = (folder.empty() ? "." : folder) + "/" + name;
     struct stat facts {};
     if (stat(candidate.c_str(), &facts) == 0 && S_ISREG(facts.st_mode)) {
       if (access(candidate.c_str(), X_OK) == 0) return candidate;

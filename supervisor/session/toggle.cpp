@@ -34,7 +34,7 @@ std::string SessionImpl::inject(Process& process) {
     if (!task->stopped || task->gone) continue;
     try {
       if ((task->registers().cs & 0xffff) != 0x33) return "a 32-bit program";
-      const std::string error = inject_agent(*task, space.vdso_syscall, agent_, options_.settings, space.shared);
+      std::string error = inject_agent(*task, space.vdso_syscall, agent_, options_.settings, space.shared);
       if (!error.empty()) return error;
       space.injected = true;
       space.slots.release_all();

@@ -61,6 +61,7 @@ class ToolReport {
   // Requests of the control protocol that the session itself does not know, one process at a time. `answer` may be
   // called later, once.
   virtual bool serves(std::string_view) const { return false; }
+  // Tools keep the answer.  NOLINTNEXTLINE(performance-unnecessary-value-param)
   virtual void request(const ToolRequest&, StoppedProcess&, std::function<void(ToolAnswer)> answer) {
     answer({{}, "the tool does not know this request"});
   }

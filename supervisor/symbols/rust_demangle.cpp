@@ -139,7 +139,7 @@ class Parser {
   }
 
  private:
-  char peek() const { return at_ < text_.size() ? text_[at_] : 0; }
+  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
   char next() {
     if (at_ >= text_.size()) {
       failed_ = true;

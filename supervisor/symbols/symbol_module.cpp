@@ -156,12 +156,12 @@ std::unique_ptr<SymbolModule> SymbolModule::from_memory(std::shared_ptr<const st
   auto elf = ElfFile::from_bytes(*image);
   if (!elf || elf->class_bits() != 64) return nullptr;
   std::unique_ptr<SymbolModule> module(new SymbolModule(std::move(*elf)));
-  module->memory_ = image;
+  module->memory_ = std::move(image);
   module->dwfl_ = begin_session();
   if (module->dwfl_) {
     dwfl_report_begin(module->dwfl_);
-    char* bytes = reinterpret_cast<char*>(const_cast<uint8_t*>(image->data()));  // read only, says libelf
-    module->module_ = dwfl_report_offline_memory(module->dwfl_, "module", name.c_str(), bytes, image->size());
+    char* bytes = reinterpret_cast<char*>(const_cast<uint8_t*>(module->memory_->data()));  // read only, says libelf
+    module->module_ = dwfl_report_offline_memory(module->dwfl_, "module", name.c_str(), bytes, module->memory_->size());
     dwfl_report_end(module->dwfl_, nullptr, nullptr);
   }
   GElf_Addr bias = 0;

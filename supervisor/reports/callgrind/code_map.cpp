@@ -118,7 +118,7 @@ uint32_t CodeMap::unnamed_function(Entry* entry, uint64_t start) {
 
 SourceLine CodeMap::line_at(uint64_t pc) {
   Entry* entry = entry_of(pc);
-  if (!entry || !entry->has_lines) return {};
+  if (entry == nullptr || entry->code == nullptr || !entry->has_lines) return {};
   LineTable& table = entry->code->lines();
   SourceLine line = table.at(pc - entry->bias);
   if (line.file == 0) return {};
