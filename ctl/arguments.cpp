@@ -20,6 +20,8 @@ constexpr Row kRows[] = {
     {"list", 'l', nullptr, Action::kList, Group::kShow, "sessions and their processes as a tree, with state"},
     {"stat", 's', nullptr, Action::kStatus, Group::kShow, "counters, each with its meaning"},
     {"back", 'b', nullptr, Action::kStacks, Group::kShow, "stacks of all threads"},
+    {"report", 0, nullptr, Action::kReport, Group::kShow,
+     "make a page of a session's results, report.html in its directory;\nalso: vctl report [DIR|PID]"},
     {"instr", 'i', "on|off", Action::kToggle, Group::kControl, "switch instrumentation on or off"},
     {"kill", 'k', nullptr, Action::kKill, Group::kControl, "kill processes (SIGKILL)"},
     {"detach", 0, nullptr, Action::kDetach, Group::kControl,
@@ -82,9 +84,11 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (options_over || word.size() < 2 || word[0] != '-') {
-      bool verb = !options_over && word == "detach" && arguments.action == Action::kNone;
-      if (verb) {
+      bool may_be_verb = !options_over && arguments.action == Action::kNone;
+      if (may_be_verb && word == "detach") {
         arguments.action = Action::kDetach;
+      } else if (may_be_verb && word == "report" && arguments.targets.empty()) {
+        arguments.action = Action::kReport;
       } else {
         arguments.targets.push_back(word);
       }
@@ -124,6 +128,11 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
   if (arguments.action == Action::kList && !arguments.targets.empty()) {
     throw ArgumentError("-l takes no targets, but '" + arguments.targets.front() + "' was given");
   }
+  if (arguments.action == Action::kReport) {
+    size_t named = arguments.targets.size() + (arguments.session.empty() ? 0 : 1);
+    if (named > 1)
+      throw ArgumentError("report takes one session, but '" + arguments.targets.back() + "' was given, too");
+  }
   return arguments;
 }
 
@@ -132,6 +141,7 @@ std::string help_text() {
   std::string text =
       "usage: vctl -l [options]\n"
       "       vctl -s | -b | -i on|off | -k | detach [options] [PID|NAME ...]\n"
+      "       vctl report [options] [DIR|PID]\n"
       "\n"
       "Shows and controls running vsup sessions. Targets are processes by id or by the name of their executable; "
       "without\n"
@@ -146,7 +156,11 @@ std::string help_text() {
       } else {
         line.resize(kColumn, ' ');
       }
-      text += line + row.help + "\n";
+      for (const char* c = row.help; *c != '\0'; ++c) {
+        line += *c;
+        if (*c == '\n') line += std::string(kColumn, ' ');
+      }
+      text += line + "\n";
     }
   }
   return text + "\nSee vctl(1), vsup(1).\n";

@@ -8,14 +8,14 @@
 
 namespace vsup::ctl {
 
-enum class Action { kNone, kHelp, kVersion, kListOptions, kList, kStatus, kToggle, kStacks, kKill, kDetach };
+enum class Action { kNone, kHelp, kVersion, kListOptions, kList, kStatus, kToggle, kStacks, kReport, kKill, kDetach };
 
 struct Arguments {
   Action action = Action::kNone;
   bool on = false;  // of kToggle
   bool json = false;
   std::string session;               // vsup's pid or a session directory; empty: the only one
-  std::vector<std::string> targets;  // pids and names; empty: all
+  std::vector<std::string> targets;  // pids and names; empty: all. Of kReport: one session at most
 };
 
 class ArgumentError : public std::runtime_error {

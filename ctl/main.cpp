@@ -7,6 +7,7 @@
 
 #include "ctl/arguments.h"
 #include "ctl/client.h"
+#include "ctl/report.h"
 #include "ctl/show.h"
 #include "protocol/control.h"
 
@@ -116,6 +117,12 @@ int ask_session(const Arguments& arguments) {
   return print(text) ? 0 : 1;
 }
 
+int report(const Arguments& arguments) {
+  const std::string& name = arguments.targets.empty() ? arguments.session : arguments.targets.front();
+  std::string path = make_report(session_to_report(name));
+  return print(arguments.json ? as_json({{"report", path}}) : path + "\n") ? 0 : 1;
+}
+
 int run(const std::vector<std::string>& words) {
   Arguments arguments = parse_arguments(words);
   switch (arguments.action) {
@@ -127,6 +134,8 @@ int run(const std::vector<std::string>& words) {
       return print(list_options_text()) ? 0 : 1;
     case Action::kList:
       return list_sessions(arguments);
+    case Action::kReport:
+      return report(arguments);
     default:
       return ask_session(arguments);
   }

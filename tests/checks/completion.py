@@ -18,6 +18,8 @@ CASES = (
     ("vctl -i ", ["on", "off"], []),
     ("vctl --instr=o", ["on", "off"], []),
     ("vctl d", ["detach"], []),
+    ("vctl r", ["report"], []),
+    ("vctl report /us", ["/usr"], []),
 )
 
 SCRIPT = """

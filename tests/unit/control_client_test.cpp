@@ -49,6 +49,11 @@ TEST_CASE("vctl's command line") {
     CHECK(parse_arguments(words).on);
   }
   CHECK(parse_arguments({"detach", "12"}).action == Action::kDetach);
+  CHECK(parse_arguments({"report", "/tmp/a"}).action == Action::kReport);
+  CHECK(parse_arguments({"report", "/tmp/a"}).targets == std::vector<std::string>{"/tmp/a"});
+  CHECK(parse_arguments({"--session=7", "--report"}).session == "7");
+  CHECK(parse_arguments({"-k", "report"}).targets == std::vector<std::string>{"report"});
+  CHECK_THROWS_WITH(parse_arguments({"report", "a", "b"}), "report takes one session, but 'b' was given, too");
   CHECK(parse_arguments({"detach", "12"}).targets == std::vector<std::string>{"12"});
   CHECK(parse_arguments({"-k", "detach"}).targets == std::vector<std::string>{"detach"});
   CHECK(parse_arguments({"--detach", "--", "-odd"}).targets == std::vector<std::string>{"-odd"});
