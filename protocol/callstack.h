@@ -9,6 +9,7 @@
 //                   +0x0040'0000  stack cache: 65,536 stacks by hash                  (512 KiB)
 //                   +0x0050'0000  depot buckets: 262,144 heads of chains of nodes     (1 MiB)
 //                   +0x0060'0000  Python code buckets: 65,536 heads                   (256 KiB)
+//                   +0x0070'0000  Python thread states by thread: 1,024               (16 KiB)
 //                   +0x1000'0000  rows of the modules' unwind tables                  (768 MiB)
 //                   +0x4000'0000  depot nodes                                         (1 GiB)
 //                   +0x8000'0000  Python code records                                 (2 GiB)
@@ -63,6 +64,8 @@ inline constexpr uint64_t kDepotBucketsBase = kCallstackBase + 0x50'0000;
 inline constexpr unsigned kDepotBucketBits = 18;
 inline constexpr uint64_t kPythonBucketsBase = kCallstackBase + 0x60'0000;
 inline constexpr unsigned kPythonBucketBits = 16;
+inline constexpr uint64_t kPythonThreadsBase = kCallstackBase + 0x70'0000;
+inline constexpr unsigned kPythonThreadBits = 10;
 inline constexpr uint64_t kRowsBase = kCallstackBase + 0x1000'0000;
 inline constexpr uint64_t kRowsSize = 0x3000'0000;
 inline constexpr uint64_t kDepotBase = kCallstackBase + 0x4000'0000;
@@ -88,15 +91,58 @@ struct UnwindDirectory {
 inline constexpr uint64_t kMaxUnwindModules = 26000;
 static_assert(16 + kMaxUnwindModules * sizeof(UnwindModule) <= 0x10'0000);
 
+// What the agent does about Python.
+enum PythonStacks : uint32_t {
+  kPythonStacksNo = 0,
+  kPythonStacksYes = 1,   // frames of Python functions in place of the C frames of the loop that executes them
+  kPythonStacksOnly = 2,  // these alone, where a thread has any
+};
+
+// How a CPython keeps its frames.
+enum PythonFrames : uint32_t {
+  kPythonFrameObjects = 0,  // 3.8 to 3.10: a PyFrameObject for each call of the loop
+  kPythonCframes = 1,       // 3.11, 3.12: _PyInterpreterFrames, several in a call of the loop, which has a _PyCFrame
+  kPythonCurrentFrame = 2,  // 3.13: the same without _PyCFrame
+};
+
+// How a code object tells the lines of its instructions.
+enum PythonLineTable : uint32_t { kPythonLnotab = 0, kPythonLinetable = 1, kPythonLocations = 2 };  // 3.8, 3.10, 3.11
+
+// Offsets of members in bytes, by the names that CPython's headers give them.
+struct PythonLayout {
+  uint64_t interpreters_head;           // address of _PyRuntime.interpreters.head
+  uint64_t code_type;                   // address of PyCode_Type
+  uint64_t code_start, code_end;        // the interpreter's code in the process
+  uint64_t loop_start[2], loop_end[2];  // in it, _PyEval_EvalFrameDefault and the part of it that seldom runs
+  PythonStacks stacks;
+  PythonFrames frames;
+  PythonLineTable line_table;
+  uint32_t interpreter_next, interpreter_threads;
+  uint32_t thread_previous, thread_next, thread_id;
+  uint32_t thread_frame;  // PyThreadState.frame, cframe or current_frame
+  uint32_t cframe_frame, cframe_previous;
+  uint32_t frame_back, frame_code, frame_instruction;  // f_lasti, or a pointer into the code
+  uint32_t lasti_unit;                                 // bytes that f_lasti counts in
+  uint32_t frame_entry;                                // a byte that says where the frames of one call of the loop end:
+  uint8_t entry_value;                                 // it is this in the last one,
+  uint8_t entry_is_frame;                              // which is a Python function's (1) or only a mark (0)
+  uint32_t code_first_line, code_file, code_name, code_table, code_instructions;
+  uint32_t ascii_size, compact_size;  // of the string headers before the characters
+};
+
 struct CallstackControl {
   // Written by the supervisor, each by one store.
-  uint64_t directory;  // address of the UnwindDirectory in use, 0: none yet
+  uint64_t directory;     // address of the UnwindDirectory in use, 0: none yet
+  uint64_t python_ready;  // 1: `python` is complete, and is not changed any more
+  PythonLayout python;
 
   // Written by the agent.
-  uint64_t node_count;     // depot nodes handed out; node 0 is the root
-  uint64_t lost_walks;     // stacks that end at code without unwind information
-  uint64_t guessed_walks;  // stacks with a frame found by frame pointer, in code without unwind information
-  uint64_t full;           // stacks cut because the depot is full
+  uint64_t node_count;      // depot nodes handed out; node 0 is the root
+  uint64_t lost_walks;      // stacks that end at code without unwind information
+  uint64_t guessed_walks;   // stacks with a frame found by frame pointer, in code without unwind information
+  uint64_t full;            // stacks cut because the depot is full
+  uint64_t python_bytes;    // of the Python code records, in use
+  uint64_t python_misfits;  // Python frames left out because they did not look like those of this version
 };
 static_assert(sizeof(CallstackControl) <= 4096);
 
@@ -113,7 +159,25 @@ enum StackFrameKind : uint64_t {
   kFrameReturn = 0,   // a return address: the call lies before it
   kFrameExact = 1,    // an address about to be executed: a signal came there
   kFrameGuessed = 2,  // a return address found by frame pointer behind code without unwind information
+  kFramePython = 3,   // index of a PythonCode << 32 | offset of the instruction in its bytecode
 };
+
+// A code object, copied when it was first seen: it may die. An object at the same address that differs in any of
+// the first six members is another.
+struct PythonCode {
+  uint64_t address;
+  uint64_t name, file, table;  // addresses of its strings and its line table
+  uint64_t print;              // of name's hash and table's beginning
+  uint32_t first_line;
+  uint32_t table_size;  // bytes
+  uint32_t next;        // agent private: index of the next in its bucket
+  // Characters and how many bytes each has: 1 (Latin-1), 2 or 4.
+  uint32_t name_length, file_length;
+  uint8_t name_kind, file_kind;
+  // Then name, file and table, each filled up to a multiple of 8 bytes.
+};
+inline constexpr uint64_t kPythonCodeAlignment = 16;  // an index counts these from kPythonRecordsBase; 0 is none
+inline constexpr uint32_t kMaxPythonNameLength = 1024, kMaxPythonFileLength = 4096, kMaxPythonTable = 1 << 20;
 inline constexpr unsigned kFrameKindShift = 60;
 inline constexpr uint64_t kFrameValueMask = (1ull << kFrameKindShift) - 1;
 

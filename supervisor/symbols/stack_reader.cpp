@@ -13,6 +13,9 @@ StackReader StackReader::of_process(pid_t pid) {
   reader.nodes_.resize(static_cast<size_t>(count));
   if (!read_memory(pid, protocol::kDepotBase, reader.nodes_.data(), count * sizeof(protocol::StackNode)))
     reader.nodes_.clear();
+  std::vector<uint8_t> records(std::min(reader.control_.python_bytes, protocol::kPythonRecordsSize));
+  if (!read_memory(pid, protocol::kPythonRecordsBase, records.data(), records.size())) records.clear();
+  reader.python_ = PythonCodes(std::move(records), reader.control_.python.line_table);
   return reader;
 }
 

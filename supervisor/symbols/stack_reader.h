@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocol/callstack.h"
+#include "supervisor/symbols/python_code.h"
 
 namespace vsup::supervisor {
 
@@ -30,14 +31,19 @@ class StackReader {
   // Of the tree: the node around `id`, 0 at the outermost frame.
   uint32_t parent(uint32_t id) const;
 
+  // Of a frame of kind kFramePython.
+  PythonLocation python_location(const CapturedFrame& frame) const { return python_.location(frame.value); }
+
   size_t nodes() const { return nodes_.size(); }
   uint64_t lost_walks() const { return control_.lost_walks; }
   uint64_t guessed_walks() const { return control_.guessed_walks; }
   uint64_t cut_by_full_depot() const { return control_.full; }
+  uint64_t python_misfits() const { return control_.python_misfits; }
 
  private:
   protocol::CallstackControl control_{};
   std::vector<protocol::StackNode> nodes_;
+  PythonCodes python_;
 };
 
 }  // namespace vsup::supervisor

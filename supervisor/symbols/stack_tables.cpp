@@ -76,7 +76,9 @@ bool StackTables::update(pid_t pid, ModuleMap& modules, UnwindTableCache& cache)
       present.insert(key);
       if (known_.contains(key)) continue;
       const Module* module = modules.inspect(mapping.start, read);
-      if (module != nullptr && !add(pid, *module, mapping, cache, key)) return false;
+      if (module != nullptr &&
+          (!add(pid, *module, mapping, cache, key) || !look_for_python(pid, *module, mapping, read)))
+        return false;
       changed = true;
     }
   }
@@ -105,6 +107,24 @@ bool StackTables::add(pid_t pid, const Module& module, const MapEntry& mapping, 
   entry.rows = written->second.second;
   entry.row_count = table->rows().size();
   return true;
+}
+
+// The interpreter is a library with its name, or linked into the program.
+bool StackTables::look_for_python(pid_t pid, const Module& module, const MapEntry& code, const ReadBytes& read) {
+  if (python_ || module.is_vdso() || !module.image) return true;
+  char program[4096];
+  const ssize_t size = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), program, sizeof program);
+  const bool is_program = size > 0 && std::string_view(program, static_cast<size_t>(size)) == module.path;
+  if (!is_program && module.name().find("python") == std::string::npos) return true;
+  const auto file = open_file(module, pid);
+  if (!file) return true;
+  python_ = find_python(*file, module.image->bias, read);
+  if (!python_ || !python_->layout) return true;
+  python_->layout->stacks = python_stacks_;
+  python_->layout->code_start = code.start;
+  python_->layout->code_end = code.end;
+  return write_value(pid, protocol::kCallstackBase + offsetof(protocol::CallstackControl, python), *python_->layout) &&
+         write_value(pid, protocol::kCallstackBase + offsetof(protocol::CallstackControl, python_ready), uint64_t{1});
 }
 
 bool StackTables::publish(pid_t pid) {

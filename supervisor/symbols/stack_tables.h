@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "protocol/callstack.h"
 #include "supervisor/symbols/module_map.h"
+#include "supervisor/symbols/python_layout.h"
 #include "supervisor/symbols/unwind_table.h"
 
 namespace vsup::supervisor {
@@ -35,6 +37,11 @@ class UnwindTableCache {
 // The tables of one address space. The copy of a fork's child starts as a copy of its parent's.
 class StackTables {
  public:
+  // What is to be done when an interpreter is found; before the first update.
+  void set_python_stacks(protocol::PythonStacks stacks) { python_stacks_ = stacks; }
+  // The interpreter that was found; null: none so far.
+  const PythonFound* python() const { return python_ ? &*python_ : nullptr; }
+
   // Makes the agent's directory match the executable mappings: call it when modules have come or gone. False when
   // the process cannot be written to.
   bool update(pid_t pid, UnwindTableCache& cache);
@@ -51,12 +58,15 @@ class StackTables {
   };
   bool add(pid_t pid, const Module& module, const MapEntry& mapping, UnwindTableCache& cache, const Key& key);
   bool publish(pid_t pid);
+  bool look_for_python(pid_t pid, const Module& module, const MapEntry& code, const ReadBytes& read);
 
   std::map<Key, protocol::UnwindModule> known_;  // with row_count 0 for those that have no table
   std::map<const UnwindTable*, std::pair<std::shared_ptr<const UnwindTable>, uint64_t>>
       written_;  // address of its rows
   uint64_t rows_used_ = 0;
   uint64_t generation_ = 0;
+  protocol::PythonStacks python_stacks_ = protocol::kPythonStacksYes;
+  std::optional<PythonFound> python_;
 };
 
 }  // namespace vsup::supervisor
