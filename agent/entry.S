@@ -191,5 +191,10 @@ vsup_exports:
     .quad   vsup_initialize
     .quad   vsup_state
     .quad   vsup_settings
+    .quad   vsup_place_hooks
+    .quad   vsup_hook_return_door
+    .quad   vsup_hook_call_door
+    .quad   vsup_hook_jump_door
+    .quad   vsup_hook_return
 
 .section .note.GNU-stack, "", @progbits

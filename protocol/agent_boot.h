@@ -14,6 +14,7 @@
 //                                +0x1'0000'0000  thread slots, 64 MiB each          (rw, 256 GiB)
 //                                +0x41'0000'0000 the tool's records                 (rw, 4 GiB)
 //                                +0x42'0000'0000 stacks, see callstack.h            (rw, 4 GiB)
+//                                +0x43'0000'0000 heap layer, see heap.h             (rw, 8 GiB)
 //
 // A thread slot, GS base of its thread while that thread is instrumented:
 //
@@ -32,7 +33,7 @@ inline constexpr uint32_t kBootMagic = 0x50555356;  // "VSUP"
 inline constexpr uint32_t kBootVersion = 1;
 
 inline constexpr uint64_t kArenaBase = 0x2700'0000'0000;
-inline constexpr uint64_t kArenaSize = 0x43'0000'0000;
+inline constexpr uint64_t kArenaSize = 0x45'0000'0000;
 inline constexpr uint64_t kBlobBase = kArenaBase;
 inline constexpr uint64_t kBlobMaxSize = 0x0100'0000;
 inline constexpr uint64_t kSharedBase = kArenaBase + 0x0100'0000;
@@ -52,7 +53,9 @@ inline constexpr uint64_t kToolBase = kSlotsBase + kMaxSlots * kSlotSize;  // a 
 inline constexpr uint64_t kToolSize = 0x1'0000'0000;
 inline constexpr uint64_t kCallstackBase = kToolBase + kToolSize;  // stack capture
 inline constexpr uint64_t kCallstackSize = 0x1'0000'0000;
-static_assert(kCallstackBase + kCallstackSize == kArenaBase + kArenaSize);
+inline constexpr uint64_t kHeapLayerBase = kCallstackBase + kCallstackSize;
+inline constexpr uint64_t kHeapLayerSize = 0x2'0000'0000;
+static_assert(kHeapLayerBase + kHeapLayerSize == kArenaBase + kArenaSize);
 inline constexpr uint64_t kBranchTableOffset = 0x1000;
 inline constexpr uint64_t kBranchTableEntries = 65536;
 
@@ -186,6 +189,8 @@ struct AgentSettings {
   uint32_t verify;                  // 1: re-derive and compare the state map of each new fragment
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
   uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
+  uint32_t hook_heap;               // 1: the tool wants to hear of allocations
+  uint32_t run_native;              // 1: the tool needs no code cache; threads run native even when it is on
   char tool_name[16];               // the agent's tool, NUL-terminated; empty: none
   uint64_t tool_options[kToolOptionCount];  // their meaning is in agent/tools/TOOL/records.h
 };
@@ -209,9 +214,14 @@ struct Exports {
                                       // stopped thread (remote call on that thread's empty agent stack, returns to
                                       // `remote_return`, which is an int3)
   uint64_t remote_return;
-  uint64_t initialize;  // function void(void): once per image, run the same way, before any entry
-  uint64_t state;       // AgentState
-  uint64_t settings;    // AgentSettings
+  uint64_t initialize;   // function void(void): once per image, run the same way, before any entry
+  uint64_t state;        // AgentState
+  uint64_t settings;     // AgentSettings
+  uint64_t place_hooks;  // function void(void), run the same way: answers the HookSites that are wanted, see heap.h
+  // Behind the int3s at which a thread with HeapThread::hold leaves the heap layer. What is left to do there: return to
+  // the app; push hook_return and go to r11; go to r11.
+  uint64_t hook_return_door, hook_call_door, hook_jump_door;
+  uint64_t hook_return;  // the return address that a hooked function finds
 };
 
 // An instruction of the agent that may fault, and where it goes on then.

@@ -18,6 +18,7 @@
 #include "supervisor/base/log.h"
 #include "supervisor/control/control_server.h"
 #include "supervisor/options.h"
+#include "supervisor/reports/heap/heap_modules.h"
 #include "supervisor/reports/html/session_loader.h"
 #include "supervisor/reports/stack_text.h"
 #include "supervisor/session/recorder.h"
@@ -262,7 +263,9 @@ int run(const Options& options) {
   written = &recorder;
   if (tool) recorder.set_tool(*tool);
 
-  Session session(io, options.session, recorder);
+  SessionOptions session_options = options.session;
+  if (session_options.settings.hook_heap != 0) session_options.make_module_watch = heap_module_watches();
+  Session session(io, session_options, recorder);
   controller.set(session);
   try {
     session.start();

@@ -15,6 +15,8 @@ vsup::protocol::AgentSettings vsup_settings = {
     .verify = 0,
     .pass_rseq = 0,
     .guard_trap = 0,
+    .hook_heap = 0,
+    .run_native = 0,
     .tool_name = {},
     .tool_options = {},
 };

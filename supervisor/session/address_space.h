@@ -4,10 +4,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/inject/inject.h"
+#include "supervisor/session/heap_hooks.h"
+#include "supervisor/session/module_watch.h"
 #include "supervisor/session/native_breakpoints.h"
 
 namespace vsup::supervisor {
@@ -35,6 +38,8 @@ struct AddressSpace {
   std::vector<Task*> tasks;
   std::vector<uint64_t> reported_modules;
   NativeBreakpoints breakpoints;
+  std::unique_ptr<ModuleWatch> watch;  // for tools that hook the heap
+  HeapHooks hooks;
   uint64_t code_fingerprint = 0;  // of the executable mappings when instrumentation was switched off
 
   // The stop of the world: while `stopping`, threads that stop are parked in app state; when all are, the actions

@@ -38,7 +38,8 @@ char state_of(pid_t tid) {
 
 bool SessionImpl::wants_cache(const Task& task) const {
   const Process& process = *task.process;
-  return process.want_on && process.traceable && process.space->injected && !task.native_call;
+  return process.want_on && process.traceable && process.space->injected && !task.native_call &&
+         options_.settings.run_native == 0;
 }
 
 uint64_t SessionImpl::syscall_pc_for(const Task& task) const {
@@ -124,6 +125,15 @@ bool SessionImpl::reach_app_state(Task& task) {
     task.app = task.registers();
     step_back_from_breakpoint(task);
     task.syscall_pc = task.app.rip - 2;
+    if (in_heap_layer(task, task.app.rip)) {
+      run_to_door(task);
+      return false;
+    }
+    if (task.pending_set) {
+      task.pending_set = false;
+      set_hold(task, false);
+      task.reblock_trap();
+    }
     task.at_app_state = true;
     return true;
   }

@@ -120,9 +120,13 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
             guarded(task->tid, [this, space, &ejected](Task& leaving) {
               if (!leaving.parked) return;
               if (!ejected) {
-                eject_agent(leaving, space->vdso_syscall);
+                if (remove_hooks(*space, leaving)) {
+                  eject_agent(leaving, space->vdso_syscall);
+                  space->injected = false;
+                } else {
+                  note(*leaving.process, "a thread was inside an allocation function: the agent's memory stays mapped");
+                }
                 ejected = true;
-                space->injected = false;
               }
               restart_wait(leaving);
               int signal = 0;

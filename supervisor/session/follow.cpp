@@ -74,6 +74,8 @@ void SessionImpl::on_birth(Task& parent) {
       born.space->injected = process.space->injected;
       born.space->vdso_syscall = process.space->vdso_syscall;
       born.space->breakpoints = process.space->breakpoints;
+      born.space->hooks = process.space->hooks;
+      if (process.space->watch) born.space->watch = process.space->watch->clone();
     }
     announce(born);
     Task& child = add_task(child_tid, born);
@@ -223,6 +225,9 @@ void SessionImpl::setup_image(Task& task) {
       process.want_on = false;
       note(process, "not instrumented: " + error);
       log_line(LogLevel::kWarning, "process %d runs native: %s", process.pid, error.c_str());
+    } else if (options_.settings.hook_heap != 0) {
+      process.space->hooks.on = true;
+      refresh_hooks(task);
     }
   }
   if (!process.want_on) update_breakpoints(*process.space);

@@ -5,6 +5,7 @@
 //   app_state.cpp   from any stop to app registers, and from app registers into the cache or to native code
 //   signals.cpp     signal-delivery-stops         services.cpp    the agent's requests
 //   client_requests.cpp   the app's requests, from the cache and from native code
+//   heap_hooks.cpp  places hooks in allocation functions, and lets threads leave the agent's heap layer
 //   world_stop.cpp  stops all threads of an address space            toggle.cpp  instrumentation on and off
 //   stopped_process.cpp  what tools may do to a process that stands still
 // Invariant: a task is handled only while it is stopped; whoever handles it ends with settle(), run_on() or its death.
@@ -163,6 +164,25 @@ class SessionImpl {
 
   // stopped_process.cpp
   class Stopped;
+
+  // heap_hooks.cpp
+  // The modules may have changed: `task` stands still in app state, and no other thread executes code that is new.
+  void refresh_hooks(Task& task);
+  void place_hooks(Task& task, const std::vector<HookPlace>& places);
+  uint64_t island_for(Task& task, const HookPlace& place);
+  // The world is stopped, or the process has one thread.
+  void set_hooks(AddressSpace& space, bool on);
+  void set_loader_breakpoint(Task& task, uint64_t address);
+  // Undoes all of it; false: a thread is inside a hooked function, so that the agent has to stay.
+  bool remove_hooks(AddressSpace& space, Task& task);
+  void leave_displaced_code(Task& task, const PlacedHook& hook);
+  bool in_heap_layer(const Task& task, uint64_t pc) const;
+  uint64_t heap_thread_of(Task& task, uint64_t thread_pointer);
+  void set_hold(Task& task, bool hold);
+  // Has the thread, whose app state is in the heap layer, go on to where it leaves that.
+  void run_to_door(Task& task);
+  // The trap is a door's or the loader's breakpoint: then task.app is behind it.
+  bool take_own_trap(Task& task);
 
   // toggle.cpp
   // Empty on success.

@@ -4,10 +4,13 @@
 
 #include <sys/types.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "protocol/agent_boot.h"
+#include "supervisor/session/module_watch.h"
 
 namespace vsup::supervisor {
 
@@ -33,6 +36,8 @@ struct SessionOptions {
   bool instrument_at_start = true;                // --instr-atstart
   bool native_requests = false;                   // client requests are answered in native code, too
   protocol::AgentSettings settings = default_agent_settings();
+  // For each address space, when settings.hook_heap is set.
+  std::function<std::unique_ptr<ModuleWatch>()> make_module_watch;
 };
 
 }  // namespace vsup::supervisor

@@ -44,6 +44,14 @@ bool in_arena(uint64_t address) {
   return address >= protocol::kArenaBase && address < protocol::kArenaBase + protocol::kArenaSize;
 }
 
+// The agent runs on the app's stack there, and the app has used that up.
+bool is_stack_overflow(Task& task, const siginfo_t& info) {
+  constexpr uint64_t kReach = 64 << 10;
+  const uint64_t sp = task.registers().rsp;
+  const auto address = reinterpret_cast<uint64_t>(info.si_addr);
+  return info.si_signo == SIGSEGV && address + kReach > sp && address < sp + kReach;
+}
+
 // si_addr of these is, or may be, the address of the instruction.
 bool hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
   if (!is_fault_signal(signal.number) || signal.info.si_code <= 0) return false;
@@ -103,6 +111,10 @@ void SessionImpl::on_signal(Task& task) {
       return;
     }
   }
+  if (number == SIGTRAP && info.si_code > 0 && !task.instrumented && take_own_trap(task)) {
+    settle(task);
+    return;
+  }
   if (number == SIGTRAP && info.si_code == TRAP_TRACE && task.instrumented && take_trap_flag_at_door(task)) {
     settle(task);
     return;
@@ -144,8 +156,13 @@ void SessionImpl::on_signal(Task& task) {
     }
   }
   undo_spurious_eintr(task, number);
+  const bool in_layer = !task.instrumented && in_heap_layer(task, task.registers().rip);
+  if (in_layer && is_fault_signal(number) && info.si_code > 0 && !is_stack_overflow(task, info)) {
+    on_agent_fault(task, info, task.registers());
+    return;
+  }
   if (!task.instrumented && !wants_cache(task) && !task.process->space->stopping && task.held.empty() &&
-      !task.at_app_state) {
+      !task.at_app_state && !in_layer) {
     task.cont(number);
     return;
   }

@@ -124,11 +124,15 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             if (process == nullptr || process->space.get() != space) continue;  // gone, or executes a new image
             if (process->space->injected) refresh_code(*process->space, on);
             update_breakpoints(*process->space);
-            if (!on) continue;
+            if (!on) {
+              if (process->space->hooks.on) set_hooks(*process->space, false);
+              continue;
+            }
             const std::string error = process->space->injected ? std::string() : inject(*process);
             if (error.empty()) {
               pass_on_rseq(*process->space);
               guard_traps(*process->space);
+              if (options_.settings.hook_heap != 0) set_hooks(*process->space, true);
               continue;
             }
             process->traceable = false;

@@ -1,0 +1,233 @@
+#include "agent/heap/chunk_index.h"
+
+#include "agent/heap/heap_lock.h"
+#include "protocol/heap.h"
+
+namespace vsup::agent {
+
+namespace {
+
+using namespace protocol;
+
+constexpr unsigned kShardBits = 6;
+constexpr unsigned kShards = 1u << kShardBits;
+constexpr uint32_t kHeadsPerShard = 2u << 20;
+constexpr uint32_t kFirstBuckets = 64;
+constexpr uint32_t kNodesPerChunk = 64;
+constexpr uint64_t kAddressMask = (uint64_t{1} << 48) - 1;
+
+struct [[gnu::packed, gnu::aligned(4)]] Node {
+  uint64_t address_and_more;  // address, function in bits 48-55, mark in bits 56-63
+  uint32_t size_low;
+  uint16_t size_high;
+  uint16_t slack;
+  uint32_t stack;
+  uint32_t epoch;
+  uint32_t next;  // of its bucket or of the free ones, 0: none
+};
+static_assert(sizeof(Node) == 28);
+constexpr uint32_t kMaxNodes = 128u << 20;
+static_assert(kChunkNodesBase + uint64_t{kMaxNodes} * sizeof(Node) <= kHeapLayerBase + kHeapLayerSize);
+static_assert(kChunkHeadsBase + uint64_t{kShards} * kHeadsPerShard * sizeof(uint32_t) <= kChunkNodesBase);
+
+struct alignas(64) Shard {
+  HeapLock lock;
+  uint32_t count;    // blocks
+  uint32_t buckets;  // 0: never used
+  uint32_t free;     // first unused node
+  uint32_t fresh;    // nodes from here to fresh_end were never used
+  uint32_t fresh_end;
+};
+Shard shards[kShards];
+
+HeapControl& control() {
+  return *reinterpret_cast<HeapControl*>(kHeapLayerBase);
+}
+Node* nodes() {
+  return reinterpret_cast<Node*>(kChunkNodesBase);
+}
+
+// The bits for the shard are the top ones, those for the bucket lie below the middle.
+uint64_t hash_of(uint64_t address) {
+  return (address >> 3) * 0x9e37'79b9'7f4a'7c15;
+}
+Shard& shard_of(uint64_t hash) {
+  return shards[hash >> (64 - kShardBits)];
+}
+uint32_t* heads_of(const Shard& shard) {
+  return reinterpret_cast<uint32_t*>(kChunkHeadsBase) + (&shard - shards) * kHeadsPerShard;
+}
+uint32_t bucket_bits(uint64_t hash) {
+  return static_cast<uint32_t>(hash >> 26);
+}
+
+uint32_t bucket_of(const Shard& shard, uint64_t hash) {
+  uint32_t level = 31u - static_cast<uint32_t>(__builtin_clz(shard.buckets));
+  uint32_t low = (1u << level) - 1;
+  uint32_t bucket = bucket_bits(hash) & (low << 1 | 1);
+  return bucket < shard.buckets ? bucket : bucket & low;
+}
+
+uint64_t address_of(const Node& node) {
+  return node.address_and_more & kAddressMask;
+}
+
+// A chain is never longer than this; one that is was damaged, by a fork in the middle of a change.
+constexpr unsigned kLongestChain = 1u << 16;
+
+// Adds a bucket and moves there what belongs to it.
+void split(Shard& shard) {
+  if (shard.buckets == kHeadsPerShard) return;
+  uint32_t fresh = shard.buckets;
+  uint32_t level = 31u - static_cast<uint32_t>(__builtin_clz(fresh));
+  uint32_t* heads = heads_of(shard);
+  uint32_t* from = &heads[fresh & ((1u << level) - 1)];
+  uint32_t* to = &heads[fresh];
+  *to = 0;
+  ++shard.buckets;
+  for (unsigned steps = 0; *from != 0 && steps < kLongestChain; ++steps) {
+    uint32_t index = *from;
+    Node& node = nodes()[index];
+    if ((bucket_bits(hash_of(address_of(node))) & (1u << level)) == 0) {
+      from = &node.next;
+      continue;
+    }
+    *from = node.next;
+    node.next = *to;
+    *to = index;
+  }
+}
+
+uint32_t take_node(Shard& shard) {
+  if (shard.free != 0) {
+    uint32_t index = shard.free;
+    shard.free = nodes()[index].next;
+    return index;
+  }
+  if (shard.fresh == shard.fresh_end) {
+    uint64_t first = __atomic_fetch_add(&control().node_count, kNodesPerChunk, __ATOMIC_RELAXED);
+    if (first + kNodesPerChunk > kMaxNodes) {
+      __atomic_fetch_sub(&control().node_count, kNodesPerChunk, __ATOMIC_RELAXED);
+      return 0;
+    }
+    shard.fresh = static_cast<uint32_t>(first);
+    shard.fresh_end = shard.fresh + kNodesPerChunk;
+    if (first == 0) ++shard.fresh;  // index 0 is none
+  }
+  return shard.fresh++;
+}
+
+HeapBlock unpack(const Node& node) {
+  return {.address = address_of(node),
+          .size = node.size_low | uint64_t{node.size_high} << 32,
+          .stack = node.stack,
+          .epoch = node.epoch,
+          .slack = node.slack,
+          .function = static_cast<uint8_t>(node.address_and_more >> 48),
+          .mark = static_cast<uint8_t>(node.address_and_more >> 56),
+          .present = 1};
+}
+
+void pack(Node& node, const HeapBlock& block) {
+  node.address_and_more = (block.address & kAddressMask) | uint64_t{block.function} << 48 | uint64_t{block.mark} << 56;
+  node.size_low = static_cast<uint32_t>(block.size);
+  node.size_high = static_cast<uint16_t>(block.size >> 32);
+  node.slack = block.slack;
+  node.stack = block.stack;
+  node.epoch = block.epoch;
+}
+
+// The link that leads to the block's node; null: it is not there. Locked.
+uint32_t* find_locked(Shard& shard, uint64_t hash, uint64_t address) {
+  if (shard.buckets == 0) return nullptr;
+  uint32_t* link = &heads_of(shard)[bucket_of(shard, hash)];
+  for (unsigned steps = 0; *link != 0 && steps < kLongestChain; ++steps) {
+    Node& node = nodes()[*link];
+    if (address_of(node) == address) return link;
+    link = &node.next;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void chunk_insert(const HeapBlock& block, HeapBlock& former) {
+  uint64_t hash = hash_of(block.address);
+  Shard& shard = shard_of(hash);
+  HeapLockGuard guard(shard.lock);
+  former.present = 0;
+  if (uint32_t* known = find_locked(shard, hash, block.address)) [[unlikely]] {
+    former = unpack(nodes()[*known]);
+    pack(nodes()[*known], block);
+    return;
+  }
+  uint32_t index = take_node(shard);
+  if (index == 0) [[unlikely]] {
+    __atomic_fetch_add(&control().lost_blocks, 1, __ATOMIC_RELAXED);
+    return;
+  }
+  if (shard.buckets == 0) shard.buckets = kFirstBuckets;
+  if (++shard.count > shard.buckets) split(shard);
+  Node& node = nodes()[index];
+  pack(node, block);
+  uint32_t& head = heads_of(shard)[bucket_of(shard, hash)];
+  node.next = head;
+  head = index;
+}
+
+bool chunk_remove(uint64_t address, HeapBlock& block) {
+  uint64_t hash = hash_of(address);
+  Shard& shard = shard_of(hash);
+  HeapLockGuard guard(shard.lock);
+  uint32_t* link = find_locked(shard, hash, address);
+  if (link == nullptr) return false;
+  uint32_t index = *link;
+  Node& node = nodes()[index];
+  block = unpack(node);
+  *link = node.next;
+  node.next = shard.free;
+  shard.free = index;
+  --shard.count;
+  return true;
+}
+
+bool chunk_find(uint64_t address, HeapBlock& block) {
+  uint64_t hash = hash_of(address);
+  Shard& shard = shard_of(hash);
+  HeapLockGuard guard(shard.lock);
+  uint32_t* link = find_locked(shard, hash, address);
+  if (link == nullptr) return false;
+  block = unpack(nodes()[*link]);
+  return true;
+}
+
+void chunk_set_mark(uint64_t address, uint8_t mark) {
+  uint64_t hash = hash_of(address);
+  Shard& shard = shard_of(hash);
+  HeapLockGuard guard(shard.lock);
+  uint32_t* link = find_locked(shard, hash, address);
+  if (link == nullptr) return;
+  Node& node = nodes()[*link];
+  node.address_and_more = (node.address_and_more & ~(uint64_t{0xff} << 56)) | uint64_t{mark} << 56;
+}
+
+void chunk_for_each(void (*visit)(const HeapBlock& block, void* argument), void* argument) {
+  for (Shard& shard : shards) {
+    for (uint32_t bucket = 0; bucket < shard.buckets; ++bucket) {
+      unsigned steps = 0;
+      for (uint32_t index = heads_of(shard)[bucket]; index != 0 && steps < kLongestChain;
+           index = nodes()[index].next, ++steps)
+        visit(unpack(nodes()[index]), argument);
+    }
+  }
+}
+
+void chunk_lock_all() {
+  for (Shard& shard : shards) shard.lock.lock();
+}
+
+void chunk_unlock_all() {
+  for (Shard& shard : shards) shard.lock.unlock();
+}
+
+}  // namespace vsup::agent

@@ -1,0 +1,34 @@
+#include "agent/heap/heap_thread.h"
+
+namespace vsup::agent {
+
+namespace {
+
+using namespace protocol;
+
+// rdfsbase: bit 0 of the auxiliary vector's AT_HWCAP2 says that user mode may use it, Linux 5.9.
+uint64_t thread_pointer() {
+  uint64_t value;
+  asm volatile("rdfsbase %0" : "=r"(value));
+  return value;
+}
+
+}  // namespace
+
+HeapThread& heap_thread() {
+  auto* keys = reinterpret_cast<uint64_t*>(kHeapThreadKeysBase);
+  auto* threads = reinterpret_cast<HeapThread*>(kHeapThreadsBase);
+  uint64_t pointer = thread_pointer();
+  uint64_t key = pointer | 1;  // a thread without one has a key, too
+  uint32_t slot = heap_thread_slot(pointer);
+  for (uint32_t tries = 0; tries < kMaxHeapThreads; ++tries, slot = (slot + 1) % kMaxHeapThreads) {
+    uint64_t seen = __atomic_load_n(&keys[slot], __ATOMIC_ACQUIRE);
+    if (seen == key) return threads[slot];
+    if (seen != 0) continue;
+    if (__atomic_compare_exchange_n(&keys[slot], &seen, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) || seen == key)
+      return threads[slot];
+  }
+  return threads[slot];  // more thread pointers than there is room for: they share
+}
+
+}  // namespace vsup::agent

@@ -1,0 +1,127 @@
+# Purpose: the doors between a hooked function of the app and the heap layer, and the call frame information of the
+# frame in between, for the app's own unwinder.
+# Assumes: an island jumps here with r11 = HookSite; every other register and the stack are as the app called the
+# function with. Promises: the function runs with the app's arguments and its result reaches the caller; callee-saved
+# registers are never changed, so one rule describes the frame at the only place where an unwinder can find it.
+#
+#   caller ─> function ─> island ─> hook ─┬─> vsup_heap_before ─> jump to the function  (nothing to do afterwards)
+#                                         └─> ... ─> call the function ─> vsup_heap_after ─> return to the caller
+
+#include "agent/heap/hook_frame.h"
+
+#define FRAME VSUP_HOOK_FRAME
+
+.section .text.entry, "ax"
+.globl vsup_hook, vsup_hook_return, vsup_hook_return_door, vsup_hook_call_door, vsup_hook_jump_door
+.globl vsup_hook_find_frame
+
+.macro restore_arguments
+    mov     VSUP_HOOK_RDI(%rsp), %rdi
+    mov     VSUP_HOOK_RSI(%rsp), %rsi
+    mov     VSUP_HOOK_RDX(%rsp), %rdx
+    mov     VSUP_HOOK_RCX(%rsp), %rcx
+    mov     VSUP_HOOK_R8(%rsp), %r8
+    mov     VSUP_HOOK_R9(%rsp), %r9
+    mov     VSUP_HOOK_SITE(%rsp), %r11
+    mov     (%r11), %r11                    # HookSite::trampoline
+    mov     VSUP_HOOK_THREAD(%rsp), %rax
+.endm
+
+vsup_hook:
+    sub     $FRAME, %rsp
+    mov     %rdi, VSUP_HOOK_RDI(%rsp)
+    mov     %rsi, VSUP_HOOK_RSI(%rsp)
+    mov     %rdx, VSUP_HOOK_RDX(%rsp)
+    mov     %rcx, VSUP_HOOK_RCX(%rsp)
+    mov     %r8, VSUP_HOOK_R8(%rsp)
+    mov     %r9, VSUP_HOOK_R9(%rsp)
+    mov     %rbp, VSUP_HOOK_RBP(%rsp)
+    mov     %r11, VSUP_HOOK_SITE(%rsp)
+    mov     %rsp, %rdi
+    call    vsup_heap_before
+    test    %eax, %eax
+    jz      2f
+    restore_arguments
+    cmpq    $0, VSUP_HEAP_THREAD_HOLD(%rax)
+    jne     1f
+    call    *%r11
+vsup_hook_return:
+    mov     %rax, VSUP_HOOK_RESULT(%rsp)
+    mov     %rsp, %rdi
+    call    vsup_heap_after
+    mov     VSUP_HOOK_THREAD(%rsp), %rcx
+    mov     VSUP_HOOK_RESULT(%rsp), %rax
+    add     $FRAME, %rsp
+    cmpq    $0, VSUP_HEAP_THREAD_HOLD(%rcx)
+    jne     3f
+    ret
+
+1:  int3
+vsup_hook_call_door:
+    call    *%r11
+    jmp     vsup_hook_return
+
+2:  restore_arguments
+    add     $FRAME, %rsp
+    cmpq    $0, VSUP_HEAP_THREAD_HOLD(%rax)
+    jne     4f
+    jmp     *%r11
+
+3:  int3
+vsup_hook_return_door:
+    ret
+
+4:  int3
+vsup_hook_jump_door:
+    jmp     *%r11
+
+# _Unwind_Find_FDE(pc, bases): bases is {text base, data base, function}. Source: gcc, libgcc/unwind-dw2-fde.h.
+# It is asked for a byte of the call, which lies before the return address.
+vsup_hook_find_frame:
+    lea     vsup_hook(%rip), %rax
+    cmp     %rax, %rdi
+    jb      5f
+    lea     vsup_hook_end(%rip), %rcx
+    cmp     %rcx, %rdi
+    jae     5f
+    movq    $0, (%rsi)
+    movq    $0, 8(%rsi)
+    mov     %rax, 16(%rsi)
+    lea     vsup_hook_fde(%rip), %rax
+    ret
+5:  mov     (%r11), %r11
+    jmp     *%r11
+vsup_hook_end:
+
+# The frame for an unwinder (DWARF 4, section 6.4; augmentations: LSB 5.0, Exception Frames). The personality hears of
+# an exception that passes. Not in a section of the usual name, which the linker would want to edit.
+.section .rodata.hook_frame, "a"
+.balign 8
+vsup_hook_cie:
+    .long   vsup_hook_cie_end - . - 4
+    .long   0
+    .byte   1
+    .asciz  "zPR"
+    .byte   1                               # code alignment
+    .byte   0x78                            # data alignment -8
+    .byte   16                              # return address column
+    .byte   10                              # size of what follows
+    .byte   0x00                            # personality: absolute
+    .quad   vsup_hook_personality
+    .byte   0x00                            # addresses: absolute
+    .byte   0x0c, 7                         # CFA = rsp + FRAME + 8
+    .byte   (FRAME + 8) & 0x7f | 0x80, (FRAME + 8) >> 7
+    .byte   0x80 | 16, 1                    # return address at CFA - 8
+    .balign 8, 0
+vsup_hook_cie_end:
+vsup_hook_fde:
+    .long   vsup_hook_fde_end - . - 4
+    .long   . - vsup_hook_cie
+    .quad   vsup_hook
+    .quad   vsup_hook_end - vsup_hook
+    .byte   0
+    .balign 8, 0
+vsup_hook_fde_end:
+    .long   0
+
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,75 @@
+// Purpose: what the massif tool leaves in the process's memory for the supervisor: the totals, the live bytes of each
+// stack, the snapshots. Assumes: the supervisor reads while every thread of the process stands still. Promises: plain
+// structures; a process that is killed leaves them complete.
+//
+//   kToolBase  +0x0000'0000  Header, Snapshot[kMaxSnapshots]
+//              +0x1000'0000  uint64_t live bytes of stack i, and kSeen if it ever had any
+//              +0x3000'0000  details of snapshots: as many equal rooms as there may be snapshots
+#pragma once
+
+#include "protocol/agent_boot.h"
+
+namespace vsup::agent::massif {
+
+inline constexpr uint64_t kToolBase = protocol::kToolBase;
+inline constexpr uint64_t kLiveAt = kToolBase + 0x1000'0000;
+inline constexpr uint64_t kDetailsAt = kToolBase + 0x3000'0000;
+inline constexpr uint64_t kDetailsSize = kToolBase + protocol::kToolSize - kDetailsAt;
+// In the table of live bytes and in details: the stack has allocated. With no bytes left it still counts as a place.
+inline constexpr uint64_t kSeen = uint64_t{1} << 63;
+inline constexpr uint32_t kMaxStacks = 64u << 20;
+static_assert(kLiveAt + 8ull * kMaxStacks <= kDetailsAt);
+inline constexpr uint32_t kMaxSnapshots = 1000;
+
+// AgentSettings::tool_options.
+enum Option : unsigned {
+  kOptionHeap,            // 1: --heap=yes
+  kOptionHeapAdmin,       // bytes
+  kOptionDepth,           // frames to capture
+  kOptionPeakInaccuracy,  // in millionths of a percent
+  kOptionTimeUnit,        // TimeUnit
+  kOptionDetailedFreq,    // every so many
+  kOptionMaxSnapshots,    // 10 to kMaxSnapshots
+  kOptionTicksPerSecond,  // of the time stamp counter
+};
+
+enum TimeUnit : uint64_t { kTimeInstructions, kTimeMilliseconds, kTimeBytes };
+
+enum SnapshotKind : uint32_t { kSnapshotUnused, kSnapshotNormal, kSnapshotPeak };
+
+struct Snapshot {
+  SnapshotKind kind;
+  uint32_t detail;  // 1 + the number of its room, 0: none
+  uint64_t time;
+  uint64_t heap_bytes, extra_bytes, stack_bytes;
+};
+static_assert(sizeof(Snapshot) == 40);
+
+// A room: how many entries it has, then the entries.
+struct Detail {
+  uint32_t stack;
+  uint32_t bytes_low, bytes_high;
+};
+static_assert(sizeof(Detail) == 12);
+inline constexpr uint64_t kRoomHeader = 16;
+
+struct Header {
+  uint64_t heap_bytes, extra_bytes, stack_bytes;  // now
+  uint64_t moved_bytes;                           // allocated and freed, the time for kTimeBytes
+  uint64_t live_blocks;
+  uint64_t peak_bytes;  // of the last peak snapshot, all kinds together
+  uint64_t peak_limit;  // above this a peak is worth a snapshot
+  uint64_t earliest;    // time before which no normal snapshot is taken
+  uint64_t interval;    // between normal ones
+  uint64_t since_detailed;
+  uint64_t stack_limit;  // ids of stacks that have live bytes are below
+  uint64_t start_ticks;
+  uint64_t allocations, frees, resizes;
+  uint64_t cut_details;  // entries that found no room
+  uint32_t snapshot_count;
+  uint32_t reserved;
+};
+inline constexpr uint64_t kSnapshotsAt = kToolBase + 0x1000;
+static_assert(sizeof(Header) <= 0x1000);
+
+}  // namespace vsup::agent::massif

@@ -1,0 +1,191 @@
+#include "agent/tools/massif/snapshots.h"
+
+#include "agent/engine/code_cache.h"
+#include "agent/heap/heap_lock.h"
+
+namespace vsup::agent::massif {
+
+namespace {
+
+constexpr uint64_t kNever = ~uint64_t{0} >> 1;
+
+HeapLock lock;
+uint32_t free_rooms[kMaxSnapshots];  // a stack of numbers
+uint32_t free_room_count;
+
+uint64_t option(Option which) {
+  return vsup_settings.tool_options[which];
+}
+
+uint64_t ticks() {
+  uint32_t low, high;
+  asm volatile("rdtsc" : "=a"(low), "=d"(high));
+  return uint64_t{high} << 32 | low;
+}
+
+uint64_t now() {
+  Header& records = header();
+  if (option(kOptionTimeUnit) == kTimeBytes) return __atomic_load_n(&records.moved_bytes, __ATOMIC_RELAXED);
+  uint64_t per_second = option(kOptionTicksPerSecond);
+  if (per_second < 1000) return 0;
+  return (ticks() - records.start_ticks) / (per_second / 1000);
+}
+
+Snapshot* snapshots() {
+  return reinterpret_cast<Snapshot*>(kSnapshotsAt);
+}
+uint32_t max_snapshots() {
+  uint64_t most = option(kOptionMaxSnapshots);
+  return most > kMaxSnapshots ? kMaxSnapshots : static_cast<uint32_t>(most);
+}
+
+uint64_t room_size() {
+  return kDetailsSize / max_snapshots() & ~uint64_t{4095};
+}
+
+// Live bytes of all stacks that have allocated.
+uint32_t fill_room() {
+  uint32_t room = free_rooms[--free_room_count];
+  uint64_t start = kDetailsAt + room * room_size();
+  uint64_t most = (room_size() - kRoomHeader) / sizeof(Detail);
+  auto* details = reinterpret_cast<Detail*>(start + kRoomHeader);
+  uint64_t count = 0;
+  uint64_t limit = header().stack_limit;
+  for (uint64_t stack = 0; stack < limit; ++stack) {
+    uint64_t bytes = live()[stack];
+    if (bytes == 0) continue;
+    if (count == most) {
+      ++header().cut_details;
+      continue;
+    }
+    details[count++] = {static_cast<uint32_t>(stack), static_cast<uint32_t>(bytes), static_cast<uint32_t>(bytes >> 32)};
+  }
+  *reinterpret_cast<uint64_t*>(start) = count;
+  return room + 1;
+}
+
+void drop(Snapshot& snapshot) {
+  if (snapshot.detail != 0) free_rooms[free_room_count++] = snapshot.detail - 1;
+  snapshot = {};
+}
+
+bool in_use(uint32_t index) {
+  return snapshots()[index].kind != kSnapshotUnused;
+}
+
+// The first one at or after `index` that is in use, or the end.
+uint32_t used_from(uint32_t index, uint32_t end) {
+  while (index < end && !in_use(index)) ++index;
+  return index;
+}
+
+// Drops the one whose neighbours are closest to each other; the first, the last and the peak stay.
+void drop_least(uint32_t end) {
+  uint32_t before = 0, least = end;
+  uint64_t least_span = kNever;
+  uint32_t at = used_from(1, end);
+  for (uint32_t after = used_from(at + 1, end); after < end; after = used_from(after + 1, end)) {
+    uint64_t span = snapshots()[after].time - snapshots()[before].time;
+    if (snapshots()[at].kind != kSnapshotPeak && span < least_span) {
+      least_span = span;
+      least = at;
+    }
+    before = at;
+    at = after;
+  }
+  if (least != end) drop(snapshots()[least]);
+}
+
+// Keeps half of a full table. Returns the least time between two neighbours one of which could have been dropped.
+uint64_t cull() {
+  Header& records = header();
+  uint32_t end = records.snapshot_count;
+  for (uint32_t i = 0; i < max_snapshots() / 2; ++i) drop_least(end);
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < end; ++i) {
+    if (!in_use(i)) continue;
+    if (kept != i) {
+      snapshots()[kept] = snapshots()[i];
+      snapshots()[i] = {};
+    }
+    ++kept;
+  }
+  records.snapshot_count = kept;
+  auto stays = [kept](uint32_t i) { return i == 0 || i == kept - 1 || snapshots()[i].kind == kSnapshotPeak; };
+  uint64_t interval = kNever;
+  for (uint32_t i = 1; i < kept; ++i) {
+    if (stays(i) && stays(i - 1)) continue;
+    uint64_t span = snapshots()[i].time - snapshots()[i - 1].time;
+    if (span < interval) interval = span;
+  }
+  return interval == kNever ? 0 : static_cast<uint32_t>(interval);
+}
+
+void take(SnapshotKind kind, uint64_t time, bool detailed) {
+  Header& records = header();
+  if (records.snapshot_count >= kMaxSnapshots) return;
+  Snapshot fresh{.kind = kind,
+                 .detail = 0,
+                 .time = time,
+                 .heap_bytes = records.heap_bytes,
+                 .extra_bytes = records.extra_bytes,
+                 .stack_bytes = records.stack_bytes};
+  if (detailed && free_room_count != 0) fresh.detail = fill_room();
+  records.since_detailed = detailed ? 0 : records.since_detailed + 1;
+  if (kind == kSnapshotPeak) {
+    records.peak_bytes = fresh.heap_bytes + fresh.extra_bytes + fresh.stack_bytes;
+    // In two factors, or the product would not fit.
+    uint64_t inaccuracy = option(kOptionPeakInaccuracy);
+    uint64_t excess =
+        records.peak_bytes / 100'000'000 * inaccuracy + records.peak_bytes % 100'000'000 * inaccuracy / 100'000'000;
+    __atomic_store_n(&records.peak_limit, records.peak_bytes + excess, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < records.snapshot_count; ++i)
+      if (snapshots()[i].kind == kSnapshotPeak) snapshots()[i].kind = kSnapshotNormal;
+  }
+  snapshots()[records.snapshot_count++] = fresh;
+  if (records.snapshot_count == max_snapshots()) records.interval = cull();
+  __atomic_store_n(&records.earliest, time + records.interval, __ATOMIC_RELAXED);
+}
+
+uint64_t total() {
+  Header& records = header();
+  return __atomic_load_n(&records.heap_bytes, __ATOMIC_RELAXED) +
+         __atomic_load_n(&records.extra_bytes, __ATOMIC_RELAXED) +
+         __atomic_load_n(&records.stack_bytes, __ATOMIC_RELAXED);
+}
+
+}  // namespace
+
+void start_snapshots() {
+  for (uint32_t i = 0; i < max_snapshots(); ++i) free_rooms[i] = max_snapshots() - 1 - i;
+  free_room_count = max_snapshots();
+  header().start_ticks = ticks();
+  take(kSnapshotNormal, 0, option(kOptionDetailedFreq) == 1);
+}
+
+void maybe_normal() {
+  Header& records = header();
+  uint64_t time = now();
+  if (time < __atomic_load_n(&records.earliest, __ATOMIC_RELAXED)) return;
+  HeapLockGuard guard(lock);
+  if (time < records.earliest) return;
+  take(kSnapshotNormal, time, records.since_detailed + 1 == option(kOptionDetailedFreq));
+}
+
+void maybe_peak() {
+  Header& records = header();
+  if (total() <= __atomic_load_n(&records.peak_limit, __ATOMIC_RELAXED)) return;
+  uint64_t time = now();
+  HeapLockGuard guard(lock);
+  if (total() <= records.peak_limit) return;
+  take(kSnapshotPeak, time, true);
+}
+
+void lock_snapshots() {
+  lock.lock();
+}
+void unlock_snapshots() {
+  lock.unlock();
+}
+
+}  // namespace vsup::agent::massif

@@ -1,0 +1,113 @@
+// Purpose: what the agent's heap layer and the supervisor share in the tracee's memory: hooks of allocation functions,
+// the threads inside them, the index of live blocks.
+// Assumes: both sides built from one tree. Promises: plain structures at fixed addresses in the agent arena. It is
+// ordinary private memory of the tracee: a fork copies it, and it can be read until the address space is gone.
+//
+//   kHeapLayerBase  +0x0000'0000  HeapControl                                     (one page)
+//                   +0x0010'0000  HookSite[kMaxHooks]                             (1 MiB)
+//                   +0x0100'0000  thread pointers of the records below            (512 KiB)
+//                   +0x0200'0000  HeapThread[kMaxHeapThreads]                     (4 MiB)
+//                   +0x2000'0000  chunk index: bucket heads, 8 MiB a shard        (512 MiB)
+//                   +0x4000'0000  chunk index: nodes                              (4 GiB)
+//
+// A hook: the function's entry is overwritten by a jump to an island, a page of its own within reach.
+//
+//   function:   jmp rel32 ──> island:  mov r11, HookSite ; jmp [r11 + stub] ──> agent: hook_entry.S
+//   function+n: <rest>  <───  island+16: the displaced instructions, relocated ; jmp function+n
+#pragma once
+
+#include "protocol/agent_boot.h"
+
+namespace vsup::protocol {
+
+// What a hooked function does, and with that where its arguments are.
+enum class HeapFunction : uint32_t {
+  kMalloc,           // (size)
+  kCalloc,           // (count, size)
+  kRealloc,          // (block, size)
+  kReallocArray,     // (block, count, size)
+  kMemalign,         // (alignment, size)
+  kPosixMemalign,    // (&block, alignment, size), returns an error number
+  kValloc,           // (size), at the start of a page
+  kPvalloc,          // (size), rounded up to pages
+  kNew,              // (size); throws
+  kNewAligned,       // (size, alignment); throws
+  kNewArray,         // (size); throws
+  kNewArrayAligned,  // (size, alignment); throws
+  kFree,             // (block)
+  kDelete,           // (block)
+  kDeleteArray,      // (block)
+  kFork,             // (), the layer's locks are held inside
+  kFindFrame,        // (pc, &bases), returns a frame description entry
+};
+
+inline constexpr uint64_t kHookSitesBase = kHeapLayerBase + 0x10'0000;
+inline constexpr uint32_t kMaxHooks = 4096;
+inline constexpr uint64_t kHeapThreadKeysBase = kHeapLayerBase + 0x100'0000;
+inline constexpr uint64_t kHeapThreadsBase = kHeapLayerBase + 0x200'0000;
+inline constexpr uint32_t kMaxHeapThreads = 65536;
+inline constexpr uint64_t kChunkHeadsBase = kHeapLayerBase + 0x2000'0000;
+inline constexpr uint64_t kChunkNodesBase = kHeapLayerBase + 0x4000'0000;
+
+// Answered by Exports::place_hooks.
+enum HookStatus : uint32_t {
+  kHookWanted,     // by the supervisor: `function`, `address`, `size`, `island` are set
+  kHookMade,       // `code` goes to the island, `patch` to the function
+  kHookTooShort,   // no room for a jump
+  kHookImmovable,  // an instruction at its start cannot be moved
+  kHookEntered,    // its own code jumps into what a jump would overwrite
+};
+
+inline constexpr unsigned kMaxHookCode = 112;
+inline constexpr unsigned kIslandSlot = 128;  // bytes of an island for each hook
+inline constexpr unsigned kTrampolineOffset = 16;
+
+struct HookSite {
+  uint64_t trampoline;  // where the function goes on
+  uint64_t stub;        // of the agent: where the island leads
+  uint64_t address;     // of the function
+  uint64_t size;        // of the function in bytes, 0: not known
+  uint64_t island;      // of this hook's code
+  HeapFunction function;
+  uint32_t status;
+  uint8_t patch_size;  // displaced bytes, at least kJumpSize
+  uint8_t code_size;
+  uint8_t move_count;
+  uint8_t reserved;
+  // A displaced instruction at address + from now begins at island + to.
+  struct Move {
+    uint8_t from, to;
+  } moves[6];
+  uint8_t patch[24];
+  uint8_t code[kMaxHookCode];
+};
+static_assert(sizeof(HookSite) <= 256);
+inline constexpr unsigned kHookSiteStride = 256;
+inline constexpr unsigned kJumpSize = 5;
+
+// A thread as the heap layer knows it, found by its thread pointer (FS base), so that native code needs no register of
+// its own.
+struct HeapThread {
+  uint64_t call;  // stack pointer at the entry of the hooked function that it is in, 0: none
+  uint64_t hold;  // set by the supervisor: trap at the next door out of the agent
+  uint64_t reserved[6];
+};
+static_assert(sizeof(HeapThread) == 64);
+
+// First place at which a thread pointer's record is looked for; then the next ones, until its key or 0.
+inline constexpr uint32_t heap_thread_slot(uint64_t thread_pointer) {
+  return static_cast<uint32_t>((thread_pointer >> 4) * 0x9e37'79b9'7f4a'7c15 >> 48);
+}
+
+struct HeapControl {
+  uint64_t hook_count;  // HookSites in use
+  uint64_t hook_first;  // place_hooks answers from this one on
+
+  // Written by the agent.
+  uint64_t node_count;   // chunk nodes handed out, index 0 is none
+  uint64_t lost_blocks;  // not recorded, because the index is full
+  uint64_t epoch;        // of new blocks
+};
+static_assert(sizeof(HeapControl) <= 4096);
+
+}  // namespace vsup::protocol

@@ -1,0 +1,89 @@
+#include "supervisor/reports/heap/heap_modules.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include "supervisor/base/unique_fd.h"
+#include "supervisor/symbols/allocation_functions.h"
+#include "supervisor/symbols/process_memory.h"
+#include "supervisor/symbols/stack_tables.h"
+#include "supervisor/symbols/symbol_module.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+struct Shared {
+  UnwindTableCache tables;
+  std::map<std::string, AllocationFunctions> functions;  // by path and inode
+};
+
+class HeapModules : public ModuleWatch {
+ public:
+  explicit HeapModules(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+
+  std::unique_ptr<ModuleWatch> clone() const override { return std::make_unique<HeapModules>(*this); }
+
+  ModuleChanges update(pid_t tid) override {
+    ModuleChanges changes;
+    ModuleMap map = ModuleMap::of_process(tid);
+    ProcessMemory memory(tid);
+    const ReadBytes read = [&memory](uint64_t at, void* to, size_t size) { return memory.read(at, to, size); };
+    std::map<uint64_t, Key> present;
+    for (const Module& listed : map.modules()) {
+      if (listed.is_vdso() || listed.path.empty() || listed.path[0] != '/') continue;
+      const auto code = std::find_if(listed.mappings.begin(), listed.mappings.end(),
+                                     [](const MapEntry& mapping) { return mapping.executable; });
+      if (code == listed.mappings.end()) continue;
+      const Key key{listed.path, listed.inode};
+      present[listed.start] = key;
+      const auto known = known_.find(listed.start);
+      if (known != known_.end() && known->second == key) continue;
+      if (const Module* module = map.inspect(code->start, read)) add(*module, code->start, tid, changes);
+    }
+    for (const auto& [start, key] : known_) {
+      const auto still = present.find(start);
+      if (still == present.end() || still->second != key) changes.gone.push_back(start);
+    }
+    known_ = std::move(present);
+    tables_.update(tid, map, shared_->tables);
+    return changes;
+  }
+
+ private:
+  using Key = std::pair<std::string, uint64_t>;
+
+  void add(const Module& module, uint64_t code, pid_t tid, ModuleChanges& changes) {
+    const std::string name = module.path + '\n' + std::to_string(module.inode);
+    auto found = shared_->functions.find(name);
+    std::optional<uint64_t> bias;
+    if (module.image) bias = module.image->bias;
+    if (found == shared_->functions.end() || !bias) {
+      const UniqueFd fd(open_module_file(module, tid, nullptr));
+      const auto file = fd ? ElfFile::from_fd(fd.get()) : std::nullopt;
+      if (!file) return;
+      if (!bias) bias = load_bias(module, code, *file);
+      found = shared_->functions.insert_or_assign(name, find_allocation_functions(*file)).first;
+    }
+    if (!bias) return;
+    for (const AllocationFunction& function : found->second.functions) {
+      changes.places.push_back({function.vaddr + *bias, function.size, function.function, module.start, module.end});
+    }
+    if (found->second.debug_state != 0) changes.loader_breakpoint = found->second.debug_state + *bias;
+  }
+
+  std::shared_ptr<Shared> shared_;
+  StackTables tables_;
+  std::map<uint64_t, Key> known_;  // by start
+};
+
+}  // namespace
+
+std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches() {
+  return [shared = std::make_shared<Shared>()]() -> std::unique_ptr<ModuleWatch> {
+    return std::make_unique<HeapModules>(shared);
+  };
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,32 @@
+// Purpose: from the profiles of processes to their massif.out files, off the event loop.
+// Assumes: called on the event loop's thread. Promises: files are whole or absent; finish() waits for all.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "supervisor/reports/massif/massif_writer.h"
+
+namespace vsup::supervisor::massif {
+
+class MassifOutput {
+ public:
+  using Post = std::function<void(std::function<void()>)>;
+  // The text of one file, on the event loop's thread.
+  using Done = std::function<void(std::string)>;
+
+  MassifOutput(WriterOptions options, Post post);
+  ~MassifOutput();
+  MassifOutput(const MassifOutput&) = delete;
+  MassifOutput& operator=(const MassifOutput&) = delete;
+
+  void add(HeapProfile profile, Done done);
+  void finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vsup::supervisor::massif

@@ -1,0 +1,39 @@
+// Purpose: the text of a massif.out file. Source of the format: what Valgrind 3.19's massif writes, and what ms_print
+// and massif-visualizer require (desc, cmd, time_unit, then the members of each snapshot in a fixed order).
+// Assumes: the frames of stacks are described by the caller. Promises: pure.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "supervisor/reports/massif/massif_profile.h"
+
+namespace vsup::supervisor::massif {
+
+struct WriterOptions {
+  std::string description;  // the options given
+  std::string time_unit;    // i, ms, B
+  unsigned depth = 30;
+  double threshold = 1.0;  // percent
+  std::set<std::string> alloc_fns, ignore_fns;
+};
+
+// A return address of the program: innermost inlined function first.
+struct DescribedFrame {
+  struct Line {
+    std::string function;  // empty: not known
+    std::string place;     // "file.c:12" or "in /lib/..."; empty: not known
+  };
+  std::vector<Line> lines;
+};
+
+using Describe = std::function<const DescribedFrame&(const CapturedFrame& frame)>;
+
+std::string write_massif(const HeapProfile& profile, const WriterOptions& options, const Describe& describe);
+
+// The names that are allocation functions without being said to be.
+const std::vector<std::string>& default_alloc_fns();
+
+}  // namespace vsup::supervisor::massif

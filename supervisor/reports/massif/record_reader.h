@@ -1,0 +1,19 @@
+// Purpose: the massif tool's records out of a process's memory.
+// Assumes: the process stands still. Promises: what the process may have scribbled over gives wrong numbers, never a
+// crash or much memory.
+#pragma once
+
+#include <optional>
+
+#include "supervisor/reports/massif/massif_profile.h"
+#include "supervisor/session/stopped_process.h"
+
+namespace vsup::supervisor::massif {
+
+// All snapshots taken so far, most of them at `max_snapshots`.
+std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots);
+
+// How things are now, as one snapshot.
+std::optional<HeapProfile> read_present(const StoppedProcess& process, bool detailed);
+
+}  // namespace vsup::supervisor::massif

@@ -1,0 +1,141 @@
+// Purpose: the tool massif: what --tool= finds, and its ToolReport.
+#include <x86intrin.h>
+
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "agent/tools/massif/records.h"
+#include "supervisor/reports/massif/massif_output.h"
+#include "supervisor/reports/massif/record_reader.h"
+#include "supervisor/session/log_name.h"
+#include "supervisor/session/tool_report.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+namespace records = agent::massif;
+
+constexpr ToolOption kOptions[] = {
+#define MASSIF_OPTION(name, kind, argument, low, high, default_text, help) \
+  {{name, OptionKind::kind, argument}, low, high, default_text, help},
+#include "supervisor/reports/massif/options.def"
+#undef MASSIF_OPTION
+};
+
+// Frames above the depth that may turn out to be allocation functions.
+constexpr uint64_t kSpareFrames = 50;
+
+uint64_t ticks_per_second() {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  const uint64_t first = __rdtsc();
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  const uint64_t ticks = __rdtsc() - first;
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return static_cast<uint64_t>(static_cast<double>(ticks) / seconds);
+}
+
+void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
+  settings.hook_heap = 1;
+  settings.run_native = 1;
+  uint64_t* values = settings.tool_options;
+  values[records::kOptionHeap] = options.yes("heap") ? 1 : 0;
+  values[records::kOptionHeapAdmin] = options.number("heap-admin");
+  values[records::kOptionDepth] = options.number("depth") + (options.all("alloc-fn").empty() ? 0 : kSpareFrames);
+  values[records::kOptionPeakInaccuracy] = static_cast<uint64_t>(options.real("peak-inaccuracy") * 1e6 + 0.5);
+  values[records::kOptionDetailedFreq] = options.number("detailed-freq");
+  values[records::kOptionMaxSnapshots] = options.number("max-snapshots");
+  values[records::kOptionTimeUnit] =
+      options.text("time-unit") == "B" ? records::kTimeBytes : records::kTimeMilliseconds;
+  if (values[records::kOptionTimeUnit] == records::kTimeMilliseconds)
+    values[records::kOptionTicksPerSecond] = ticks_per_second();
+}
+
+std::string given_options(const ToolOptionValues& values) {
+  std::string text;
+  for (const ToolOption& option : kOptions) {
+    if (!values.given(option.name)) continue;
+    for (const std::string& value : values.all(option.name))
+      text += (text.empty() ? "--" : " --") + std::string(option.name) + "=" + value;
+  }
+  return text;
+}
+
+massif::WriterOptions writer_options(const ToolOptionValues& values) {
+  massif::WriterOptions options;
+  options.description = given_options(values);
+  options.time_unit = values.text("time-unit");
+  options.depth = static_cast<unsigned>(values.number("depth"));
+  options.threshold = values.real("threshold");
+  for (const std::string& name : massif::default_alloc_fns()) options.alloc_fns.insert(name);
+  for (const std::string& name : values.all("alloc-fn")) options.alloc_fns.insert(name);
+  return options;
+}
+
+class MassifReport : public ToolReport {
+ public:
+  explicit MassifReport(const ToolContext& context)
+      : context_(context), output_(writer_options(context.options), context.post) {}
+
+  void image_started(const ProcessSummary& process) override { images_[process.pid] = process; }
+
+  void records_ready(StoppedProcess& process, RecordsMoment) override {
+    auto profile = massif::read_profile(process, context_.options.number("max-snapshots"));
+    if (!profile) return;
+    write(std::move(*profile), context_.options.text("massif-out-file"), [](const std::string&) {});
+  }
+
+  void image_ended(pid_t pid) override { images_.erase(pid); }
+
+  bool serves(std::string_view name) const override { return name == "snapshot"; }
+
+  void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override {
+    const bool detailed = request.line.find("\"detailed\":true") != std::string::npos;
+    auto profile = massif::read_present(process, detailed);
+    if (!profile) return answer({{}, "the heap's records cannot be read"});
+    write(std::move(*profile), "massif.vctl.out." + std::to_string(++requested_), [answer](const std::string& name) {
+      std::string escaped;
+      for (const char c : name) {
+        if (c == '"' || c == '\\') escaped += '\\';
+        escaped += c;
+      }
+      answer({"{\"file\":\"" + escaped + "\"}", {}});
+    });
+  }
+
+  void session_finished() override { output_.finish(); }
+
+ private:
+  void write(massif::HeapProfile profile, const std::string& pattern, std::function<void(const std::string&)> written) {
+    const ProcessSummary& image = images_[profile.pid];
+    for (const std::string& argument : image.arguments)
+      profile.command += (profile.command.empty() ? "" : " ") + argument;
+    std::string error;
+    std::string name = expand_log_name(pattern, profile.pid, image.image, error);
+    if (name.empty() || name.front() != '/') name = image.directory + "/" + name;
+    output_.add(std::move(profile), [this, name, written = std::move(written)](const std::string& text) {
+      context_.write_file(name, text);
+      written(name);
+    });
+  }
+
+  const ToolContext& context_;
+  massif::MassifOutput output_;
+  std::map<pid_t, ProcessSummary> images_;
+  unsigned requested_ = 0;
+};
+
+constexpr ToolDescription kTools[] = {
+    {"massif", "what the heap holds over time, by stack; writes massif.out", "massif", kOptions, configure,
+     [](const ToolContext& context) -> std::unique_ptr<ToolReport> { return std::make_unique<MassifReport>(context); }},
+};
+
+}  // namespace
+
+std::span<const ToolDescription> tools_in_massif() {
+  return kTools;
+}
+
+}  // namespace vsup::supervisor

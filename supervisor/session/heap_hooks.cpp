@@ -1,0 +1,288 @@
+// Purpose: places hooks in the allocation functions of a process, takes them away again, and lets threads leave the
+// agent's heap layer before anything is done to them. The layout is protocol/heap.h's.
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+
+#include "supervisor/base/check.h"
+#include "supervisor/base/log.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/session/session_impl.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+using namespace protocol;
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kIslandSize = 4 * kPage;
+constexpr uint64_t kReach = 0x7000'0000;         // of a rel32, with room for the module's own size
+constexpr uint64_t kLowest = 0x1'0000;           // vm.mmap_min_addr
+constexpr uint64_t kBreathingSpace = 0x10'0000;  // left free around an island where that is possible
+constexpr uint8_t kBreakpoint = 0xcc;
+constexpr int kMaxLayerSteps = 4096;
+
+const char* describe(uint32_t status) {
+  switch (status) {
+    case kHookTooShort:
+      return "it is shorter than a jump";
+    case kHookEntered:
+      return "it jumps into its own first instructions";
+    default:
+      return "its first instructions cannot be moved";
+  }
+}
+
+// Free addresses within reach of [start, end), below it where possible: what follows a program is its heap's, what
+// precedes a stack is the stack's.
+uint64_t find_gap(const std::vector<Mapping>& maps, uint64_t start, uint64_t end) {
+  uint64_t best = 0;
+  uint64_t gap = kLowest;
+  for (const Mapping& next : maps) {
+    const uint64_t gap_end = next.start;
+    const bool usable = gap_end > gap && gap_end - gap >= kIslandSize && next.path != "[stack]";
+    if (usable && gap_end <= start && start - gap_end < kReach) {
+      const uint64_t room = gap_end - gap - kIslandSize;
+      best = gap_end - kIslandSize - std::min(kBreathingSpace, room / 2 & ~(kPage - 1));
+    }
+    if (usable && best == 0 && gap >= end && gap - end < kReach / 2) {
+      const uint64_t room = gap_end - gap - kIslandSize;
+      return gap + (room / 2 & ~(kPage - 1)) - (room / 2 > kReach / 2 ? room / 2 - kReach / 2 : 0) / kPage * kPage;
+    }
+    gap = next.end;
+  }
+  return best;
+}
+
+}  // namespace
+
+bool SessionImpl::in_heap_layer(const Task& task, uint64_t pc) const {
+  return task.process->space->hooks.site_count != 0 && pc >= agent_.exports.text_start && pc < agent_.exports.text_end;
+}
+
+uint64_t SessionImpl::heap_thread_of(Task& task, uint64_t thread_pointer) {
+  const uint64_t key = thread_pointer | 1;
+  uint32_t slot = heap_thread_slot(thread_pointer);
+  for (uint32_t tries = 0; tries < 64; ++tries, slot = (slot + 1) % kMaxHeapThreads) {
+    const auto seen = task.read_as<uint64_t>(kHeapThreadKeysBase + slot * sizeof(uint64_t));
+    if (seen == key) return kHeapThreadsBase + slot * sizeof(HeapThread);
+    if (seen == 0) break;
+  }
+  return 0;
+}
+
+void SessionImpl::set_hold(Task& task, bool hold) {
+  const uint64_t thread = heap_thread_of(task, task.registers().fs_base);
+  if (thread != 0) task.write_as<uint64_t>(thread + offsetof(HeapThread, hold), hold ? 1 : 0);
+}
+
+void SessionImpl::run_to_door(Task& task) {
+  // Its record is the first thing that it makes.
+  for (int steps = 0; heap_thread_of(task, task.registers().fs_base) == 0 && steps < kMaxLayerSteps; ++steps) {
+    task.unblock_trap();
+    task.step();
+    task.wait_for_stop();
+    task.step_trap_due = task.stop.kind() != WaitStatus::Kind::kSignal;
+    if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
+    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+  }
+  set_hold(task, true);
+  task.pending_set = true;
+  task.unblock_trap();
+  task.cont();
+  arm_nudge(task.process->space);
+}
+
+bool SessionImpl::take_own_trap(Task& task) {
+  const HeapHooks& hooks = task.process->space->hooks;
+  if (hooks.site_count == 0 && hooks.loader_breakpoint == 0) return false;
+  Registers registers = task.registers();
+  const uint64_t pc = registers.rip;
+  const Exports& agent = agent_.exports;
+  if (pc == hooks.loader_breakpoint + 1) {
+    // The function there is empty: it only returns.
+    registers.rip = task.read_as<uint64_t>(registers.rsp);
+    registers.rsp += 8;
+  } else if (pc == agent.hook_return_door) {
+    registers.rip = task.read_as<uint64_t>(registers.rsp);
+    registers.rsp += 8;
+  } else if (pc == agent.hook_call_door) {
+    registers.rsp -= 8;
+    task.write_as<uint64_t>(registers.rsp, agent.hook_return);
+    registers.rip = registers.r11;
+  } else if (pc == agent.hook_jump_door) {
+    registers.rip = registers.r11;
+  } else {
+    return false;
+  }
+  if (pc != hooks.loader_breakpoint + 1) set_hold(task, false);
+  task.pending_set = false;
+  registers.orig_rax = ~uint64_t{0};
+  task.set_registers(registers);
+  task.app = registers;
+  task.syscall_pc = registers.rip - 2;
+  task.at_app_state = true;
+  task.reblock_trap();
+  if (pc == hooks.loader_breakpoint + 1) refresh_hooks(task);
+  return true;
+}
+
+void SessionImpl::refresh_hooks(Task& task) {
+  AddressSpace& space = *task.process->space;
+  if (!space.watch && options_.make_module_watch) space.watch = options_.make_module_watch();
+  if (!space.watch || !space.hooks.on) return;
+  const ModuleChanges changes = space.watch->update(task.tid);
+  std::erase_if(space.hooks.placed, [&changes](const PlacedHook& hook) {
+    return std::find(changes.gone.begin(), changes.gone.end(), hook.module_start) != changes.gone.end();
+  });
+  if (changes.loader_breakpoint != 0 && space.hooks.loader_breakpoint == 0)
+    set_loader_breakpoint(task, changes.loader_breakpoint);
+  if (!changes.places.empty()) place_hooks(task, changes.places);
+}
+
+void SessionImpl::set_loader_breakpoint(Task& task, uint64_t address) {
+  HeapHooks& hooks = task.process->space->hooks;
+  hooks.loader_byte = task.read_as<uint8_t>(address);
+  if (write_value(task.tid, address, kBreakpoint)) hooks.loader_breakpoint = address;
+}
+
+uint64_t SessionImpl::island_for(Task& task, const HookPlace& place) {
+  HeapHooks& hooks = task.process->space->hooks;
+  for (Island& island : hooks.islands) {
+    const bool reaches = island.module_start == place.module_start && island.module_end == place.module_end;
+    if (!reaches || island.used + kIslandSlot > kIslandSize) continue;
+    island.used += kIslandSlot;
+    return island.start + island.used - kIslandSlot;
+  }
+  const uint64_t gap = find_gap(read_maps(task.tid), place.module_start, place.module_end);
+  if (gap == 0) return 0;
+  RemoteCalls calls(task, agent_.exports.syscall_insn);
+  const int64_t result = calls.syscall(SYS_mmap, {gap, kIslandSize, PROT_READ | PROT_EXEC,
+                                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~uint64_t{0}, 0});
+  if (result != static_cast<int64_t>(gap)) return 0;
+  hooks.islands.push_back({gap, place.module_start, place.module_end, kIslandSlot});
+  return gap;
+}
+
+void SessionImpl::place_hooks(Task& task, const std::vector<HookPlace>& places) {
+  AddressSpace& space = *task.process->space;
+  HeapHooks& hooks = space.hooks;
+  const uint64_t first = hooks.site_count;
+  for (const HookPlace& place : places) {
+    if (hooks.site_count == kMaxHooks) {
+      note(*task.process, "more than " + std::to_string(kMaxHooks) + " allocation functions: some are not seen");
+      break;
+    }
+    HookSite site{};
+    site.address = place.address;
+    site.size = place.size;
+    site.function = place.function;
+    site.status = kHookWanted;
+    site.island = island_for(task, place);
+    if (site.island == 0) {
+      log_line(LogLevel::kWarning, "process %d: no room for a hook near %#lx", task.process->pid, place.address);
+      continue;
+    }
+    task.write_as(kHookSitesBase + hooks.site_count++ * kHookSiteStride, site);
+  }
+  if (hooks.site_count == first) return;
+  task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, hook_count), hooks.site_count);
+  task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, hook_first), first);
+  {
+    RemoteCalls calls(task, agent_.exports.syscall_insn);
+    const uint64_t context = slot_address(task.slot_ready ? static_cast<unsigned>(task.slot) : 0);
+    calls.call(agent_.exports.place_hooks, context + kSlotSize, context, agent_.exports.remote_return);
+  }
+  for (uint64_t index = first; index < hooks.site_count; ++index) {
+    const auto site = task.read_as<HookSite>(kHookSitesBase + index * kHookSiteStride);
+    if (site.status != kHookMade || site.code_size > kMaxHookCode || site.patch_size > sizeof site.patch ||
+        site.patch_size < kJumpSize || site.move_count > std::size(site.moves)) {
+      log_line(LogLevel::kWarning, "process %d: the allocation function at %#lx is not seen: %s", task.process->pid,
+               site.address, describe(site.status));
+      continue;
+    }
+    PlacedHook hook;
+    hook.address = site.address;
+    hook.island = site.island;
+    hook.size = site.patch_size;
+    hook.move_count = site.move_count;
+    std::copy(std::begin(site.moves), std::end(site.moves), hook.moves);
+    std::copy(std::begin(site.patch), std::end(site.patch), hook.patch);
+    task.read(hook.address, hook.original, hook.size);
+    for (const HookPlace& place : places)
+      if (place.address == hook.address) hook.module_start = place.module_start;
+    task.write(hook.island, site.code, site.code_size);
+    if (hooks.on) {
+      for (Task* other : space.tasks)
+        if (other->parked && !other->gone) leave_displaced_code(*other, hook);
+      task.write(hook.address, hook.patch, hook.size);
+    }
+    hooks.placed.push_back(hook);
+  }
+}
+
+// A thread that stands where the jump is going to be goes on in the island.
+void SessionImpl::leave_displaced_code(Task& task, const PlacedHook& hook) {
+  if (!task.at_app_state || task.app.rip <= hook.address || task.app.rip >= hook.address + hook.size) return;
+  for (unsigned i = 0; i < hook.move_count; ++i)
+    if (task.app.rip == hook.address + hook.moves[i].from) task.app.rip = hook.island + hook.moves[i].to;
+}
+
+void SessionImpl::set_hooks(AddressSpace& space, bool on) {
+  Task* runner = nullptr;
+  for (Task* task : space.tasks)
+    if (task->parked && !task->gone) runner = task;
+  if (runner == nullptr) return;
+  HeapHooks& hooks = space.hooks;
+  if (hooks.on == on) return;
+  hooks.on = on;
+  for (const PlacedHook& hook : hooks.placed) {
+    if (on) {
+      for (Task* task : space.tasks)
+        if (task->parked && !task->gone) leave_displaced_code(*task, hook);
+    }
+    write_memory(runner->tid, hook.address, on ? hook.patch : hook.original, hook.size);
+  }
+  if (hooks.loader_breakpoint != 0) {
+    write_value(runner->tid, hooks.loader_breakpoint, on ? kBreakpoint : hooks.loader_byte);
+  }
+  if (on) refresh_hooks(*runner);
+}
+
+bool SessionImpl::remove_hooks(AddressSpace& space, Task& task) {
+  set_hooks(space, false);
+  HeapHooks& hooks = space.hooks;
+  if (hooks.site_count == 0) return true;
+  bool inside = false;
+  for (Task* other : space.tasks) {
+    if (!other->parked || other->gone) continue;
+    for (const PlacedHook& hook : hooks.placed) {
+      if (other->app.rip < hook.island || other->app.rip >= hook.island + kIslandSlot) continue;
+      bool moved = other->app.rip < hook.island + kTrampolineOffset;
+      if (moved) other->app.rip = hook.address;
+      for (unsigned i = 0; i < hook.move_count && !moved; ++i) {
+        moved = other->app.rip == hook.island + hook.moves[i].to;
+        if (moved) other->app.rip = hook.address + hook.moves[i].from;
+      }
+      inside = inside || !moved;
+    }
+    const uint64_t thread = heap_thread_of(*other, other->app.fs_base);
+    if (thread != 0) {
+      const auto call = other->read_as<uint64_t>(thread + offsetof(HeapThread, call));
+      inside = inside || (call != 0 && other->app.rsp < call);
+    }
+  }
+  if (inside) return false;
+  RemoteCalls calls(task, space.vdso_syscall);
+  for (const Island& island : hooks.islands) calls.syscall(SYS_munmap, {island.start, kIslandSize});
+  hooks = {};
+  return true;
+}
+
+}  // namespace vsup::supervisor

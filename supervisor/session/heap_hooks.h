@@ -1,0 +1,34 @@
+// Purpose: the hooks of one address space, as the session has placed them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "protocol/heap.h"
+
+namespace vsup::supervisor {
+
+struct PlacedHook {
+  uint64_t address = 0, module_start = 0;
+  uint64_t island = 0;
+  uint8_t size = 0;
+  uint8_t original[24] = {}, patch[24] = {};
+  uint8_t move_count = 0;
+  protocol::HookSite::Move moves[6] = {};
+};
+
+struct Island {
+  uint64_t start = 0, module_start = 0, module_end = 0;
+  uint32_t used = 0;  // bytes
+};
+
+struct HeapHooks {
+  std::vector<PlacedHook> placed;
+  std::vector<Island> islands;
+  uint64_t site_count = 0;  // HookSites handed out
+  uint64_t loader_breakpoint = 0;
+  uint8_t loader_byte = 0;  // what the breakpoint has replaced
+  bool on = false;          // the jumps are in place
+};
+
+}  // namespace vsup::supervisor

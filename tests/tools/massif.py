@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+"""Compares massif's files with those of valgrind --tool=massif: every snapshot and every tree, bytes and places.
+
+Time is counted in bytes, so that deterministic programs give the same snapshots.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+import session  # noqa: E402
+from session import check  # noqa: E402
+
+NODE = re.compile(r"^( *)n(\d+): (\d+) (.*)$")
+PLACE = re.compile(r"^0x[0-9A-F]+: (.*?)(?: \(([^()]*)\))?$")
+
+
+def normal_line(line):
+    """A line of a tree without what may differ."""
+    match = NODE.match(line)
+    if not match:
+        return line
+    indent, children, size, text = match.groups()
+    frame = PLACE.match(text)
+    if frame:
+        name, place = frame.groups()
+        place = place or ""
+        if place.startswith("in "):
+            place = "in " + os.path.basename(place)
+        # Aliases in the C library and what an inlined C++ function is called differ; lines do not.
+        name = re.split(r"[(<]", name)[0]
+        if not place.startswith("heap_") or not re.fullmatch(r"[A-Za-z_]\w*", name):
+            name = ""
+        text = f"{name} {place}"
+    return f"{indent}n{children}: {size} {text}"
+
+
+def normal_file(path):
+    """Lines from the first snapshot on; trees' children in an order of their own where bytes are equal."""
+    with open(path, encoding="utf-8") as f:
+        lines = [normal_line(line.rstrip("\n")) for line in f]
+    check(lines[0].startswith("desc: "), f"{path}: first line {lines[0]!r}")
+    check(lines[1].startswith("cmd: "), f"{path}: second line {lines[1]!r}")
+    return lines[2:]
+
+
+def children_sorted(lines):
+    """Siblings with equal bytes are ordered by address, which depends on where modules lie: sort them by text."""
+    out, position = [], 0
+
+    def node(depth):
+        nonlocal position
+        head = lines[position]
+        position += 1
+        below = []
+        while position < len(lines):
+            match = NODE.match(lines[position])
+            if not match or len(match.group(1)) <= depth:
+                break
+            below.append(node(len(match.group(1))))
+        below.sort(key=lambda lines_of: (-int(NODE.match(lines_of[0]).group(3)), lines_of))
+        return [head] + [line for child in below for line in child]
+
+    while position < len(lines):
+        if NODE.match(lines[position]):
+            out.extend(node(0))
+        else:
+            out.append(lines[position])
+            position += 1
+    return out
+
+
+def difference(expected, got):
+    """The first difference with its surroundings, or None."""
+    for number, (a, b) in enumerate(zip(expected, got)):
+        if a != b:
+            return "\n".join([f"line {number + 3}: valgrind {a!r}, vsup {b!r}", "valgrind:"] +
+                             expected[max(0, number - 12):number + 8] + ["vsup:"] + got[max(0, number - 12):number + 8])
+    if len(expected) != len(got):
+        return f"{len(expected)} lines by valgrind, {len(got)} by vsup"
+    return None
+
+
+def run_both(place, program, options, reference_program=None):
+    """The two files: Valgrind's and vsup's."""
+    reference = os.path.join(place.folder, "reference")
+    if os.path.exists(reference):
+        os.remove(reference)
+    arguments = [os.path.join(place.programs, program)]
+    options = ["--time-unit=B"] + list(options)
+    subprocess.run(["valgrind", "--tool=massif", f"--massif-out-file={reference}",
+                    "--run-libc-freeres=no", "--run-cxx-freeres=no"] + options +
+                   [os.path.join(place.programs, reference_program or program)], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    status, _, errors = place.run(["--tool=massif"] + options + arguments)
+    check(status == 0, f"status {status}: {errors}")
+    files = glob.glob(os.path.join(place.log, "*", "massif.out.*"))
+    check(len(files) == 1, f"files: {files}")
+    return reference, files[0]
+
+
+def compare(place, program, *options):
+    reference, own = run_both(place, program, options)
+    found = difference(children_sorted(normal_file(reference)), children_sorted(normal_file(own)))
+    check(found is None, f"{program} {' '.join(options)}: {found}")
+
+
+def peak(lines):
+    """The heap's bytes and the tree of the peak snapshot."""
+    at = lines.index("heap_tree=peak")
+    tree = []
+    for line in lines[at + 1:]:
+        if not NODE.match(line):
+            break
+        tree.append(line)
+    return [lines[at - 3]] + children_sorted(tree)
+
+
+def aligned(place):
+    """The slack of aligned blocks depends on where they lie, so the peak alone is compared."""
+    reference, own = run_both(place, "heap_aligned", ["--threshold=0"])
+    found = difference(peak(normal_file(reference)), peak(normal_file(own)))
+    check(found is None, found)
+
+
+def c_program(place):
+    compare(place, "heap_c")
+
+
+def options(place):
+    compare(place, "heap_c", "--max-snapshots=10", "--detailed-freq=3")
+    compare(place, "heap_c", "--max-snapshots=500", "--detailed-freq=1", "--threshold=0")
+    compare(place, "heap_c", "--depth=2", "--threshold=5")
+    compare(place, "heap_c", "--heap-admin=0", "--peak-inaccuracy=0")
+    compare(place, "heap_c", "--alloc-fn=make", "--peak-inaccuracy=20")
+
+
+def cpp_program(place):
+    compare(place, "heap_cpp")
+    compare(place, "heap_cpp", "--detailed-freq=1", "--max-snapshots=30")
+
+
+def static_program(place):
+    """Valgrind sees no allocation of a static program: compared is what the program itself allocates in its twin with
+    a shared libc."""
+    reference, own = run_both(place, "heap_static", [], "heap_c")
+    found = difference(own_places(peak(normal_file(reference))), own_places(peak(normal_file(own))))
+    check(found is None, found)
+
+
+def own_places(lines):
+    return [line for line in lines if "heap_c.c:" in line]
+
+
+def ms_print(place):
+    """ms_print reads the file of a run by the clock."""
+    status, _, errors = place.run(["--tool=massif", os.path.join(place.programs, "heap_c")])
+    check(status == 0, f"status {status}: {errors}")
+    path = glob.glob(os.path.join(place.log, "*", "massif.out.*"))[0]
+    printed = subprocess.run(["ms_print", path], capture_output=True, text=True, check=True).stdout
+    check("heap allocation functions" in printed and "make (heap_c.c" in printed, printed[:2000])
+
+
+session.main({name: test for name, test in list(globals().items())
+              if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print")}, __doc__)
