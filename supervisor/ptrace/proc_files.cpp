@@ -168,6 +168,14 @@ bool is_sandboxed(pid_t tid) {
   return status && (status->seccomp != own.seccomp || status->seccomp_filters > own.seccomp_filters);
 }
 
+int processor_of(pid_t tid) {
+  constexpr int kFieldsBehindName = 36;  // proc_pid_stat(5): the name is field 2, the processor field 39
+  const std::string text = read_file("/proc/" + std::to_string(tid) + "/stat");
+  size_t at = text.rfind(')');
+  for (int field = 0; field <= kFieldsBehindName && at != std::string::npos; ++field) at = text.find(' ', at + 1);
+  return at == std::string::npos ? -1 : atoi(text.c_str() + at);
+}
+
 std::string read_file(const std::string& path) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   return fd ? read_fd(fd.get()) : std::string();

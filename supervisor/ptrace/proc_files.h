@@ -44,6 +44,9 @@ std::optional<ProcessStatus> read_status_of(pid_t pid);
 // The thread has seccomp restrictions that vsup has not: a system call that it did not choose itself may kill it.
 bool is_sandboxed(pid_t tid);
 
+// The processor that a thread runs on, or ran on last; -1 when it cannot be told.
+int processor_of(pid_t tid);
+
 std::string read_file(const std::string& path);
 std::string read_link(const std::string& path);
 std::vector<std::string> read_command_line(pid_t pid);

@@ -1,6 +1,7 @@
 #include "supervisor/session/session.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -126,7 +127,11 @@ void SessionImpl::drain() {
   for (int idle = 0; idle <= kPollsAfterEvent && !ended_;) {
     const auto event = waits_.next();
     if (!event) {
-      ++idle;
+      if (monotonic_seconds() < bursts_.expected_until_seconds()) {
+        sched_yield();
+      } else {
+        ++idle;
+      }
       continue;
     }
     idle = 0;

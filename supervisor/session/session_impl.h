@@ -22,6 +22,7 @@
 #include "protocol/client_requests.h"
 #include "supervisor/inject/agent_image.h"
 #include "supervisor/ptrace/wait.h"
+#include "supervisor/session/event_bursts.h"
 #include "supervisor/session/process.h"
 #include "supervisor/session/session.h"
 
@@ -199,6 +200,7 @@ class SessionImpl {
   const AgentImage& agent_;
   RequestSiteCache request_sites_;
   WaitManager waits_;
+  EventBursts bursts_;
   boost::asio::posix::stream_descriptor signal_fd_;
   boost::asio::signal_set terminate_signals_;
   boost::asio::steady_timer orphan_timer_;

@@ -142,6 +142,7 @@ void SessionImpl::on_signal(Task& task) {
     }
   }
   ++task.process->counters.signals;
+  bursts_.note_stop(task.tid, monotonic_seconds());
   if (task.process->pid == root_pid_) {
     last_root_signal_ = number;
     last_root_signal_seconds_ = monotonic_seconds();
