@@ -38,8 +38,8 @@ char state_of(pid_t tid) {
 
 bool SessionImpl::wants_cache(const Task& task) const {
   const Process& process = *task.process;
-  return process.want_on && process.traceable && process.space->injected && !task.native_call &&
-         options_.settings.run_native == 0;
+  return process.want_on && process.traceable && process.space->injected && !process.dumping_core &&
+         !task.native_call && options_.settings.run_native == 0;
 }
 
 uint64_t SessionImpl::syscall_pc_for(const Task& task) const {
@@ -297,6 +297,12 @@ bool SessionImpl::enter_cache(Task& task) {
   return true;
 }
 
+void SessionImpl::put_in_native_code(Task& task) {
+  if (task.instrumented) task.hide_fpu_address(protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize);
+  task.set_registers(task.app);
+  task.instrumented = false;
+}
+
 void SessionImpl::resume_app_state(Task& task) {
   if (!deliver_held(task)) return;
   // An instruction with the app's trap flag set runs natively; the trap brings the thread back.
@@ -304,11 +310,7 @@ void SessionImpl::resume_app_state(Task& task) {
   restart_wait(task);
   task.at_app_state = false;
   task.must_reenter = false;
-  if (!on || !enter_cache(task)) {
-    if (task.instrumented) task.hide_fpu_address(protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize);
-    task.set_registers(task.app);
-    task.instrumented = false;
-  }
+  if (!on || !enter_cache(task)) put_in_native_code(task);
   if (!task.group_stopped) {
     task.cont();
   } else if (task.stop.kind() == WaitStatus::Kind::kGroupStop) {

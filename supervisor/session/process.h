@@ -32,6 +32,7 @@ struct Process {
   bool announced = false;       // process_started was called for this image
   bool borrowed_space = false;  // a vfork child before its exec
   bool detaching = false;
+  bool dumping_core = false;  // about to be killed by a signal that dumps core: its threads stand in native code
   std::shared_ptr<AddressSpace> space;
   std::map<pid_t, Task*> tasks;
   size_t exiting = 0;  // tasks that have reached PTRACE_EVENT_EXIT

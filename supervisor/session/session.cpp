@@ -161,7 +161,16 @@ void SessionImpl::handle(const WaitManager::Event& event) {
   task->note_stop(event.status);
   task->asleep_count = 0;
   ++task->process->counters.stops;
+  // Also of a thread that was found dead: this stop still waits for us, and memory can be read in it. The last thing
+  // that a thread does: nobody needs to wait for it afterwards.
+  const bool ends = event.status.kind() == WaitStatus::Kind::kEvent && event.status.event() == PTRACE_EVENT_EXIT;
+  if (ends) task->gone = false;
   guarded(event.tid, [this](Task& stopped) { dispatch(stopped); });
+  if (!ends) return;
+  task = find_task(event.tid);
+  if (task == nullptr) return;
+  task->gone = true;
+  check_world(task->process->space);
 }
 
 void SessionImpl::dispatch(Task& task) {

@@ -105,6 +105,8 @@ class SessionImpl {
   // Decides what happens next with a stopped task. The task may be running, parked or dead afterwards.
   void settle(Task& task);
   void resume_app_state(Task& task);
+  // In app state: its registers become the app's.
+  void put_in_native_code(Task& task);
   // Resumes with its registers as they are.
   void run_on(Task& task, int signal = 0);
   bool enter_cache(Task& task);
@@ -125,6 +127,8 @@ class SessionImpl {
   void make_injectable(Task& task);
   void undo_spurious_eintr(Task& task, int number);
   SignalFate likely_fate(Task& task, int number);
+  // True: the world is being stopped, so that a core file shows all threads in native code; the signal waits.
+  bool stop_world_for_core(Task& task, int number);
   // True: still stopped in app state, nothing held. False: it runs or has gone.
   bool deliver_held(Task& task);
   bool mend_agent_fault(Task& task);

@@ -40,6 +40,24 @@ bool is_fatal_by_default(int number) {
   return true;
 }
 
+// signal(7), action "Core".
+bool dumps_core(int number) {
+  switch (number) {
+    case SIGQUIT:
+    case SIGILL:
+    case SIGTRAP:
+    case SIGABRT:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGSEGV:
+    case SIGXCPU:
+    case SIGXFSZ:
+    case SIGSYS:
+      return true;
+  }
+  return false;
+}
+
 bool in_arena(uint64_t address) {
   return address >= protocol::kArenaBase && address < protocol::kArenaBase + protocol::kArenaSize;
 }
@@ -226,9 +244,35 @@ void SessionImpl::make_injectable(Task& task) {
   task.set_registers(registers);
 }
 
+// The kernel writes every thread into a core file as it stands: all have to stand in native code with the app's
+// registers when the signal kills.
+bool SessionImpl::stop_world_for_core(Task& task, int number) {
+  const Process& process = *task.process;
+  if (!dumps_core(number) || process.dumping_core || !process.space->injected) return false;
+  bool others = false;
+  for (const auto& [tid, other] : process.tasks)
+    others = others || (other != &task && other->instrumented && !other->gone && !other->exited);
+  if (!others || fate_of(task, number) != SignalFate::kFatal) return false;
+  with_world_stopped(process.space,
+                     [this, tid = task.tid, number] {
+                       Task* dying = find_task(tid);
+                       // A thread may have installed a handler meanwhile; now none can.
+                       if (dying == nullptr || dying->gone || fate_of(*dying, number) != SignalFate::kFatal) return;
+                       dying->process->dumping_core = true;
+                       // At once: the dying thread may be the first that goes on.
+                       for (const auto& [unused, other] : dying->process->tasks)
+                         if (other->parked)
+                           guarded(other->tid, [this](Task& bystander) { put_in_native_code(bystander); });
+                     },
+                     {});
+  settle(task);
+  return true;
+}
+
 bool SessionImpl::deliver_held(Task& task) {
   while (!task.held.empty()) {
     HeldSignal signal = task.held.front();
+    if (stop_world_for_core(task, signal.number)) return false;
     const SignalFate fate = likely_fate(task, signal.number);
     if (fate == SignalFate::kIgnored) {
       task.held.pop_front();
@@ -241,9 +285,7 @@ bool SessionImpl::deliver_held(Task& task) {
     }
     task.held.pop_front();
     const bool patched = hide_cache_address(signal, task.app.rip);
-    if (task.instrumented) task.hide_fpu_address(protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize);
-    task.set_registers(task.app);
-    task.instrumented = false;
+    put_in_native_code(task);
     task.pending_set = false;
     if (!same_stop || patched) task.set_signal_info(signal.info);
     if (fate != SignalFate::kHandler) {
