@@ -96,10 +96,27 @@ std::string write_collapsed(const NamedStacks& stacks) {
   return text.take();
 }
 
+void StacksBuilder::add(const std::vector<std::string>& path, uint64_t cost) {
+  uint32_t node = StackNode::kRoot;
+  for (const std::string& name : path) {
+    auto [id, is_new_name] = name_ids_.try_emplace(name, static_cast<uint32_t>(stacks_.names.size()));
+    if (is_new_name) stacks_.names.push_back(name);
+    uint64_t key = uint64_t{node} << 32 | id->second;
+    auto [child, is_new] = children_.try_emplace(key, static_cast<uint32_t>(stacks_.nodes.size()));
+    if (is_new) stacks_.nodes.push_back({node, id->second, 0, 0});
+    node = child->second;
+  }
+  if (node != StackNode::kRoot) stacks_.nodes[node].self += cost;
+}
+
+NamedStacks StacksBuilder::take() {
+  add_inclusive(stacks_);
+  return std::move(stacks_);
+}
+
 NamedStacks read_collapsed(std::string_view text) {
-  NamedStacks result;
-  std::unordered_map<std::string, uint32_t> name_ids;
-  std::unordered_map<uint64_t, uint32_t> children;  // (parent, name) -> node
+  StacksBuilder builder;
+  std::vector<std::string> path;
   while (!text.empty()) {
     size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
@@ -110,23 +127,16 @@ NamedStacks read_collapsed(std::string_view text) {
     auto number = line.substr(space + 1);
     if (std::from_chars(number.data(), number.data() + number.size(), cost).ec != std::errc()) continue;
     line = line.substr(0, space);
-    uint32_t node = StackNode::kRoot;
+    path.clear();
     for (bool more = true; more;) {
       size_t semicolon = line.find(';');
       more = semicolon != std::string_view::npos;
-      std::string name(line.substr(0, semicolon));
+      path.emplace_back(line.substr(0, semicolon));
       if (more) line.remove_prefix(semicolon + 1);
-      auto [id, is_new_name] = name_ids.try_emplace(name, static_cast<uint32_t>(result.names.size()));
-      if (is_new_name) result.names.push_back(name);
-      uint64_t key = uint64_t{node} << 32 | id->second;
-      auto [child, is_new] = children.try_emplace(key, static_cast<uint32_t>(result.nodes.size()));
-      if (is_new) result.nodes.push_back({node, id->second, 0, 0});
-      node = child->second;
     }
-    result.nodes[node].self += cost;
+    builder.add(path, cost);
   }
-  add_inclusive(result);
-  return result;
+  return builder.take();
 }
 
 }  // namespace vsup::supervisor::callgrind

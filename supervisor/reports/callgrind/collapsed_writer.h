@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "supervisor/reports/callgrind/code_map.h"
@@ -21,6 +22,19 @@ struct NamedStacks {
   };
   std::vector<Node> nodes;
   std::vector<std::string> names;
+};
+
+// Makes a tree of stacks that come one by one.
+class StacksBuilder {
+ public:
+  // Outermost frame first. Stacks of the same names add up.
+  void add(const std::vector<std::string>& path, uint64_t cost);
+  NamedStacks take();
+
+ private:
+  NamedStacks stacks_;
+  std::unordered_map<std::string, uint32_t> name_ids_;
+  std::unordered_map<uint64_t, uint32_t> children_;  // (parent, name) -> node
 };
 
 NamedStacks name_stacks(const Profile& profile, ModuleCodeCache& cache);

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <unordered_map>
 
 namespace vsup::supervisor::html {
 namespace {
 
 using callgrind::NamedStacks;
-using callgrind::StackNode;
 
 constexpr size_t kMaxDepth = 512;
 
@@ -68,46 +66,19 @@ std::optional<TreeLine> read_tree_line(std::string_view line) {
   return result;
 }
 
-// Adds paths from the outermost caller to the allocation.
-class TreeBuilder {
- public:
-  void add(const std::vector<std::string_view>& from_allocation, uint64_t bytes) {
-    uint32_t node = StackNode::kRoot;
-    for (size_t i = from_allocation.size(); i > 0; i--) {
-      std::string name(from_allocation[i - 1]);
-      auto [id, is_new_name] = name_ids_.try_emplace(name, static_cast<uint32_t>(stacks_.names.size()));
-      if (is_new_name) stacks_.names.push_back(name);
-      uint64_t key = uint64_t{node} << 32 | id->second;
-      auto [child, is_new] = children_.try_emplace(key, static_cast<uint32_t>(stacks_.nodes.size()));
-      if (is_new) stacks_.nodes.push_back({node, id->second, 0, 0});
-      node = child->second;
-      stacks_.nodes[node].inclusive += bytes;
-    }
-    if (node != StackNode::kRoot) stacks_.nodes[node].self += bytes;
-  }
-
-  NamedStacks take() { return std::move(stacks_); }
-
- private:
-  NamedStacks stacks_;
-  std::unordered_map<std::string, uint32_t> name_ids_;
-  std::unordered_map<uint64_t, uint32_t> children_;  // (parent, name) -> node
-};
-
 NamedStacks read_tree(Lines& lines) {
   struct Open {
     std::string_view label;
     uint64_t bytes_left;  // not told by children yet
   };
-  TreeBuilder builder;
+  callgrind::StacksBuilder builder;
   std::vector<Open> open;
-  std::vector<std::string_view> path;
+  std::vector<std::string> path;
   auto close = [&](size_t depth) {
     while (open.size() > depth) {
       path.clear();
-      // The first line stands for all allocation functions; it is no frame.
-      for (size_t i = open.size(); i > 1; i--) path.push_back(open[i - 1].label);
-      std::reverse(path.begin(), path.end());
+      // The first line stands for all allocation functions; it is no frame. The last one is the outermost caller.
+      for (size_t i = open.size(); i > 1; i--) path.emplace_back(open[i - 1].label);
       if (open.back().bytes_left != 0 && !path.empty()) builder.add(path, open.back().bytes_left);
       open.pop_back();
     }

@@ -1,0 +1,41 @@
+#include "supervisor/reports/heap/described_frame.h"
+
+#include <cstdio>
+
+namespace vsup::supervisor {
+
+DescribedFrame describe_frame(Symbolizer& symbolizer, const ModuleMap& modules, const StackReader& stacks,
+                              const CapturedFrame& frame) {
+  DescribedFrame described;
+  if (frame.kind == protocol::kFramePython) {
+    PythonLocation location = stacks.python_location(frame);
+    described.python = true;
+    described.lines.push_back({location.function, location.file + ":" + std::to_string(location.line)});
+    return described;
+  }
+  for (const Frame& one : symbolizer.symbolize(modules, frame.value, frame.lookup())) {
+    DescribedFrame::Line line;
+    line.function = one.function;
+    if (!one.file.empty()) {
+      line.place = one.file.substr(one.file.rfind('/') + 1) + (one.line != 0 ? ":" + std::to_string(one.line) : "");
+    } else if (!one.module.empty()) {
+      line.place = "in " + one.module;
+    }
+    described.lines.push_back(std::move(line));
+  }
+  return described;
+}
+
+std::string frame_text(uint64_t address, const DescribedFrame& frame, const DescribedFrame::Line& line) {
+  std::string text;
+  if (!frame.python) {
+    char number[32];
+    std::snprintf(number, sizeof number, "0x%llX: ", static_cast<unsigned long long>(address));
+    text = number;
+  }
+  text += line.function.empty() ? "???" : line.function;
+  if (!line.place.empty()) text += " (" + line.place + ")";
+  return text;
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,29 @@
+// Purpose: a frame of a captured stack in words.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "supervisor/symbols/stack_reader.h"
+#include "supervisor/symbols/symbolizer.h"
+
+namespace vsup::supervisor {
+
+// Innermost inlined function first; never empty.
+struct DescribedFrame {
+  struct Line {
+    std::string function;  // empty: not known
+    std::string place;     // "file.c:12" or "in /lib/..."; empty: not known
+  };
+  std::vector<Line> lines;
+  bool python = false;
+};
+
+// Of a Python frame the place is the file as Python knows it, with its path, and the line.
+DescribedFrame describe_frame(Symbolizer& symbolizer, const ModuleMap& modules, const StackReader& stacks,
+                              const CapturedFrame& frame);
+
+// "0x401136: main (x.c:12)" as Valgrind writes it, a Python frame without an address.
+std::string frame_text(uint64_t address, const DescribedFrame& frame, const DescribedFrame::Line& line);
+
+}  // namespace vsup::supervisor
