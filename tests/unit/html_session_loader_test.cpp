@@ -88,6 +88,21 @@ TEST_CASE("collapsed: what was written comes back") {
   CHECK(read_collapsed("\n;\nx\n 3\nf y\n").nodes.empty());
 }
 
+TEST_CASE("collapsed: too large a text tells narrow costs with the frames above them") {
+  std::string text = "a 1\na;b 20\na;b;c 4\na;b;d 300\na;b;d;e 2\n";
+  NamedStacks stacks = read_collapsed(text);
+  CHECK(write_collapsed(stacks, 1000) == text);
+  std::string less = write_collapsed(stacks, 90);
+  CHECK(less == "a 1\na;b 24\na;b;d 302\n");
+  CHECK(write_collapsed(stacks, 0) == "a 327\n");  // never less than the outermost frames
+  // A stack as deep as the stack of a program allows.
+  std::string path = "f";
+  for (int i = 0; i < 20'000; i++) path += ";f";
+  NamedStacks deep = read_collapsed(path + " 7\n");
+  CHECK(write_collapsed(deep, 1000).size() < 1000);
+  CHECK(read_collapsed(write_collapsed(deep, 1000)).nodes[0].inclusive == 7);
+}
+
 TEST_CASE("session loader: a directory becomes a page") {
   char folder[] = "/tmp/vsup-report-XXXXXX";
   REQUIRE(mkdtemp(folder));

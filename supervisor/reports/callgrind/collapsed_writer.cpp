@@ -18,6 +18,40 @@ void add_inclusive(NamedStacks& result) {
   }
 }
 
+constexpr size_t kNumberBytes = 22;  // blank, digits, line break
+
+// Own costs, after those of nodes for which there is no room have gone to the nodes above them.
+std::vector<uint64_t> fitting_costs(const NamedStacks& stacks, size_t max_bytes) {
+  std::vector<uint64_t> self;
+  std::vector<size_t> line_bytes;
+  size_t total_bytes = 0;
+  for (const auto& node : stacks.nodes) {
+    size_t above = node.parent == StackNode::kRoot ? kNumberBytes : line_bytes[node.parent] + 1;
+    line_bytes.push_back(above + stacks.names[node.name].size());
+    self.push_back(node.self);
+    if (node.self != 0) total_bytes += line_bytes.back();
+  }
+  if (total_bytes <= max_bytes) return self;
+  std::vector<uint32_t> widest_first(self.size());
+  for (uint32_t i = 0; i < widest_first.size(); i++) widest_first[i] = i;
+  std::stable_sort(widest_first.begin(), widest_first.end(),
+                   [&](uint32_t a, uint32_t b) { return stacks.nodes[a].inclusive > stacks.nodes[b].inclusive; });
+  std::vector<bool> kept(self.size());
+  total_bytes = 0;
+  for (uint32_t node : widest_first) {
+    total_bytes += line_bytes[node];
+    if (total_bytes > max_bytes) break;
+    kept[node] = true;
+  }
+  for (size_t i = self.size(); i > 0; i--) {
+    uint32_t parent = stacks.nodes[i - 1].parent;
+    if (kept[i - 1] || parent == StackNode::kRoot) continue;
+    self[parent] += self[i - 1];
+    self[i - 1] = 0;
+  }
+  return self;
+}
+
 }  // namespace
 
 NamedStacks name_stacks(const Profile& profile, ModuleCodeCache& cache) {
@@ -53,7 +87,8 @@ NamedStacks name_stacks(const Profile& profile, ModuleCodeCache& cache) {
   return result;
 }
 
-std::string write_collapsed(const NamedStacks& stacks) {
+std::string write_collapsed(const NamedStacks& stacks, size_t max_bytes) {
+  std::vector<uint64_t> costs = fitting_costs(stacks, max_bytes);
   std::vector<std::string> safe_names = stacks.names;
   for (std::string& name : safe_names) {
     for (char& c : name) {
@@ -89,7 +124,7 @@ std::string write_collapsed(const NamedStacks& stacks) {
     path.resize(next.path_size);
     if (!path.empty()) path += ';';
     path += safe_names[stacks.nodes[next.node].name];
-    uint64_t self = stacks.nodes[next.node].self;
+    uint64_t self = costs[next.node];
     if (self != 0) text.add(path).add(' ').number(self).add('\n');
     push(children[next.node], path.size());
   }

@@ -38,7 +38,11 @@ class StacksBuilder {
 };
 
 NamedStacks name_stacks(const Profile& profile, ModuleCodeCache& cache);
-std::string write_collapsed(const NamedStacks& stacks);
+
+// Paths are long where recursion is deep: a start of Sage would be gigabytes. When the text would be larger than so
+// much, the costs of the narrowest nodes are told with the nodes above them.
+inline constexpr size_t kMaxCollapsedBytes = size_t{256} << 20;
+std::string write_collapsed(const NamedStacks& stacks, size_t max_bytes = kMaxCollapsedBytes);
 
 // What write_collapsed wrote, and what other programs write in that form. Lines that make no sense are skipped.
 NamedStacks read_collapsed(std::string_view text);
