@@ -112,6 +112,7 @@ SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& 
       task.app.gs_base = context.app_gs_base;
       task.app.orig_rax = kUnusedSyscall;
       task.at_app_state = true;
+      task.in_fragment = registers;
       return Place::kExact;
     }
     index += count;
@@ -309,8 +310,12 @@ void SessionImpl::resume_app_state(Task& task) {
   const bool on = wants_cache(task) && (task.app.eflags & kTrapFlag) == 0;
   restart_wait(task);
   task.at_app_state = false;
-  task.must_reenter = false;
-  if (!on || !enter_cache(task)) put_in_native_code(task);
+  const bool may_stay = on && !std::exchange(task.must_reenter, false);
+  if (const auto registers = std::exchange(task.in_fragment, {}); registers && may_stay) {
+    task.set_registers(*registers);
+  } else if (!on || !enter_cache(task)) {
+    put_in_native_code(task);
+  }
   if (!task.group_stopped) {
     task.cont();
   } else if (task.stop.kind() == WaitStatus::Kind::kGroupStop) {

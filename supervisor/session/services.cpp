@@ -217,6 +217,7 @@ void SessionImpl::flush_cache(Task& task) {
 
 // The world is stopped: any thread that has a context will do.
 void SessionImpl::reset_cache(AddressSpace& space) {
+  for (Task* task : space.tasks) task->in_fragment.reset();
   for (Task* task : space.tasks) {
     if (task->gone || !task->parked || !task->slot_ready) continue;
     bool done = false;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "protocol/agent_boot.h"
@@ -42,6 +43,9 @@ struct Task : Tracee {
 
   bool at_app_state = false;
   Registers app{};
+  // The thread's own registers, at an exact place of a fragment: it may go on there when nothing has changed, and a tool
+  // that counts a block at its start does not count the rest of it again.
+  std::optional<Registers> in_fragment;
   uint64_t syscall_pc = 0;  // app address of the system call instruction that `app` may be the interrupted exit of
 
   bool parked = false;               // stands still until the stop of the world ends
