@@ -147,6 +147,7 @@ vsup_syscall_return:
 
 5:  mov     %gs:VSUP_CTX_SYSCALL_PC, %rax
     mov     %rax, %gs:VSUP_CTX_APP_PC
+    movq    $VSUP_EXIT_BEFORE_SYSCALL, %gs:VSUP_CTX_EXIT_ID
     jmp     2b
 
 # A remote call by the supervisor returns here.

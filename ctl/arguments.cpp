@@ -1,5 +1,7 @@
 #include "ctl/arguments.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstring>
 
 namespace vsup::ctl {
@@ -10,7 +12,7 @@ enum class Group { kShow, kControl, kGeneral };
 struct Row {
   const char* name;    // long option
   char short_name;     // or 0
-  const char* values;  // of an option with a value, else nullptr
+  const char* values;  // of an option with a value, else nullptr; "[...]": it may be left out
   Action action;       // kNone: no action but a setting
   Group group;
   const char* help;
@@ -19,10 +21,16 @@ struct Row {
 constexpr Row kRows[] = {
     {"list", 'l', nullptr, Action::kList, Group::kShow, "sessions and their processes as a tree, with state"},
     {"stat", 's', nullptr, Action::kStatus, Group::kShow, "counters, each with its meaning"},
-    {"back", 'b', nullptr, Action::kStacks, Group::kShow, "stacks of all threads"},
+    {"back", 'b', nullptr, Action::kStacks, Group::kShow, "stacks of all threads; callgrind: with call counts, too"},
+    {"events", 'e', "[EVENT,...]", Action::kEvents, Group::kShow, "callgrind: event counters of all threads"},
+    {"top", 0, nullptr, Action::kTop, Group::kShow, "callgrind: the costliest functions, refreshed; also: vctl top"},
+    {"once", 0, nullptr, Action::kNone, Group::kShow, "with top: show them once"},
     {"report", 0, nullptr, Action::kReport, Group::kShow,
      "make a page of a session's results, report.html in its directory;\nalso: vctl report [DIR|PID]"},
     {"instr", 'i', "on|off", Action::kToggle, Group::kControl, "switch instrumentation on or off"},
+    {"dump", 'd', "[HINT]", Action::kDump, Group::kControl,
+     "callgrind: write what was counted since the last dump, as a part"},
+    {"zero", 'z', nullptr, Action::kZero, Group::kControl, "callgrind: set all event counters to zero"},
     {"kill", 'k', nullptr, Action::kKill, Group::kControl, "kill processes (SIGKILL)"},
     {"detach", 0, nullptr, Action::kDetach, Group::kControl,
      "let go of processes, they go on without vsup; also: vctl detach"},
@@ -46,14 +54,37 @@ const Row* find_row(const std::string& name) {
   return nullptr;
 }
 
+bool is_optional(const Row& row) {
+  return row.values != nullptr && row.values[0] == '[';
+}
+
 std::string spelling(const Row& row) {
   std::string text;
   if (row.short_name != 0) {
     text = std::string("-") + row.short_name + (row.values != nullptr ? std::string(" ") + row.values : "") + ", ";
   }
   text += std::string("--") + row.name;
-  if (row.values != nullptr) text += std::string("=") + row.values;
+  if (is_optional(row)) {
+    text += std::string("[=") + (row.values + 1);
+  } else if (row.values != nullptr) {
+    text += std::string("=") + row.values;
+  }
   return text;
+}
+
+// As callgrind_control has it: an option's value that may be left out begins with a letter or an underscore.
+bool may_be_value(const std::string& word) {
+  return !word.empty() && (std::isalpha(static_cast<unsigned char>(word[0])) != 0 || word[0] == '_');
+}
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t comma = std::min(list.find(',', begin), list.size());
+    if (comma != begin) parts.push_back(list.substr(begin, comma - begin));
+    begin = comma + 1;
+  }
+  return parts;
 }
 
 void set_action(const Row& row, Arguments& arguments) {
@@ -72,6 +103,9 @@ void apply(const Row& row, const std::string& value, Arguments& arguments) {
     if (value != "on" && value != "off") throw ArgumentError("-i takes on or off, not '" + value + "'");
     arguments.on = value == "on";
   }
+  if (row.action == Action::kDump) arguments.hint = value;
+  if (row.action == Action::kEvents) arguments.events = split(value);
+  if (std::strcmp(row.name, "once") == 0) arguments.once = true;
   if (std::strcmp(row.name, "json") == 0) arguments.json = true;
   if (std::strcmp(row.name, "session") == 0) arguments.session = value;
 }
@@ -85,8 +119,8 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     const std::string& word = words[i];
     if (options_over || word.size() < 2 || word[0] != '-') {
       bool may_be_verb = !options_over && arguments.action == Action::kNone;
-      if (may_be_verb && word == "detach") {
-        arguments.action = Action::kDetach;
+      if (may_be_verb && (word == "detach" || word == "top")) {
+        arguments.action = word == "top" ? Action::kTop : Action::kDetach;
       } else if (may_be_verb && word == "report" && arguments.targets.empty()) {
         arguments.action = Action::kReport;
       } else {
@@ -117,7 +151,9 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     if (row->values == nullptr && has_value) {
       throw ArgumentError(std::string(is_long ? "--" : "-") + name + " takes no value, but '" + word + "' was given");
     }
-    if (row->values != nullptr && !has_value) {
+    if (is_optional(*row)) {
+      if (!has_value && !is_long && i + 1 < words.size() && may_be_value(words[i + 1])) value = words[++i];
+    } else if (row->values != nullptr && !has_value) {
       if (i + 1 >= words.size()) throw ArgumentError("'" + word + "' needs a value: " + spelling(*row));
       value = words[++i];
     }
@@ -141,6 +177,7 @@ std::string help_text() {
   std::string text =
       "usage: vctl -l [options]\n"
       "       vctl -s | -b | -i on|off | -k | detach [options] [PID|NAME ...]\n"
+      "       vctl -d [HINT] | -z | -e [EVENT,...] | top [options] [PID|NAME ...]\n"
       "       vctl report [options] [DIR|PID]\n"
       "\n"
       "Shows and controls running vsup sessions. Targets are processes by id or by the name of their executable; "

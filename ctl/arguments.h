@@ -8,12 +8,31 @@
 
 namespace vsup::ctl {
 
-enum class Action { kNone, kHelp, kVersion, kListOptions, kList, kStatus, kToggle, kStacks, kReport, kKill, kDetach };
+enum class Action {
+  kNone,
+  kHelp,
+  kVersion,
+  kListOptions,
+  kList,
+  kStatus,
+  kToggle,
+  kStacks,
+  kDump,
+  kZero,
+  kEvents,
+  kTop,
+  kReport,
+  kKill,
+  kDetach
+};
 
 struct Arguments {
   Action action = Action::kNone;
   bool on = false;  // of kToggle
   bool json = false;
+  bool once = false;                 // of kTop: not refreshed
+  std::string hint;                  // of kDump
+  std::vector<std::string> events;   // of kEvents; empty: all
   std::string session;               // vsup's pid or a session directory; empty: the only one
   std::vector<std::string> targets;  // pids and names; empty: all. Of kReport: one session at most
 };

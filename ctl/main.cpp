@@ -1,4 +1,5 @@
 // Purpose: vctl, the control client: lists sessions, asks one, shows the answer.
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include "ctl/client.h"
 #include "ctl/report.h"
 #include "ctl/show.h"
+#include "ctl/show_tool.h"
 #include "protocol/control.h"
 
 namespace vsup::ctl {
@@ -73,9 +75,45 @@ int list_sessions(const Arguments& arguments) {
   return problems.empty() ? 0 : 1;
 }
 
+// What the tool adds to the core's answer; an empty object where it serves no such thing.
+Json ask_tool(Connection& session, Json request) {
+  try {
+    return session.ask(std::move(request), 600);
+  } catch (const ClientError&) {
+    return Json::object();
+  }
+}
+
+// The costliest functions, again and again on a terminal.
+int show_top(const Arguments& arguments) {
+  const bool once = arguments.once || arguments.json || isatty(STDOUT_FILENO) == 0;
+  const std::unique_ptr<Connection> session = choose_session(arguments.session);
+  for (;;) {
+    winsize size{};
+    if (once || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) size = {};
+    const size_t rows = size.ws_row > 8 ? size.ws_row - 4u : 20u;
+    const Json result =
+        session->ask({{"request", protocol::kRequestCosts}, {"limit", rows}, {"targets", targets_of(arguments)}}, 600);
+    const std::string text = arguments.json ? as_json(result) : show_costs(result, rows, size.ws_col);
+    if (!print(once ? text : "\x1b[H\x1b[2J" + text)) return 1;
+    if (once) return 0;
+    sleep(1);
+  }
+}
+
 int ask_session(const Arguments& arguments) {
   Json request;
   switch (arguments.action) {
+    case Action::kDump:
+      request["request"] = protocol::kRequestDump;
+      if (!arguments.hint.empty()) request["hint"] = arguments.hint;
+      break;
+    case Action::kZero:
+      request["request"] = protocol::kRequestZero;
+      break;
+    case Action::kEvents:
+      request["request"] = protocol::kRequestEvents;
+      break;
     case Action::kStatus:
       request["request"] = protocol::kRequestStatus;
       break;
@@ -94,19 +132,36 @@ int ask_session(const Arguments& arguments) {
   }
   request["targets"] = targets_of(arguments);
   // The names for a first stack may come from large files or the network.
-  int patience_seconds = arguments.action == Action::kStacks ? 600 : 30;
-  Json result = choose_session(arguments.session)->ask(std::move(request), patience_seconds);
+  const bool takes_names = arguments.action == Action::kStacks || arguments.action == Action::kDump;
+  const std::unique_ptr<Connection> session = choose_session(arguments.session);
+  Json result = session->ask(std::move(request), takes_names ? 600 : 30);
+  Json more = Json::object();
+  if (arguments.action == Action::kStatus || arguments.action == Action::kStacks) {
+    const bool status = arguments.action == Action::kStatus;
+    more = ask_tool(*session, {{"request", status ? protocol::kRequestToolStatus : protocol::kRequestCallStacks},
+                               {"targets", targets_of(arguments)}});
+    if (arguments.json && !more.empty()) result["tool"] = more["processes"];
+  }
   if (arguments.json) return print(as_json(result)) ? 0 : 1;
   std::string text;
   switch (arguments.action) {
     case Action::kStatus:
-      text = show_status(result);
+      text = show_status(result) + show_tool_status(more);
       break;
     case Action::kToggle:
       text = show_toggle(result, arguments.on);
       break;
     case Action::kStacks:
-      text = show_stacks(result);
+      text = show_stacks(result) + show_call_stacks(more);
+      break;
+    case Action::kDump:
+      text = show_dump(result);
+      break;
+    case Action::kZero:
+      text = show_zero(result);
+      break;
+    case Action::kEvents:
+      text = show_events(result, arguments.events);
       break;
     case Action::kKill:
       text = show_count(result, "killed");
@@ -132,6 +187,8 @@ int run(const std::vector<std::string>& words) {
       return print("vctl " VSUP_VERSION "\n") ? 0 : 1;
     case Action::kListOptions:
       return print(list_options_text()) ? 0 : 1;
+    case Action::kTop:
+      return show_top(arguments);
     case Action::kList:
       return list_sessions(arguments);
     case Action::kReport:

@@ -28,6 +28,20 @@
 // A request that is none of these is the tool's, if it serves it; its result has one row a process:
 // NAME     targets   processes[{pid, result {...} or error "..."}]; streams progress
 //
+// callgrind and cachegrind serve (members beside targets; result of a process):
+// dump         hint   part, files[] (relative to the session's directory, or absolute): what was counted since the
+//                     last dump or zero, as part N; the answer comes when they are written
+// zero                events[], values[] (counted since the last dump or zero, and written nowhere): all counts are 0
+//                     now, those of functions that are not left yet begin anew
+// events              events[] (names), threads[THREAD with values[]]
+// tool-status         instrumentation (on, off), executed-bbs, executed-calls, distinct-bbs, distinct-calls,
+//                     distinct-functions, distinct-contexts, events[], part, threads[THREAD with values[]]
+// call-stacks         threads[THREAD with frames[{address, function, module, file, calls, inclusive}], left_out], from
+//                     the tool's own stack, innermost first; the outermost has no calls
+// costs        limit  event, total, functions[{function, file, module, self, inclusive, calls}]: those with the highest
+//                     self and those with the highest inclusive cost, `limit` of each at most
+// THREAD:  number, tid, name
+//
 // PROCESS: pid, parent, image, executable, arguments[], mode (instrumented, native, not-traceable, exited), note,
 //          directory, started (seconds since 1970), threads[{tid, name, instrumented}]
 // FRAME:   address ("0x..."), function, offset, module, file, line, inlined; innermost first, what is unknown is absent
@@ -50,6 +64,14 @@ inline constexpr char kRequestToggle[] = "toggle";
 inline constexpr char kRequestStacks[] = "stacks";
 inline constexpr char kRequestKill[] = "kill";
 inline constexpr char kRequestDetach[] = "detach";
+
+// Of callgrind and cachegrind.
+inline constexpr char kRequestDump[] = "dump";
+inline constexpr char kRequestZero[] = "zero";
+inline constexpr char kRequestEvents[] = "events";
+inline constexpr char kRequestToolStatus[] = "tool-status";
+inline constexpr char kRequestCallStacks[] = "call-stacks";
+inline constexpr char kRequestCosts[] = "costs";
 
 inline constexpr size_t kLongestLine = size_t{64} << 10;  // of a client, without the newline
 inline constexpr size_t kLongestId = 128;

@@ -68,6 +68,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
   if (complete || complete_syscall) {
     take_state_from_context(task, context);
     if (complete_syscall) task.app.rip = context.syscall_pc;
+    task.in_place = registers;
     return Place::kExact;
   }
   if (pc == agent.enter || pc == agent.syscall_insn || pc == agent.syscall_return) {
@@ -79,6 +80,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
       task.syscall_pc = context.syscall_pc;
     } else {
       task.app.orig_rax = kUnusedSyscall;
+      task.in_place = registers;
     }
     task.at_app_state = true;
     return Place::kExact;
@@ -112,7 +114,7 @@ SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& 
       task.app.gs_base = context.app_gs_base;
       task.app.orig_rax = kUnusedSyscall;
       task.at_app_state = true;
-      task.in_fragment = registers;
+      task.in_place = registers;
       return Place::kExact;
     }
     index += count;
@@ -311,7 +313,7 @@ void SessionImpl::resume_app_state(Task& task) {
   restart_wait(task);
   task.at_app_state = false;
   const bool may_stay = on && !std::exchange(task.must_reenter, false);
-  if (const auto registers = std::exchange(task.in_fragment, {}); registers && may_stay) {
+  if (const auto registers = std::exchange(task.in_place, {}); registers && may_stay) {
     task.set_registers(*registers);
   } else if (!on || !enter_cache(task)) {
     put_in_native_code(task);

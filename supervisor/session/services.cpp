@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "protocol/context_offsets.h"
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
@@ -24,6 +25,7 @@ using protocol::ThreadContext;
 
 constexpr uint64_t kTrapFlag = 0x100;
 constexpr uint64_t kPageMask = 4095;
+constexpr uint64_t kSyscallSize = 2;
 
 bool is_rep_prefix(uint8_t byte) {
   return byte == 0xf2 || byte == 0xf3;
@@ -100,6 +102,7 @@ void SessionImpl::on_service(Task& task, const Registers&) {
   task.pending_set = false;
   if (service == Service::kSafePoint) {
     ++task.process->counters.safe_points;
+    stay_at_safe_point(task, context);
     settle(task);
     return;
   }
@@ -117,6 +120,18 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     return;
   }
   step_natively(task);
+}
+
+// The thread stopped where it was about to restore the app's registers, which can be begun again.
+void SessionImpl::stay_at_safe_point(Task& task, const ThreadContext& context) {
+  const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
+  task.in_place = task.registers();
+  task.in_place->rip = agent_.exports.restore_start;
+  if (static_cast<int64_t>(context.exit_id) == VSUP_EXIT_BEFORE_SYSCALL) {
+    task.in_place->rip = agent_.exports.syscall_restore_start;
+    task.write_as<uint64_t>(address + offsetof(ThreadContext, app_pc), context.syscall_pc + kSyscallSize);
+  }
+  task.write_as<uint64_t>(address + offsetof(ThreadContext, pending), 0);
 }
 
 void SessionImpl::step_natively(Task& task) {
@@ -217,7 +232,7 @@ void SessionImpl::flush_cache(Task& task) {
 
 // The world is stopped: any thread that has a context will do.
 void SessionImpl::reset_cache(AddressSpace& space) {
-  for (Task* task : space.tasks) task->in_fragment.reset();
+  for (Task* task : space.tasks) task->in_place.reset();
   for (Task* task : space.tasks) {
     if (task->gone || !task->parked || !task->slot_ready) continue;
     bool done = false;

@@ -136,6 +136,7 @@ class SessionImpl {
 
   // services.cpp
   void on_service(Task& task, const Registers& registers);
+  void stay_at_safe_point(Task& task, const protocol::ThreadContext& context);
   void step_natively(Task& task);
   void finish_native_step(Task& task);
   void run_in_agent(Task& task);

@@ -284,7 +284,7 @@ bool SessionImpl::deliver_held(Task& task) {
       make_injectable(task);
     }
     task.held.pop_front();
-    task.in_fragment.reset();
+    task.in_place.reset();
     const bool patched = hide_cache_address(signal, task.app.rip);
     put_in_native_code(task);
     task.pending_set = false;

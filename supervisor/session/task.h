@@ -43,9 +43,9 @@ struct Task : Tracee {
 
   bool at_app_state = false;
   Registers app{};
-  // The thread's own registers, at an exact place of a fragment: it may go on there when nothing has changed, and a tool
-  // that counts a block at its start does not count the rest of it again.
-  std::optional<Registers> in_fragment;
+  // The thread's own registers, where it stands in a fragment or on the way to one: it goes on there when nothing has
+  // changed, so that a tool that counts a block at its start does not count the rest of it again.
+  std::optional<Registers> in_place;
   uint64_t syscall_pc = 0;  // app address of the system call instruction that `app` may be the interrupted exit of
 
   bool parked = false;               // stands still until the stop of the world ends
@@ -55,7 +55,7 @@ struct Task : Tracee {
   bool in_vfork = false;             // waits in the kernel for its vfork child: cannot stop
   unsigned asleep_count = 0;         // how often in a row it was found in an uninterruptible sleep when it was to stop
   bool must_reenter = false;         // the cache was emptied or the mode changed while it could not stop
-  bool breakpoint_trap_due = false;  // it stood behind a breakpoint of ours and was put before it: a SIGTRAP may come
+  bool breakpoint_trap_due = false;  // it was put before a breakpoint that it had met: a SIGTRAP may come
   std::unique_ptr<NativeCall> native_call;
   RestartedWait restarted_wait;
   UniqueFd status_fd;  // /proc/TID/status, opened by the first signal

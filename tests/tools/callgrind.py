@@ -25,7 +25,7 @@ class Profile:
         self.summary = None
         names = {}
         function = callee = None
-        pending = 0
+        pending = None
         with open(path, encoding="utf-8") as lines:
             for line in lines:
                 line = line.rstrip("\n")
@@ -40,11 +40,11 @@ class Profile:
                     pending = int(line[6:].split()[0])
                 elif re.match(r"[+*\-0-9]", line):
                     cost = int(line.split()[-1])
-                    if pending:
+                    if pending is not None:
                         edge = self.calls[function, callee]
                         edge[0] += pending
                         edge[1] += cost
-                        pending = 0
+                        pending = None
                     else:
                         self.cost[function] += cost
                 elif line.startswith(("summary:", "totals:")):

@@ -203,7 +203,9 @@ class PartWriter {
       files_.write(text_, "cfi=", callee.file, profile_.files[callee.file], options_.compress_strings);
     }
     functions_.write(text_, "cfn=", row.callee, callee.name, options_.compress_strings);
-    text_.add("calls=").number(row.count).add(' ');
+    // A call from before the part that has not returned counts as one: readers take a cost after calls=0 for the
+    // function's own.
+    text_.add("calls=").number(std::max<uint64_t>(row.count, 1)).add(' ');
     position(row.callee_address, row.callee_line);
     text_.add('\n');
     source(row.at);

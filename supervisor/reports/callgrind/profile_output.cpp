@@ -14,11 +14,8 @@ namespace vsup::supervisor::callgrind {
 
 namespace {
 
-struct Job {
-  Profile profile;
-  std::string name;  // of the file, expanded
-  std::string directory;
-};
+// Something for the worker to do; what it returns is done on the event loop's thread.
+using Job = std::function<std::function<void()>()>;
 
 struct Preparation {
   pid_t pid;
@@ -31,14 +28,20 @@ struct ProfileOutput::Impl {
   Impl(ProfileOutputOptions given, Post loop, Write writer)
       : options(std::move(given)), post(std::move(loop)), write(std::move(writer)) {}
 
-  std::vector<OutputFile> make_files(const Job& job) {
+  std::vector<OutputFile> make_files(const Profile& profile, const std::string& name, const ProfilePlace& place) {
+    std::vector<OutputFile> files;
+    const std::string part = place.numbered ? "." + std::to_string(profile.process.part) : "";
     if (options.cachegrind) {
       GroupOptions by_line;
-      return {{job.name, write_cachegrind(group(job.profile, by_line, cache))}};
+      files.push_back({name + part, write_cachegrind(group(profile, by_line, cache))});
+    } else {
+      files =
+          write_callgrind(group(profile, options.writer.group_options(), cache), options.writer, name, place.numbered);
+      if (options.collapsed)
+        files.push_back({name + part + ".collapsed", write_collapsed(name_stacks(profile, cache))});
     }
-    std::vector<OutputFile> files =
-        write_callgrind(group(job.profile, options.writer.group_options(), cache), options.writer, job.name, false);
-    if (options.collapsed) files.push_back({job.name + ".collapsed", write_collapsed(name_stacks(job.profile, cache))});
+    for (OutputFile& file : files)
+      if (file.name.front() != '/') file.name = place.directory + "/" + file.name;
     return files;
   }
 
@@ -66,13 +69,10 @@ struct ProfileOutput::Impl {
       Job job = std::move(jobs.front());
       jobs.pop_front();
       lock.unlock();
-      std::vector<OutputFile> files = make_files(job);
+      std::function<void()> then = job();
       lock.lock();
-      for (OutputFile& file : files) {
-        if (file.name.front() != '/') file.name = job.directory + "/" + file.name;
-        ready.push_back(std::move(file));
-      }
-      post([this] { write_ready(); });
+      ready.push_back(std::move(then));
+      post([this] { finish_ready(); });
     }
   }
 
@@ -84,13 +84,13 @@ struct ProfileOutput::Impl {
     wake.notify_one();
   }
 
-  void write_ready() {
-    std::vector<OutputFile> files;
+  void finish_ready() {
+    std::deque<std::function<void()>> finished;
     {
       std::lock_guard lock(mutex);
-      files.swap(ready);
+      finished.swap(ready);
     }
-    for (const OutputFile& file : files) write(file.name, file.content);
+    for (const std::function<void()>& then : finished) then();
   }
 
   const ProfileOutputOptions options;
@@ -103,7 +103,7 @@ struct ProfileOutput::Impl {
   std::deque<Job> jobs;
   std::deque<Preparation> preparations;  // done while there is no job
   std::set<std::string> prepared;        // paths, the event loop's alone
-  std::vector<OutputFile> ready;
+  std::deque<std::function<void()>> ready;
   bool stopping = false;
   std::thread worker;
 };
@@ -120,10 +120,31 @@ void ProfileOutput::prepare(pid_t pid, const std::string& path) {
   impl_->wake_worker([&] { impl_->preparations.push_back({pid, path}); });
 }
 
-void ProfileOutput::add(Profile profile, unsigned image, const std::string& directory) {
+void ProfileOutput::add(Profile profile, ProfilePlace place) {
   std::string error;
-  std::string name = expand_log_name(impl_->options.name_pattern, profile.process.pid, image, error);
-  impl_->wake_worker([&] { impl_->jobs.push_back({std::move(profile), std::move(name), directory}); });
+  std::string name = expand_log_name(impl_->options.name_pattern, profile.process.pid, place.image, error);
+  auto shared = std::make_shared<Profile>(std::move(profile));
+  Job job = [impl = impl_.get(), shared, name = std::move(name), place = std::move(place)]() -> std::function<void()> {
+    auto files = std::make_shared<std::vector<OutputFile>>(impl->make_files(*shared, name, place));
+    return [impl, files, written = place.written] {
+      std::vector<std::string> names;
+      for (const OutputFile& file : *files) {
+        impl->write(file.name, file.content);
+        names.push_back(file.name);
+      }
+      if (written) written(names);
+    };
+  };
+  impl_->wake_worker([&] { impl_->jobs.push_back(std::move(job)); });
+}
+
+void ProfileOutput::run(std::function<void(ModuleCodeCache&)> job, std::function<void()> then) {
+  impl_->wake_worker([&] {
+    impl_->jobs.push_back([impl = impl_.get(), job = std::move(job), then = std::move(then)] {
+      job(impl->cache);
+      return then;
+    });
+  });
 }
 
 void ProfileOutput::finish() {
@@ -133,7 +154,7 @@ void ProfileOutput::finish() {
     impl_->wake.notify_one();
   }
   if (impl_->worker.joinable()) impl_->worker.join();
-  impl_->write_ready();
+  impl_->finish_ready();
 }
 
 }  // namespace vsup::supervisor::callgrind

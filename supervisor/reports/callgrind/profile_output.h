@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "supervisor/reports/callgrind/callgrind_writer.h"
 
@@ -15,6 +16,15 @@ struct ProfileOutputOptions {
   bool collapsed = false;  // write stacks, too
   WriterOptions writer;
   std::string name_pattern;  // as expand_log_name's
+};
+
+// Where a profile goes.
+struct ProfilePlace {
+  unsigned image = 0;
+  std::string directory;  // the process's, relative to the session directory
+  bool numbered = false;  // a part in the middle of the run
+  // Told on the event loop's thread when the files are there; their names are as ProfileOutput::Write's.
+  std::function<void(const std::vector<std::string>& files)> written = {};
 };
 
 class ProfileOutput {
@@ -32,9 +42,11 @@ class ProfileOutput {
   // A file was mapped executable: its symbols will be wanted at the end, and are read meanwhile. May repeat.
   void prepare(pid_t pid, const std::string& path);
 
-  // `directory` is the process's, relative to the session directory. A later profile of the same image replaces an
-  // earlier one.
-  void add(Profile profile, unsigned image, const std::string& directory);
+  // A later profile of the same name replaces an earlier one.
+  void add(Profile profile, ProfilePlace place);
+
+  // Runs `job` on the thread that has the modules open, then `then` on the event loop's.
+  void run(std::function<void(ModuleCodeCache&)> job, std::function<void()> then);
 
   // Waits for everything added and writes it.
   void finish();

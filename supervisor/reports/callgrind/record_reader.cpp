@@ -129,7 +129,8 @@ void add_edges(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
     const records::EdgeRecord& edge = tables.edges[i];
     if (edge.callee_pc == 0) continue;  // head of an indirect site
     const uint64_t count = edge.block < slot.executions.size() ? slot.executions[edge.block] : slot.calls[i];
-    if (count != 0) add_call(edge, 0, 0, count, slot.inclusive[i], thread);
+    // A call that was made before the last dump and has not returned has a cost only.
+    if (count != 0 || slot.inclusive[i] != 0) add_call(edge, 0, 0, count, slot.inclusive[i], thread);
   }
 }
 

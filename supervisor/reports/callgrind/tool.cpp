@@ -1,9 +1,6 @@
 // Purpose: the tools callgrind and cachegrind: what --tool= finds, and their ToolReport.
-#include <map>
-
 #include "agent/tools/callgrind/records.h"
-#include "supervisor/reports/callgrind/profile_output.h"
-#include "supervisor/reports/callgrind/record_reader.h"
+#include "supervisor/reports/callgrind/profile_report.h"
 #include "supervisor/session/tool_report.h"
 
 namespace vsup::supervisor {
@@ -55,44 +52,16 @@ callgrind::ProfileOutputOptions cachegrind_output(const ToolOptionValues& option
   return output;
 }
 
-class ProfileReport : public ToolReport {
- public:
-  ProfileReport(const ToolContext& context, callgrind::ProfileOutputOptions options)
-      : output_(std::move(options), context.post, context.write_file) {}
-
-  void image_started(const ProcessSummary& process) override { images_[process.pid] = process; }
-
-  void module_mapped(pid_t pid, const MappedModule& module) override { output_.prepare(pid, module.path); }
-
-  void records_ready(StoppedProcess& process, RecordsMoment) override {
-    std::optional<callgrind::Profile> profile = callgrind::read_records(process.tid(), process.generation());
-    if (!profile) return;
-    const ProcessSummary& image = images_[process.pid()];
-    profile->process.pid = process.pid();
-    for (const std::string& argument : image.arguments)
-      profile->process.command += (profile->process.command.empty() ? "" : " ") + argument;
-    profile->process.trigger = "Program termination";
-    output_.add(std::move(*profile), image.image, image.directory);
-  }
-
-  void image_ended(pid_t pid) override { images_.erase(pid); }
-  void session_finished() override { output_.finish(); }
-
- private:
-  callgrind::ProfileOutput output_;
-  std::map<pid_t, ProcessSummary> images_;
-};
-
 constexpr ToolDescription kTools[] = {
     {"callgrind", "counts instructions, calls and their inclusive cost; writes callgrind.out", "callgrind",
      kCallgrindOptions, configure_callgrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
-       return std::make_unique<ProfileReport>(context, callgrind_output(context.options));
+       return std::make_unique<callgrind::ProfileReport>(context, callgrind_output(context.options));
      },
      true},
     {"cachegrind", "counts instructions by line; writes cachegrind.out", "callgrind", kCachegrindOptions, nullptr,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
-       return std::make_unique<ProfileReport>(context, cachegrind_output(context.options));
+       return std::make_unique<callgrind::ProfileReport>(context, cachegrind_output(context.options));
      },
      true},
 };

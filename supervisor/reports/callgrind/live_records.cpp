@@ -1,0 +1,153 @@
+#include "supervisor/reports/callgrind/live_records.h"
+
+#include <algorithm>
+
+#include "agent/tools/callgrind/records.h"
+
+namespace vsup::supervisor::callgrind {
+
+namespace {
+
+namespace records = agent::callgrind;
+
+constexpr unsigned kMissingSlots = 64;  // in a row: no more come, see record_reader.cpp
+
+bool read_header(const StoppedProcess& process, records::Header& header) {
+  return process.generation() != 0 && process.read(records::kToolBase, &header, sizeof header) &&
+         header.blocks <= records::kMaxBlocks && header.edges <= records::kMaxEdges &&
+         header.nodes <= records::kMaxNodes && header.counters <= records::kMaxBlocks;
+}
+
+bool has_records(const StoppedProcess& process, uint64_t slot) {
+  uint64_t generation = 0;
+  return process.read(slot + records::kGenerationOffset, &generation, sizeof generation) &&
+         generation == process.generation();
+}
+
+void write_zeros(StoppedProcess& process, uint64_t address, uint64_t size) {
+  static const std::vector<uint8_t> zeros(1 << 20);
+  for (uint64_t at = 0; at < size; at += zeros.size())
+    process.write(address + at, zeros.data(), std::min<uint64_t>(zeros.size(), size - at));
+}
+
+// The frames of a slot without the one at the bottom; empty where there are none, or no sense in them.
+struct Frames {
+  uint64_t bottom = 0, count = 0;
+};
+
+Frames frames_of(const StoppedProcess& process, uint64_t slot) {
+  protocol::ThreadContext context{};
+  const uint64_t bottom = slot + records::kShadowStackOffset + sizeof(records::Frame);
+  if (!process.read(slot, &context, sizeof context) || context.tool_stack <= bottom ||
+      context.tool_stack > slot + records::kShadowStackEnd)
+    return {};
+  return {bottom, (context.tool_stack - bottom) / sizeof(records::Frame)};
+}
+
+void restart_frames(StoppedProcess& process, uint64_t slot) {
+  const Frames open = frames_of(process, slot);
+  std::vector<records::Frame> frames(open.count);
+  const size_t size = frames.size() * sizeof(records::Frame);
+  if (open.count == 0 || !process.read(open.bottom, frames.data(), size)) return;
+  for (records::Frame& frame : frames) frame.ir = 0;
+  process.write(open.bottom, frames.data(), size);
+}
+
+template <typename T>
+T read_or_zero(const StoppedProcess& process, uint64_t address) {
+  T value{};
+  return process.read(address, &value, sizeof value) ? value : T{};
+}
+
+uint64_t read_ir(const StoppedProcess& process, uint64_t slot) {
+  uint64_t ir = 0;
+  for (unsigned i = 0; i < records::kAccumulators; ++i)
+    ir += read_or_zero<uint64_t>(process, slot + records::kAccumulatorOffset + 64 * i);
+  return ir;
+}
+
+OpenFrame describe(const StoppedProcess& process, uint64_t slot, const records::Header& header,
+                   const records::Frame& frame) {
+  uint32_t edge_index = frame.cost;
+  OpenFrame open;
+  if (header.nodes != 0) {
+    if (frame.cost >= header.nodes) return open;
+    edge_index =
+        read_or_zero<records::NodeRecord>(process, records::kNodesAt + sizeof(records::NodeRecord) * frame.cost).edge;
+  }
+  if (edge_index >= header.edges) return open;
+  const auto edge =
+      read_or_zero<records::EdgeRecord>(process, records::kEdgesAt + sizeof(records::EdgeRecord) * edge_index);
+  open.site = edge.site_pc;
+  open.callee = edge.callee_pc;
+  const auto number = [&](uint32_t table, uint32_t index) {
+    return read_or_zero<uint64_t>(process, slot + table + 8ull * index);
+  };
+  if (header.nodes != 0) {
+    open.calls = number(records::kNodeCallsOffset, frame.cost);
+    open.inclusive = number(records::kNodeInclusiveOffset, frame.cost);
+  } else {
+    open.calls = edge.block < header.blocks ? number(records::kBlockCountOffset, edge.block)
+                                            : number(records::kCallsOffset, edge_index);
+    open.inclusive = number(records::kInclusiveOffset, edge_index);
+  }
+  return open;
+}
+
+void read_frames(const StoppedProcess& process, uint64_t slot, const records::Header& header, LiveThread& thread) {
+  const Frames open = frames_of(process, slot);
+  const uint64_t shown = std::min<uint64_t>(open.count, kMostFrames);
+  thread.frames_left_out = open.count - shown;
+  std::vector<records::Frame> frames(shown);
+  const uint64_t first = open.bottom + (open.count - shown) * sizeof(records::Frame);
+  if (shown == 0 || !process.read(first, frames.data(), shown * sizeof(records::Frame))) return;
+  std::reverse(frames.begin(), frames.end());
+  for (const records::Frame& frame : frames) {
+    OpenFrame described = describe(process, slot, header, frame);
+    described.inclusive += thread.ir - frame.ir;
+    thread.frames.push_back(described);
+  }
+}
+
+}  // namespace
+
+void zero_records(StoppedProcess& process) {
+  records::Header header{};
+  if (!read_header(process, header)) return;
+  unsigned missing = 0;
+  for (unsigned number = 0; number < protocol::kMaxSlots && missing < kMissingSlots; ++number) {
+    const uint64_t slot = protocol::kSlotsBase + number * protocol::kSlotSize;
+    if (!has_records(process, slot)) {
+      ++missing;
+      continue;
+    }
+    missing = 0;
+    write_zeros(process, slot + records::kAccumulatorOffset, 64 * records::kAccumulators);
+    write_zeros(process, slot + records::kBlockCountOffset, 8 * std::max(header.blocks, header.counters));
+    write_zeros(process, slot + records::kInclusiveOffset, 8 * header.edges);
+    write_zeros(process, slot + records::kCallsOffset, 8 * header.edges);
+    write_zeros(process, slot + records::kNodeInclusiveOffset, 8 * header.nodes);
+    write_zeros(process, slot + records::kNodeCallsOffset, 8 * header.nodes);
+    restart_frames(process, slot);
+  }
+}
+
+std::vector<LiveThread> read_live_threads(const StoppedProcess& process, bool with_frames) {
+  std::vector<LiveThread> result;
+  records::Header header{};
+  if (!read_header(process, header)) return result;
+  for (const ThreadRegisters& registers : process.threads()) {
+    if (registers.context == 0 || !has_records(process, registers.context)) continue;
+    LiveThread& thread = result.emplace_back();
+    thread.number = static_cast<unsigned>((registers.context - protocol::kSlotsBase) / protocol::kSlotSize) + 1;
+    thread.tid = registers.tid;
+    thread.name = registers.name;
+    thread.pc = registers.pc;
+    thread.ir = read_ir(process, registers.context);
+    if (with_frames) read_frames(process, registers.context, header, thread);
+  }
+  std::sort(result.begin(), result.end(), [](const LiveThread& a, const LiveThread& b) { return a.number < b.number; });
+  return result;
+}
+
+}  // namespace vsup::supervisor::callgrind

@@ -1,0 +1,41 @@
+// Purpose: the callgrind tool's records of a process that goes on afterwards: to begin them anew, and the few numbers
+// that are asked for often.
+// Assumes: agent/tools/callgrind/records.h says where they lie. Promises: trusts no number it reads.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "supervisor/session/stopped_process.h"
+
+namespace vsup::supervisor::callgrind {
+
+// All counts of all threads become 0; what open functions cost counts from here on.
+void zero_records(StoppedProcess& process);
+
+// A function that a thread has not left yet.
+struct OpenFrame {
+  uint64_t site = 0, callee = 0;  // the call or jump; the function's first instruction
+  uint64_t calls = 0;             // of this way to it, since the last dump or zero
+  uint64_t inclusive = 0;         // Ir, of these calls
+};
+
+struct LiveThread {
+  unsigned number = 0;  // as ThreadProfile's
+  pid_t tid = 0;
+  std::string name;
+  uint64_t pc = 0;
+  uint64_t ir = 0;                // since the last dump or zero
+  std::vector<OpenFrame> frames;  // innermost first
+  size_t frames_left_out = 0;     // further out
+};
+
+inline constexpr size_t kMostFrames = 1000;
+
+// Threads that have counted something. `with_frames`: else only their Ir.
+std::vector<LiveThread> read_live_threads(const StoppedProcess& process, bool with_frames);
+
+}  // namespace vsup::supervisor::callgrind

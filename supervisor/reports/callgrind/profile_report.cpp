@@ -1,0 +1,182 @@
+#include "supervisor/reports/callgrind/profile_report.h"
+
+#include "protocol/client_requests.h"
+#include "protocol/control.h"
+#include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/reports/callgrind/live_answers.h"
+#include "supervisor/reports/callgrind/record_reader.h"
+
+namespace vsup::supervisor::callgrind {
+
+namespace {
+
+constexpr size_t kLongestTrigger = 1000;
+
+uint64_t executed_blocks(const Profile& profile) {
+  uint64_t sum = 0;
+  for (const ThreadProfile& thread : profile.threads)
+    for (const BlockCount& block : thread.blocks) sum += block.count;
+  return sum;
+}
+
+uint64_t executed_instructions(const Profile& profile) {
+  uint64_t sum = 0;
+  for (const ThreadProfile& thread : profile.threads)
+    for (const BlockCount& block : thread.blocks) sum += block.count * profile.shapes[block.shape].instruction_count;
+  return sum;
+}
+
+}  // namespace
+
+ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions options)
+    : output_(std::move(options), context.post, context.write_file) {}
+
+void ProfileReport::image_started(const ProcessSummary& process) {
+  images_[process.pid] = {process};
+}
+
+void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
+  output_.prepare(pid, module.path);
+}
+
+void ProfileReport::image_ended(pid_t pid) {
+  images_.erase(pid);
+}
+
+void ProfileReport::session_finished() {
+  output_.finish();
+}
+
+std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger) {
+  std::optional<Profile> profile = read_records(process.tid(), process.generation());
+  if (!profile) return {};
+  Image& image = images_[process.pid()];
+  ProcessFacts& facts = profile->process;
+  facts.pid = process.pid();
+  for (const std::string& argument : image.process.arguments)
+    facts.command += (facts.command.empty() ? "" : " ") + argument;
+  facts.part = image.part;
+  facts.trigger = trigger.substr(0, kLongestTrigger);
+  facts.first_block = image.blocks;
+  facts.last_block = image.blocks + executed_blocks(*profile);
+  return profile;
+}
+
+void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment) {
+  std::optional<Profile> profile = read(process, "Program termination");
+  if (!profile) return;
+  const ProcessSummary& image = images_[process.pid()].process;
+  output_.add(std::move(*profile), {image.image, image.directory});
+}
+
+void ProfileReport::dump_part(StoppedProcess& process, const std::string& trigger, Written written) {
+  std::optional<Profile> profile = process.generation() != 0 ? read(process, trigger) : std::nullopt;
+  Image& image = images_[process.pid()];
+  if (!profile) {
+    if (written) written(image.part, {});
+    return;
+  }
+  image.blocks = profile->process.last_block;
+  const unsigned part = image.part++;
+  zero_records(process);
+  ProfilePlace place{image.process.image, image.process.directory, true};
+  if (written) {
+    place.written = [written = std::move(written), part](const std::vector<std::string>& files) {
+      written(part, files);
+    };
+  }
+  output_.add(std::move(*profile), std::move(place));
+}
+
+uint64_t ProfileReport::zero(StoppedProcess& process) {
+  const std::optional<Profile> profile = process.generation() != 0 ? read(process, {}) : std::nullopt;
+  if (!profile) return 0;
+  images_[process.pid()].blocks = profile->process.last_block;
+  zero_records(process);
+  return executed_instructions(*profile);
+}
+
+std::optional<uint64_t> ProfileReport::client_request(StoppedProcess& process, pid_t tid,
+                                                      const ClientRequest& request) {
+  using namespace protocol::client_request;
+  switch (request[0]) {
+    case kDumpStats:
+      dump_part(process, "Client Request");
+      return 0;
+    case kDumpStatsAt: {
+      const std::optional<std::string> why = read_string(tid, request[1], kLongestTrigger);
+      dump_part(process, "Client Request: " + why.value_or(""));
+      return 0;
+    }
+    case kZeroStats:
+      zero(process);
+      return 0;
+    default:
+      return {};
+  }
+}
+
+bool ProfileReport::serves(std::string_view name) const {
+  for (const char* known : {protocol::kRequestDump, protocol::kRequestZero, protocol::kRequestEvents,
+                            protocol::kRequestToolStatus, protocol::kRequestCallStacks, protocol::kRequestCosts})
+    if (name == known) return true;
+  return false;
+}
+
+void ProfileReport::request(const ToolRequest& request, StoppedProcess& process,
+                            std::function<void(ToolAnswer)> answer) {
+  if (request.name == protocol::kRequestDump) {
+    const std::string hint = text_member(request.line, "hint");
+    dump_part(process, hint.empty() ? "dump" : "dump " + hint,
+              [answer](unsigned part, const std::vector<std::string>& files) {
+                answer({dump_answer(part, files), {}});
+              });
+  } else if (request.name == protocol::kRequestZero) {
+    answer({zero_answer({"Ir"}, {zero(process)}), {}});
+  } else if (request.name == protocol::kRequestEvents) {
+    answer({events_answer({"Ir"}, read_live_threads(process, false)), {}});
+  } else if (request.name == protocol::kRequestToolStatus) {
+    answer_status(process, request.process.mode == ProcessMode::kInstrumented, answer);
+  } else if (request.name == protocol::kRequestCallStacks) {
+    answer_call_stacks(process, answer);
+  } else {
+    answer_costs(process, limit_member(request.line), answer);
+  }
+}
+
+void ProfileReport::answer_status(StoppedProcess& process, bool on, const std::function<void(ToolAnswer)>& answer) {
+  auto profile = std::make_shared<std::optional<Profile>>(process.generation() != 0 ? read(process, {}) : std::nullopt);
+  auto threads = std::make_shared<std::vector<LiveThread>>(read_live_threads(process, false));
+  const unsigned part = images_[process.pid()].part;
+  auto text = std::make_shared<std::string>();
+  output_.run(
+      [=](ModuleCodeCache& cache) {
+        *text = status_answer(on, part, *threads, profile->has_value() ? &**profile : nullptr, cache);
+      },
+      [=] {
+        answer({*text, {}});
+      });
+}
+
+void ProfileReport::answer_call_stacks(StoppedProcess& process, const std::function<void(ToolAnswer)>& answer) {
+  auto threads = std::make_shared<std::vector<LiveThread>>(read_live_threads(process, true));
+  auto modules = std::make_shared<std::vector<Module>>(ModuleMap::of_process(process.tid()).modules());
+  auto text = std::make_shared<std::string>();
+  output_.run(
+      [=, pid = process.pid()](ModuleCodeCache& cache) { *text = call_stacks_answer(*threads, *modules, pid, cache); },
+      [=] {
+        answer({*text, {}});
+      });
+}
+
+void ProfileReport::answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer) {
+  auto profile = std::make_shared<std::optional<Profile>>(process.generation() != 0 ? read(process, {}) : std::nullopt);
+  auto text = std::make_shared<std::string>();
+  output_.run(
+      [=](ModuleCodeCache& cache) { *text = costs_answer(profile->has_value() ? &**profile : nullptr, limit, cache); },
+      [=] {
+        answer({*text, {}});
+      });
+}
+
+}  // namespace vsup::supervisor::callgrind
