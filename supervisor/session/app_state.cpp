@@ -231,16 +231,20 @@ void SessionImpl::settle(Task& task) {
       task.listen();
       return;
     }
-    if (task.stop.kind() == WaitStatus::Kind::kInterrupted && !task.instrumented) {
-      task.app = task.registers();
-      task.syscall_pc = task.app.rip - 2;
-      task.at_app_state = true;
-      resume_app_state(task);
+    // A call that the stop has interrupted is started again or goes on.
+    if (task.stop.kind() == WaitStatus::Kind::kInterrupted &&
+        (!task.instrumented || task.registers().rip == agent_.exports.syscall_return)) {
+      settle_in_app_state(task);
       return;
     }
     task.cont();
     return;
   }
+  settle_in_app_state(task);
+}
+
+void SessionImpl::settle_in_app_state(Task& task) {
+  const std::shared_ptr<AddressSpace> space = task.process->space;
   if (!reach_app_state(task)) return;
   if (space->stopping) {
     task.parked = true;
@@ -252,9 +256,7 @@ void SessionImpl::settle(Task& task) {
 
 // Behind an interrupted `syscall` instruction (and not int 0x80, which the agent's is no substitute for).
 bool SessionImpl::is_at_syscall_exit(Task& task) {
-  if (!is_interrupted_syscall(task.app)) return false;
-  uint8_t code[2] = {};
-  return read_memory(task.tid, task.syscall_pc, code, sizeof code) && code[0] == 0x0f && code[1] == 0x05;
+  return is_interrupted_syscall(task.app) && stands_behind_syscall(task);
 }
 
 bool SessionImpl::enter_cache(Task& task) {
@@ -310,6 +312,7 @@ void SessionImpl::resume_app_state(Task& task) {
   if (!deliver_held(task)) return;
   // An instruction with the app's trap flag set runs natively; the trap brings the thread back.
   const bool on = wants_cache(task) && (task.app.eflags & kTrapFlag) == 0;
+  if (continue_transfer(task)) return;
   restart_wait(task);
   task.at_app_state = false;
   const bool may_stay = on && !std::exchange(task.must_reenter, false);

@@ -104,6 +104,8 @@ class SessionImpl {
   bool reach_app_state(Task& task);
   // Decides what happens next with a stopped task. The task may be running, parked or dead afterwards.
   void settle(Task& task);
+  // Like settle, but by way of app state even when nothing is to be moved.
+  void settle_in_app_state(Task& task);
   void resume_app_state(Task& task);
   // In app state: its registers become the app's.
   void put_in_native_code(Task& task);
@@ -116,6 +118,12 @@ class SessionImpl {
   Place locate(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   Place locate_in_fragment(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   void restart_wait(Task& task);
+  bool stands_behind_syscall(Task& task);
+  // True: the task runs on in a further system call for the rest of a transfer.
+  bool continue_transfer(Task& task);
+  // True: the stop belonged to a continued transfer alone. False: the task is in app state.
+  bool on_transfer_stop(Task& task);
+  bool undo_cut_transfer(Task& task, int number);
   void set_pending_and_run(Task& task);
   void arm_nudge(const std::shared_ptr<AddressSpace>& space);
   uint64_t syscall_pc_for(const Task& task) const;

@@ -12,6 +12,7 @@
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/remote_syscall.h"
 #include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/session/cut_transfer.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
@@ -88,7 +89,8 @@ bool hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
 // instruction, which is harmless unless that may sleep.
 SignalFate SessionImpl::likely_fate(Task& task, int number) {
   // Interrupted in a system call: an ignored signal would have the step sleep in it again.
-  if (!is_fatal_by_default(number) || is_interrupted_syscall(task.app)) return fate_of(task, number);
+  if (!is_fatal_by_default(number) || is_interrupted_syscall(task.app) || may_be_cut_short(task.app))
+    return fate_of(task, number);
   uint8_t code[2] = {};
   const bool readable = read_memory(task.tid, task.app.rip, code, sizeof code);
   const bool system_call = code[0] == 0x0f && code[1] == 0x05;
@@ -175,6 +177,7 @@ void SessionImpl::on_signal(Task& task) {
     }
   }
   undo_spurious_eintr(task, number);
+  if (!task.at_app_state && undo_cut_transfer(task, number)) return;
   const bool in_layer = !task.instrumented && in_heap_layer(task, task.registers().rip);
   if (in_layer && is_fault_signal(number) && info.si_code > 0 && !is_stack_overflow(task, info)) {
     on_agent_fault(task, info, task.registers());
@@ -187,7 +190,7 @@ void SessionImpl::on_signal(Task& task) {
   }
   if (!is_fatal_by_default(number)) {
     const SignalFate fate = fate_of(task, number);
-    if (fate == SignalFate::kIgnored || fate == SignalFate::kStops) {
+    if ((fate == SignalFate::kIgnored || fate == SignalFate::kStops) && !task.at_app_state) {
       run_on(task, number);
       return;
     }

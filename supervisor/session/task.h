@@ -27,6 +27,13 @@ struct RestartedWait {
   uint64_t stop_count = 0;
 };
 
+// A transfer that our interruptions cut short and that goes on in a system call of its own, see continue_transfer().
+struct ContinuedTransfer {
+  Registers app;        // as after a return with what is done so far
+  uint64_t syscall_pc;  // of the call that the app made
+  bool entering;        // the next stop is the entry of the further call, the one after that its exit
+};
+
 // A function of the app that runs natively for a client request.
 struct NativeCall {
   Registers registers;  // behind the request
@@ -58,6 +65,7 @@ struct Task : Tracee {
   bool breakpoint_trap_due = false;  // it was put before a breakpoint that it had met: a SIGTRAP may come
   std::unique_ptr<NativeCall> native_call;
   RestartedWait restarted_wait;
+  std::optional<ContinuedTransfer> transfer;
   UniqueFd status_fd;  // /proc/TID/status, opened by the first signal
 };
 
