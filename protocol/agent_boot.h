@@ -67,6 +67,13 @@ enum GprIndex : uint8_t {
   // clang-format on
 };
 
+// ThreadContext::entry_reason.
+enum class EntryReason : uint64_t {
+  kGoesOn = 0,   // where it was before
+  kHandler = 1,  // at a signal handler's first instruction
+  kNative = 2,   // it may have executed native code meanwhile
+};
+
 // Why a thread stands at Exports::service_trap.
 enum class Service : uint64_t {
   kNone = 0,
@@ -122,10 +129,12 @@ struct ThreadContext {
   uint64_t slot_index;
   uint64_t frame_pc_address;    // agent private: the pc word of the frame that an rt_sigreturn is about to leave, or 0
   uint64_t tool_stack;          // top of the tool's own stack of this thread, 0: none yet
+  uint64_t tool_stack_end;      // the tool's: where that stack is full
   uint64_t branch_table_epoch;  // cache epoch that the branch table belongs to; 0: never filled (a new thread's)
   uint64_t trap_unblocked;      // the agent unblocked SIGTRAP for its trap; the supervisor blocks it again where the
                                 // service does not return
   uint64_t tid;                 // agent private: the thread's id, 0: not asked for yet
+  uint64_t entry_reason;        // EntryReason: set by the supervisor, for tools; the agent sets it back
 };
 static_assert(sizeof(ThreadContext) <= 4096);
 

@@ -16,6 +16,7 @@
 #define VSUP_CTX_SERVICE 336
 #define VSUP_CTX_REQUEST_ARGUMENT 344
 #define VSUP_CTX_TOOL_STACK 408
+#define VSUP_CTX_TOOL_STACK_END 416
 
 // Service values that assembly sets.
 #define VSUP_SERVICE_SAFE_POINT 1

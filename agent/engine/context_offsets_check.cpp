@@ -20,6 +20,7 @@ static_assert(offsetof(ThreadContext, syscall_pc) == VSUP_CTX_SYSCALL_PC);
 static_assert(offsetof(ThreadContext, service) == VSUP_CTX_SERVICE);
 static_assert(offsetof(ThreadContext, request_argument) == VSUP_CTX_REQUEST_ARGUMENT);
 static_assert(offsetof(ThreadContext, tool_stack) == VSUP_CTX_TOOL_STACK);
+static_assert(offsetof(ThreadContext, tool_stack_end) == VSUP_CTX_TOOL_STACK_END);
 static_assert(static_cast<int>(protocol::Service::kSafePoint) == VSUP_SERVICE_SAFE_POINT);
 
 }  // namespace vsup::agent

@@ -112,6 +112,11 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
   switch (exit_id) {
     case VSUP_EXIT_ENTER:
       if (ctx.frame_pc_address != 0) syscall_handler.restore_frame(ctx);
+      if (instrumenter() != nullptr && instrumenter()->entered != nullptr) {
+        LockGuard guard(engine_lock);
+        instrumenter()->entered(ctx, static_cast<vsup::protocol::EntryReason>(ctx.entry_reason));
+      }
+      ctx.entry_reason = 0;
       return resume(ctx, 0, false, false);
     case VSUP_EXIT_INDIRECT:
       return resume(ctx, 0, true, false);

@@ -36,6 +36,12 @@ struct Instrumenter {
   // A process was forked; this is the child, which starts with empty records.
   void (*forked)(protocol::ThreadContext& ctx);
 
+  // A thread enters the cache in app state, at ctx.app_pc. May be none.
+  void (*entered)(protocol::ThreadContext& ctx, protocol::EntryReason reason) = nullptr;
+
+  // The thread is about to make an rt_sigreturn. May be none.
+  void (*signal_returning)(protocol::ThreadContext& ctx) = nullptr;
+
   // The app makes a client request: `request` is its code and five arguments. May be none. Called without the lock.
   ClientAnswer (*client_request)(protocol::ThreadContext& ctx, const uint64_t* request) = nullptr;
 };

@@ -105,6 +105,10 @@ int clone3(ThreadContext& ctx) {
 }
 
 int sigreturn(ThreadContext& ctx) {
+  if (instrumenter() != nullptr && instrumenter()->signal_returning != nullptr) {
+    LockGuard guard(engine_lock);
+    instrumenter()->signal_returning(ctx);
+  }
   void* saved_pc = reinterpret_cast<void*>(ctx.gpr[protocol::kRsp] + kFramePcOffset);
   uint64_t pc_and_flags[2] = {};
   auto enter = reinterpret_cast<uint64_t>(&vsup_enter);

@@ -284,6 +284,11 @@ bool SessionImpl::enter_cache(Task& task) {
     task.registers();  // throws when it has gone
     VS_CHECK(!"the thread's context is writable", task);
   }
+  const auto reason = task.at_handler   ? protocol::EntryReason::kHandler
+                      : task.was_native ? protocol::EntryReason::kNative
+                                        : protocol::EntryReason::kGoesOn;
+  if (reason != protocol::EntryReason::kGoesOn) task.write_as(field(offsetof(ThreadContext, entry_reason)), reason);
+  task.at_handler = task.was_native = false;
   Registers registers = task.app;
   registers.gs_base = address;
   if (in_syscall) {
@@ -320,6 +325,8 @@ void SessionImpl::resume_app_state(Task& task) {
     task.set_registers(*registers);
   } else if (!on || !enter_cache(task)) {
     put_in_native_code(task);
+    task.at_handler = false;
+    task.was_native = true;
   }
   if (!task.group_stopped) {
     task.cont();

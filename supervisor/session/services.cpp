@@ -197,6 +197,7 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
   } else if (mapping) {
     answer[0] = mapping->start;
     answer[1] = mapping->end;
+    answer[3] = mapping->offset;
     const auto flag = [](bool set, protocol::MapFlags value) { return set ? static_cast<uint64_t>(value) : 0; };
     answer[2] = protocol::kMapPresent | flag(mapping->readable, protocol::kMapReadable) |
                 flag(mapping->writable, protocol::kMapWritable) | flag(mapping->executable, protocol::kMapExecutable) |

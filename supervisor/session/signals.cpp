@@ -319,6 +319,7 @@ bool SessionImpl::deliver_held(Task& task) {
     }
     task.app = task.registers();
     task.syscall_pc = task.app.rip - 2;
+    task.at_handler = task.app.rdi == static_cast<uint64_t>(signal.number);
   }
   return true;
 }

@@ -61,6 +61,8 @@ struct Task : Tracee {
   bool exited = false;               // a leader that ended before its other threads: a zombie until they have gone
   bool in_vfork = false;             // waits in the kernel for its vfork child: cannot stop
   unsigned asleep_count = 0;         // how often in a row it was found in an uninterruptible sleep when it was to stop
+  bool at_handler = false;           // at the first instruction of a signal handler
+  bool was_native = false;           // has executed native code since it last was in the cache
   bool must_reenter = false;         // the cache was emptied or the mode changed while it could not stop
   bool breakpoint_trap_due = false;  // it was put before a breakpoint that it had met: a SIGTRAP may come
   std::unique_ptr<NativeCall> native_call;

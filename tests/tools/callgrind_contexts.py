@@ -118,6 +118,59 @@ def callers(place):
         same(Separate(one(files)), Separate(reference), "(" + "|".join(OWN) + ")\\b", f"{count} callers")
 
 
+def calls_of_all_kinds(place):
+    """longjmp, exceptions, tail calls, virtual functions and the procedure linkage table: self costs and numbers of
+    calls are Valgrind's; --skip-plt=no shows the table."""
+    reference = valgrind(place, "calls", "--separate-recs=1")
+    if reference is None:
+        return
+    _, files = run(place, "calls")
+    ours, theirs = Profile(one(files)), Profile(reference)
+    mine = r"(deep|thrower|tail_[ab]|call|odd|even|sorter|strings|jumper|[BD]::f)\("
+    own = [name for name in theirs.cost if re.match(mine, str(name))]
+    check(len(own) >= 11, f"{own}")
+    for name in own:
+        check(ours.cost[name] == theirs.cost[name], f"{name}: {ours.cost[name]}, Valgrind {theirs.cost[name]}")
+    edges = [edge for edge in theirs.calls if edge[0] in own and (edge[1] in own or "::" in edge[1])]
+    check(len(edges) >= 15, f"{edges}")
+    for edge in edges:
+        check(ours.calls[edge][0] == theirs.calls[edge][0],
+              f"{edge}: {ours.calls[edge]}, Valgrind {theirs.calls[edge]}")
+    for edge in (("deep(int)", "deep(int)"), ("odd(int)", "even(int)"), ("tail_a(int)", "tail_b(int)")):
+        check(ours.calls[edge] == theirs.calls[edge], f"{edge}: {ours.calls[edge]}, Valgrind {theirs.calls[edge]}")
+    check(not any("@plt" in name for name in ours.cost), "costs of the linkage table")
+    _, files = run(place, "calls", options=["--skip-plt=no"])
+    check(any("@plt" in name for name in Profile(one(files)).cost), "no costs of the linkage table")
+
+
+def stacks_of_their_own(place):
+    """What runs on a coroutine's stack or in a signal handler is no cost of what it took the place of."""
+    for options in ([], ["--collapsed=yes"]):
+        _, files = run(place, "stacks", options=options)
+        profile = Profile(one(files))
+        burn = profile.cost["burn"]
+        # 100 turns of 100 rounds, 15 handlers of 1,000, 10 functions of twice 10, five of once and five of once more.
+        rounds = 100 * 100 + 15 * 1000 + 10 * 20 + 5 * 10 + 5 * 10
+        per_round = profile.calls["in_handler", "burn"][1] / 15000
+        check(abs(burn - rounds * per_round) < 20 * 200, f"burn: {burn}, a round {per_round}")
+        calls, cost = profile.calls["coroutine", "turn"]
+        check(calls == 100 and 100 * 100 * per_round < cost < 100 * 100 * per_round * 1.5, f"turn: {calls}, {cost}")
+        calls, cost = profile.calls["main", "take_turns"]
+        check(calls == 1 and cost < 100 * 100 * per_round, f"take_turns: {cost}")
+        calls, cost = profile.calls["main", "interrupted"]
+        check(calls == 10 and cost < 10 * 1000, f"interrupted: {cost}, without its handlers")
+        calls, cost = profile.calls["main", "left"]
+        check(calls == 5 and cost < 5 * 2000, f"left: {cost}, without its handlers")
+        check(profile.calls["handler", "in_handler"][0] == 15, f"{profile.calls['handler', 'in_handler']}")
+        check(not any(callee == "handler" for _, callee in profile.calls), "somebody calls the handler")
+    stacks = stacks_of(place)
+    check(any(stack[-3:] == ("handler", "in_handler", "burn") for stack in stacks), f"{list(stacks)[:30]}")
+    check(not any("interrupted" in stack and "handler" in stack for stack in stacks), "the handler has a caller")
+    check(any(stack[-3:] == ("coroutine", "turn", "burn") for stack in stacks), f"{list(stacks)[:30]}")
+    check(sum(stacks.values()) == profile.total(), f"{sum(stacks.values())}, {profile.total()}")
+
+
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (true_stacks, stacks_of_threads_and_children, recursion_levels, callers)},
+    session.main({f.__name__: f for f in (true_stacks, stacks_of_threads_and_children, recursion_levels, callers,
+                                          calls_of_all_kinds, stacks_of_their_own)},
                  __doc__)

@@ -10,7 +10,9 @@
 
 static volatile int sink;
 
-__attribute__((noinline)) int fib(int n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
+__attribute__((noinline)) int fib(int n) {
+  return n < 2 ? n : fib(n - 1) + fib(n - 2);
+}
 
 __attribute__((noinline)) int leaf(int rounds) {
   int sum = 0;
@@ -18,8 +20,12 @@ __attribute__((noinline)) int leaf(int rounds) {
   return sum;
 }
 
-__attribute__((noinline)) int add_one(int x) { return x + sink + 1; }
-__attribute__((noinline)) int add_two(int x) { return x + sink + 2; }
+__attribute__((noinline)) int add_one(int x) {
+  return x + sink + 1;
+}
+__attribute__((noinline)) int add_two(int x) {
+  return x + sink + 2;
+}
 static int (*volatile table[2])(int) = {add_one, add_two};
 
 __attribute__((noinline)) int through_pointers(int rounds) {
@@ -28,7 +34,9 @@ __attribute__((noinline)) int through_pointers(int rounds) {
   return sum;
 }
 
-__attribute__((noinline)) void work(void) { sink = fib(12) + leaf(1000) + through_pointers(500); }
+__attribute__((noinline)) void work(void) {
+  sink = fib(12) + leaf(1000) + through_pointers(500);
+}
 
 static void* thread(void* rounds) {
   for (long i = 0; i < (long)rounds; ++i) work();

@@ -58,7 +58,6 @@ static void* spin(void* stop) {
   return NULL;
 }
 
-
 int main(int argc, char** argv) {
   const char* kind = argc > 1 ? argv[1] : "";
   if (strcmp(kind, "answers") == 0) {

@@ -65,8 +65,9 @@ void store_cost(Emitter& out, const uint32_t* edge) {
   }
 }
 
-// Pushes a frame on the shadow stack. Uses rax, rcx and the flags.
-void push_frame(Emitter& out, const uint32_t* edge, bool is_call) {
+// Pushes a frame on the shadow stack, whose function begins after `passed_ir` further instructions. Uses rax, rcx and
+// the flags.
+void push_frame(Emitter& out, const uint32_t* edge, bool is_call, uint32_t passed_ir = 0) {
   gs_operand(out, 0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   if (is_call) {
     raw_bytes(out, {0x48, 0x8d, 0x44, 0x24, 0xf8});  // lea rax, [rsp - 8]
@@ -75,15 +76,13 @@ void push_frame(Emitter& out, const uint32_t* edge, bool is_call) {
   }
   raw_bytes(out, {0x48, 0x89, 0x01});  // mov [rcx], rax
   load_ir(out);
-  raw_bytes(out, {0x48, 0x89, 0x41, 0x08});  // mov [rcx + 8], rax
+  if (passed_ir != 0) raw_bytes(out, {0x48, 0x83, 0xc0, static_cast<uint8_t>(passed_ir)});  // add rax, imm8
+  raw_bytes(out, {0x48, 0x89, 0x41, 0x08});                                                 // mov [rcx + 8], rax
   store_cost(out, edge);
   // When the stack is full its last slot is written again and again, and its frames get no inclusive cost.
-  raw_bytes(out, {0x48, 0x8d, 0x49, 0x20});  // lea rcx, [rcx + 32]
-  raw_bytes(out, {0x89, 0xc8, 0x25});        // mov eax, ecx ; and eax, imm32
-  out.u32(protocol::kSlotSize - 1);
-  out.byte(0x3d);  // cmp eax, imm32
-  out.u32(kShadowStackEnd - sizeof(Frame));
-  raw_bytes(out, {0x73, 9});  // jae over the store
+  raw_bytes(out, {0x48, 0x8d, 0x49, 0x20});              // lea rcx, [rcx + 32]
+  gs_operand(out, 0x3b, kRcx, VSUP_CTX_TOOL_STACK_END);  // cmp
+  raw_bytes(out, {0x73, 9});                             // jae over the store
   gs_operand(out, 0x89, kRcx, VSUP_CTX_TOOL_STACK);
 }
 
@@ -133,10 +132,16 @@ void emit_lookup_miss(Emitter& out, ExitKind kind, uint64_t pc, const uint8_t* r
   emit_tool_exit(out, pc << kExitKindBits | kind, retry);
 }
 
-// Calls from the topmost frame's node by an edge, a constant or edx: counts, and leaves the callee's node and context
-// in rdx. Returns the rel32 of the jump to the miss.
-uint8_t* emit_node_call(Emitter& out, const uint32_t* edge) {
+// rcx = the top of the shadow stack; a jump, whose rel32 is returned, when its topmost function was left by a jump.
+uint8_t* emit_top_unless_stale(Emitter& out) {
   gs_operand(out, 0x8b, kRcx, VSUP_CTX_TOOL_STACK);
+  raw_bytes(out, {0x48, 0x39, 0x61, 0xe0, 0x0f, 0x82});  // cmp [rcx - 32], rsp ; jb rel32
+  return place_rel32(out);
+}
+
+// Calls from the topmost frame's node, rcx being the top, by an edge, a constant or edx: counts, and leaves the
+// callee's node and context in rdx. Returns the rel32 of the jump to the miss.
+uint8_t* emit_node_call(Emitter& out, const uint32_t* edge) {
   raw_bytes(out, {0x8b, 0x49, 0xf0});  // mov ecx, [rcx - 16]
   uint8_t* to_miss = emit_lookup(out, kNodeLookupAt, edge);
   raw_bytes(out, {0x48, 0x8b, 0x52, 0x08, 0x89, 0xd0});  // mov rdx, [rdx + 8] ; mov eax, edx
@@ -203,39 +208,67 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
   out.cover(source.offset, {.step = true});
 }
 
-void emit_direct_edge(Emitter& out, const CountMode& mode, uint32_t edge, bool is_call, const Source& source) {
-  if (!mode.tree) {
-    out.spill(kRax);
-    out.spill(kRcx);
-    out.cover(source.offset);
-    save_flags(out);
-    push_frame(out, &edge, is_call);
-    restore_flags(out);
-    out.unspill(kRcx);
-    out.unspill(kRax);
-    out.cover(source.offset, {.step = true});
-    return;
-  }
+void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edge, const Source& source) {
   const uint8_t* retry = out.here();
   spill_three(out, source.offset);
   save_flags(out);
-  uint8_t* to_miss = emit_node_call(out, &edge);
-  push_frame(out, nullptr, is_call);
+  uint8_t* to_stale = emit_top_unless_stale(out);
+  uint8_t* to_miss = nullptr;
+  if (mode.tree) {
+    to_miss = emit_node_call(out, &edge.index);
+  } else if (edge.counted) {
+    gs_operand(out, 0xff, 0, kCallsOffset + 8 * edge.index);  // inc
+  }
+  push_frame(out, mode.tree ? nullptr : &edge.index, edge.is_call);
   restore_borrowed(out);
   out.byte(0xe9);
   uint8_t* over = place_rel32(out);
-  land_here(out, to_miss);
-  emit_lookup_miss(out, kExitNewNode, raw(source.pc), retry);
+  if (to_miss != nullptr) {
+    land_here(out, to_miss);
+    emit_lookup_miss(out, kExitNewNode, raw(source.pc), retry);
+  }
+  land_here(out, to_stale);
+  emit_lookup_miss(out, kExitStale, raw(source.pc), retry);
   land_here(out, over);
   out.cover(source.offset, {.step = true});
 }
 
-void emit_indirect_edge(Emitter& out, const CountMode& mode, const Source& source, EdgeRecord* head, bool is_call) {
+namespace {
+
+// rcx = where the branch leads; the registers are spilled.
+void load_callee(Emitter& out, const IndirectEdge& edge, const Source& source) {
+  if (edge.slot == 0) {
+    emit_load_target(out, source);
+    return;
+  }
+  out.load_constant(kRcx, edge.slot);
+  out.cover(source.offset, {.spilled = 1u << kRcx});
+  out.load_displaced(kRcx, kRcx, 0);
+  out.cover(source.offset, {.spilled = 1u << kRcx});
+}
+
+// mov rax, start ; mov rdx, rcx ; sub rdx, rax ; cmp rdx, size ; jb rel32
+uint8_t* emit_if_inside(Emitter& out, const FunctionRange& range) {
+  out.load_constant(kRax, range.start);
+  raw_bytes(out, {0x48, 0x89, 0xca, 0x48, 0x29, 0xc2, 0x48, 0x81, 0xfa});
+  out.u32(static_cast<uint32_t>(range.end - range.start));
+  raw_bytes(out, {0x0f, 0x82});
+  return place_rel32(out);
+}
+
+void note_continuation(const Emitter& out, EdgeRecord* head) {
+  head->block = static_cast<uint32_t>(reinterpret_cast<uint64_t>(out.here()) - protocol::kCacheBase);
+}
+
+}  // namespace
+
+void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge& edge, const Source& source) {
   const uint8_t* retry = out.here();
   spill_three(out, source.offset);
-  emit_load_target(out, source);  // rcx
+  load_callee(out, edge, source);
   save_flags(out);
-  out.load_constant(kRdx, reinterpret_cast<uint64_t>(head));
+  uint8_t* stays = edge.inside.start != 0 ? emit_if_inside(out, edge.inside) : nullptr;
+  out.load_constant(kRdx, reinterpret_cast<uint64_t>(edge.head));
   const uint8_t* next = out.here();
   raw_bytes(out, {0x48, 0x8b, 0x52, 0x10});  // mov rdx, [rdx + 16]
   raw_bytes(out, {0x48, 0x85, 0xd2});        // test rdx, rdx
@@ -244,6 +277,7 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const Source& sourc
   raw_bytes(out, {0x48, 0x39, 0x4a, 0x08});  // cmp [rdx + 8], rcx
   out.byte(0x75);                            // jne next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
+  uint8_t* to_stale = emit_top_unless_stale(out);
   raw_bytes(out, {0x8b, 0x52, 0x1c});  // mov edx, [rdx + 28]
   uint8_t* to_node_miss = nullptr;
   if (mode.tree) {
@@ -252,7 +286,8 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const Source& sourc
     raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + calls]
     out.u32(kCallsOffset);
   }
-  push_frame(out, nullptr, is_call);
+  push_frame(out, nullptr, edge.is_call, edge.passed_ir);
+  if (stays != nullptr) land_here(out, stays);
   restore_borrowed(out);
   out.byte(0xe9);  // jmp over the misses
   uint8_t* over = place_rel32(out);
@@ -260,35 +295,65 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const Source& sourc
     land_here(out, to_node_miss);
     emit_lookup_miss(out, kExitNewNode, raw(source.pc), retry);
   }
+  land_here(out, to_stale);
+  emit_lookup_miss(out, kExitStale, raw(source.pc), retry);
   land_here(out, to_miss);
   gs_operand(out, 0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
   restore_borrowed(out);
-  emit_tool_exit(out, reinterpret_cast<uint64_t>(head) | kExitNewCallee, retry);
+  emit_tool_exit(out, reinterpret_cast<uint64_t>(edge.head) | kExitNewCallee, retry);
   land_here(out, over);
-  head->block = static_cast<uint32_t>(reinterpret_cast<uint64_t>(out.here()) - protocol::kCacheBase);
+  note_continuation(out, edge.head);
   out.cover(source.offset, {.step = true});
 }
 
-void emit_return(Emitter& out, const CountMode& mode, uint32_t offset) {
-  spill_three(out, offset);
+void emit_resolved_jump(Emitter& out, EdgeRecord* head, const Source& source) {
+  out.spill(kRcx);
+  out.cover(source.offset);
+  emit_load_target(out, source);
+  gs_operand(out, 0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
+  out.unspill(kRcx);
+  emit_tool_exit(out, reinterpret_cast<uint64_t>(head) | kExitResolved, out.here());
+  note_continuation(out, head);
+  out.cover(source.offset, {.step = true});
+}
+
+uint8_t* emit_if_taken(Emitter& out, const Source& source) {
+  out.byte(0x0f);
+  out.byte(static_cast<uint8_t>(0x80 | (source.instr.condition() ^ 1)));
+  uint8_t* place = place_rel32(out);
+  out.cover(source.offset);
+  return place;
+}
+
+void end_if_taken(const Emitter& out, uint8_t* place) {
+  land_here(out, place);
+}
+
+void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
+  spill_three(out, source.offset);
   save_flags(out);
   gs_operand(out, 0x8b, kRcx, VSUP_CTX_TOOL_STACK);
+  raw_bytes(out, {0x48, 0x39, 0x61, 0xe0, 0x0f, 0x85});  // cmp [rcx - 32], rsp ; jne rel32
+  uint8_t* to_unknown = place_rel32(out);
   const uint8_t* next = out.here();
-  raw_bytes(out, {0x48, 0x39, 0x61, 0xe0});  // cmp [rcx - 32], rsp
-  raw_bytes(out, {0x77, 0});                 // ja done
-  uint8_t* to_done = out.here() - 1;
   load_ir(out);
   raw_bytes(out, {0x48, 0x2b, 0x41, 0xe8});        // sub rax, [rcx - 24]
   raw_bytes(out, {0x8b, 0x51, 0xf0});              // mov edx, [rcx - 16]
   raw_bytes(out, {0x65, 0x48, 0x01, 0x04, 0xd5});  // add gs:[rdx * 8 + inclusive], rax
   out.u32(mode.tree ? kNodeInclusiveOffset : kInclusiveOffset);
-  raw_bytes(out, {0x48, 0x8d, 0x49, 0xe0});  // lea rcx, [rcx - 32]
-  out.byte(0xeb);                            // jmp next
+  // Functions that were jumped to from this one return by the same address.
+  raw_bytes(out, {0x48, 0x8d, 0x49, 0xe0, 0x48, 0x39, 0x61, 0xe0, 0x74});  // lea rcx, [rcx - 32] ; cmp ; je next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
-  store(to_done, static_cast<uint8_t>(out.here() - (to_done + 1)));
   gs_operand(out, 0x89, kRcx, VSUP_CTX_TOOL_STACK);
   restore_borrowed(out);
-  out.cover(offset, {.step = true});
+  const uint8_t* goes_on = out.here();
+  out.byte(0xe9);
+  uint8_t* over = place_rel32(out);
+  land_here(out, to_unknown);
+  restore_borrowed(out);
+  emit_tool_exit(out, raw(source.pc) << kExitKindBits | kExitReturn, goes_on);
+  land_here(out, over);
+  out.cover(source.offset, {.step = true});
 }
 
 }  // namespace vsup::agent::callgrind

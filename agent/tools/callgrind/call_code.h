@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/engine/rules.h"
+#include "agent/tools/callgrind/function_starts.h"
 #include "agent/tools/callgrind/records.h"
 
 namespace vsup::agent::callgrind {
@@ -17,6 +18,9 @@ enum ExitKind : uint64_t {
   kExitNewCallee = 0,   // the rest is the address of the site's head record; the callee is in the first argument
   kExitNewNode = 1,     // the rest is the site's app pc, shifted; the key is in the first argument
   kExitNewCounter = 2,  // likewise
+  kExitResolved = 3,    // as the first
+  kExitReturn = 4,      // the rest is the site's app pc, shifted: the shadow stack has another return address on top
+  kExitStale = 5,       // likewise, at a call: it has functions that were left by a jump
 };
 inline constexpr unsigned kExitKindBits = 3;
 
@@ -30,12 +34,31 @@ struct CountedBlock {
 void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, const Source& source);
 
 // A call or jump whose callee is known.
-void emit_direct_edge(Emitter& out, const CountMode& mode, uint32_t edge, bool is_call, const Source& source);
+struct DirectEdge {
+  uint32_t index;
+  bool is_call;
+  bool counted;  // its calls are not the block's executions
+};
+void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edge, const Source& source);
 
-// A call or jump through a register or memory; `head` starts the chain of its callees.
-void emit_indirect_edge(Emitter& out, const CountMode& mode, const Source& source, EdgeRecord* head, bool is_call);
+// A call or jump through a register or memory.
+struct IndirectEdge {
+  EdgeRecord* head;  // starts the chain of its callees
+  bool is_call;
+  uint64_t slot;         // a direct one to an entry of a linkage table: the word that the entry jumps through; or 0
+  uint32_t passed_ir;    // of that entry
+  FunctionRange inside;  // where it may lead without leaving the function; empty: nowhere
+};
+void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge& edge, const Source& source);
 
-// A return: leaves every function entered at or below the stack pointer.
-void emit_return(Emitter& out, const CountMode& mode, uint32_t offset);
+// The dynamic linker goes on to the function that it was called for: the tool is told of each.
+void emit_resolved_jump(Emitter& out, EdgeRecord* head, const Source& source);
+
+// What lies between is executed when the conditional jump is going to be taken.
+uint8_t* emit_if_taken(Emitter& out, const Source& source);
+void end_if_taken(const Emitter& out, uint8_t* place);
+
+// A return: leaves the topmost function, and those that jumped to it.
+void emit_return(Emitter& out, const CountMode& mode, const Source& source);
 
 }  // namespace vsup::agent::callgrind

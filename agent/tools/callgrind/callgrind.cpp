@@ -1,11 +1,14 @@
 // Purpose: the callgrind tool: executions of each block, and calls with their inclusive cost, by thread.
 // Promises: no clean call; what it counts lies where records.h says.
 
+#include "agent/base/lock.h"
 #include "agent/base/memory.h"
+#include "agent/engine/dispatch.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/toolapi/tool.h"
-#include "agent/tools/callgrind/call_code.h"
-#include "agent/tools/callgrind/function_starts.h"
+#include "agent/tools/callgrind/calls.h"
+#include "agent/tools/callgrind/stacks.h"
+#include "agent/tools/callgrind/thread_counts.h"
 #include "agent/tools/callgrind/tree.h"
 #include "agent/x86/decoder.h"
 #include "protocol/client_requests.h"
@@ -21,14 +24,6 @@ Header& header() {
 }
 BlockRecord* blocks() {
   return reinterpret_cast<BlockRecord*>(kBlocksAt);
-}
-EdgeRecord* edges() {
-  return reinterpret_cast<EdgeRecord*>(kEdgesAt);
-}
-
-template <typename T>
-T* in_slot(const ThreadContext& ctx, uint32_t offset) {
-  return reinterpret_cast<T*>(ctx.self + offset);
 }
 
 // Instructions looked at from each place where the count might go.
@@ -60,16 +55,6 @@ struct {
   bool counted;
 } current;
 
-EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block) {
-  Header& records = header();
-  if (records.edges == kMaxEdges) return nullptr;
-  auto index = static_cast<uint32_t>(records.edges);
-  EdgeRecord& edge = edges()[index];
-  edge = {.site_pc = site, .callee_pc = callee, .next = 0, .block = block, .index = index};
-  records.edges = index + 1;
-  return &edge;
-}
-
 void begin(const Block& block) {
   Header& records = header();
   current.counted = records.blocks < kMaxBlocks && records.lengths + block.count <= kMaxLengths;
@@ -91,66 +76,23 @@ void begin(const Block& block) {
   if (!current.flags_dead) current.place = 0;
 }
 
-void emit_edge(Emitter& out, const Source& source) {
-  const Instr& instr = source.instr;
-  switch (instr.flow) {
-    case Flow::kCall:
-      if (EdgeRecord* edge = add_edge(raw(source.pc), instr.target, current.block))
-        emit_direct_edge(out, mode, edge->index, true, source);
-      return;
-    case Flow::kJump: {
-      uint64_t callee = function_start(AppPc{instr.target});
-      if (callee != instr.target || callee == function_start(source.pc)) return;
-      if (EdgeRecord* edge = add_edge(raw(source.pc), callee, current.block))
-        emit_direct_edge(out, mode, edge->index, false, source);
-      return;
-    }
-    case Flow::kJumpIndirect:
-      // A jump through a register or an indexed table is a switch; one through a plain memory operand leaves the
-      // function.
-      if (!instr.mem.present || instr.mem.index != kNoReg) return;
-      if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock)) emit_indirect_edge(out, mode, source, head, false);
-      return;
-    case Flow::kCallIndirect:
-      if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock)) emit_indirect_edge(out, mode, source, head, true);
-      return;
-    case Flow::kReturn:
-      emit_return(out, mode, source.offset);
-      return;
-    default:
-      return;
-  }
-}
-
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {
   if (!current.counted) return;
   if (index == current.place)
     emit_count(out, mode, {current.block, block.count, raw(block.tag), current.flags_dead}, source);
-  if (index + 1 == block.count) emit_edge(out, source);
-}
-
-// An indirect site has met a callee for the first time; its address was left in the first request argument.
-uint32_t add_callee(ThreadContext& ctx, EdgeRecord* head, uint32_t retry) {
-  ctx.app_pc = head->site_pc;
-  EdgeRecord* edge = add_edge(head->site_pc, ctx.request_argument[0], kNoBlock);
-  if (edge == nullptr) return head->block;  // the table is full: not counted
-  edge->next = head->next;
-  __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
-  return retry;
-}
-
-Frame* bottom_frame(const ThreadContext& ctx) {
-  return in_slot<Frame>(ctx, kShadowStackOffset);
-}
-
-Frame* top_frame(const ThreadContext& ctx) {
-  return reinterpret_cast<Frame*>(ctx.tool_stack) - 1;
+  if (index + 1 == block.count) emit_calls(out, mode, block, index, source);
 }
 
 uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
   uint64_t kind = cookie & ((1u << kExitKindBits) - 1);
-  if (kind == kExitNewCallee) return add_callee(ctx, reinterpret_cast<EdgeRecord*>(cookie), retry);
+  auto* head = reinterpret_cast<EdgeRecord*>(cookie - kind);
+  if (kind == kExitNewCallee) return callee_met(ctx, mode, head, retry);
+  if (kind == kExitResolved) return callee_resolved(ctx, mode, head);
   ctx.app_pc = cookie >> kExitKindBits;
+  if (kind == kExitReturn || top_frame(ctx)->sp < ctx.gpr[protocol::kRsp]) {
+    settle_stack(ctx, mode, kind == kExitReturn);
+    return retry;
+  }
   auto second = static_cast<uint32_t>((ctx.request_argument[0] >> 32) - 1);
   if (kind == kExitNewNode) {
     add_node(*top_frame(ctx), second);
@@ -158,12 +100,6 @@ uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
     add_counter(*top_frame(ctx), second);
   }
   return retry;
-}
-
-uint64_t ir_so_far(const ThreadContext& ctx) {
-  uint64_t ir = 0;
-  for (unsigned i = 0; i < kAccumulators; ++i) ir += *in_slot<uint64_t>(ctx, kAccumulatorOffset + 64 * i);
-  return ir;
 }
 
 void clear_slot(const ThreadContext& ctx) {
@@ -179,26 +115,28 @@ void clear_slot(const ThreadContext& ctx) {
 
 void thread_started(ThreadContext& ctx) {
   if (*in_slot<uint64_t>(ctx, kGenerationOffset) != vsup_state.generation) clear_slot(ctx);
-  Frame* bottom = bottom_frame(ctx);
-  *bottom = {
-      .sp = ~0ull, .ir = 0, .cost = 0, .context = 0, .unused = 0};  // above every stack pointer: ends every search
-  ctx.tool_stack = reinterpret_cast<uint64_t>(bottom + 1);
+  start_stack(ctx);
 }
 
-// Leaves all functions: the slot may be another thread's before anybody reads it.
+// The slot may be another thread's before anybody reads it.
 void thread_ending(ThreadContext& ctx) {
-  uint64_t ir = ir_so_far(ctx);
-  auto* inclusive = in_slot<uint64_t>(ctx, mode.tree ? kNodeInclusiveOffset : kInclusiveOffset);
-  Frame* bottom = bottom_frame(ctx);
-  for (Frame* frame = top_frame(ctx); frame > bottom; --frame) inclusive[frame->cost] += ir - frame->ir;
-  ctx.tool_stack = reinterpret_cast<uint64_t>(bottom + 1);
+  LockGuard guard(engine_lock);
+  end_stacks(ctx, mode);
 }
 
 // The child's frames entered before it was born: their cost counts from zero.
 void forked(ThreadContext& ctx) {
   clear_slot(ctx);
-  auto* end = reinterpret_cast<Frame*>(ctx.tool_stack);
-  for (Frame* frame = bottom_frame(ctx); frame < end; ++frame) frame->ir = 0;
+  restart_stacks(ctx);
+}
+
+void entered(ThreadContext& ctx, protocol::EntryReason reason) {
+  if (reason == protocol::EntryReason::kHandler) start_handler(ctx, mode);
+  if (reason == protocol::EntryReason::kNative) drop_stale_frames(ctx, mode);
+}
+
+void signal_returning(ThreadContext& ctx) {
+  end_handler(ctx, mode);
 }
 
 ClientAnswer client_request(ThreadContext&, const uint64_t* request) {
@@ -208,7 +146,8 @@ ClientAnswer client_request(ThreadContext&, const uint64_t* request) {
   return ours ? ClientAnswer::kAskSupervisor : ClientAnswer::kUnknown;
 }
 
-constexpr Instrumenter kInstrumenter{begin, before, exit_taken, thread_started, thread_ending, forked, client_request};
+constexpr Instrumenter kInstrumenter{begin,  before,  exit_taken,       thread_started, thread_ending,
+                                     forked, entered, signal_returning, client_request};
 
 void install() {
   mode = {.tree = has_tree() || has_contexts(), .contexts = has_contexts()};

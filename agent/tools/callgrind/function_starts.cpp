@@ -61,27 +61,34 @@ const SearchTable& table_of(uint64_t module) {
   return slot;
 }
 
+uint64_t address_of(const SearchTable& table, const Row& row) {
+  return table.header + static_cast<uint64_t>(static_cast<int64_t>(row.function));
+}
+
 }  // namespace
 
-uint64_t function_start(AppPc pc) {
+FunctionRange function_range(AppPc pc) {
   const CodeRegion& region = code_region_at(pc);
-  if (region.module == 0) return 0;
+  if (region.module == 0) return {};
   const SearchTable& table = table_of(region.module);
-  if (table.header == 0) return 0;
+  if (table.header == 0) return {};
   auto wanted = static_cast<int64_t>(raw(pc) - table.header);
   uint64_t rows = table.header + 12;
   uint32_t low = 0, high = table.count;
   Row row;
   while (low < high) {
     uint32_t middle = (low + high) / 2;
-    if (!read(rows + middle * sizeof row, row)) return 0;
+    if (!read(rows + middle * sizeof row, row)) return {};
     if (row.function <= wanted)
       low = middle + 1;
     else
       high = middle;
   }
-  if (low == 0 || !read(rows + (low - 1) * sizeof row, row)) return 0;
-  return table.header + static_cast<uint64_t>(static_cast<int64_t>(row.function));
+  FunctionRange range{0, region.end};
+  if (low < table.count && read(rows + low * sizeof row, row)) range.end = address_of(table, row);
+  if (low == 0 || !read(rows + (low - 1) * sizeof row, row)) return {};
+  range.start = address_of(table, row);
+  return range;
 }
 
 }  // namespace vsup::agent::callgrind

@@ -6,7 +6,14 @@
 
 namespace vsup::agent::callgrind {
 
-// The start of the function that holds `pc`, or 0 where no table says. Assumes the engine lock.
-uint64_t function_start(AppPc pc);
+struct FunctionRange {
+  uint64_t start = 0, end = 0;  // end: of what the table says, the next function's start
+};
+
+// The function that holds `pc`; empty where no table says. Assumes the engine lock.
+FunctionRange function_range(AppPc pc);
+inline uint64_t function_start(AppPc pc) {
+  return function_range(pc).start;
+}
 
 }  // namespace vsup::agent::callgrind

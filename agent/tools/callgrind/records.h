@@ -10,9 +10,12 @@
 //              +0x2000'0000  NodeRecord[kMaxNodes], then the nodes' LookupTable
 //              +0x2c00'0000  ContextRecord[kMaxContexts], then addresses of callers
 //              +0x3000'0000  CounterRecord[kMaxBlocks], then the counters' LookupTable
+//   of stacks that a thread has left, or runs on beside its first (stacks.h):
+//              +0x3800'0000  StackRecord[kMaxStacks]
+//              +0x4000'0000  their shadow stacks, kStackSize each
 //
 //   thread slot  +0x10'0000  kAccumulators partial sums of Ir, one cache line each, then
-//                              AgentState::generation when the slot was last cleared
+//                              AgentState::generation when the slot was last cleared, and the StackRecord in use
 //                +0x10'1000  uint64_t executions of block i
 //                +0xd0'0000  uint64_t inclusive Ir of edge i
 //                +0x110'0000 uint64_t calls of edge i (indirect ones; a direct call's count is its block's)
@@ -38,6 +41,7 @@ inline constexpr uint64_t kMaxLengths = 0x0800'0000;
 inline constexpr unsigned kAccumulators = 4;
 inline constexpr uint32_t kAccumulatorOffset = 0x10'0000;
 inline constexpr uint32_t kGenerationOffset = kAccumulatorOffset + 64 * kAccumulators;
+inline constexpr uint32_t kStackIndexOffset = kGenerationOffset + 8;  // which StackRecord the thread runs on
 inline constexpr uint32_t kBlockCountOffset = 0x10'1000;
 inline constexpr uint32_t kInclusiveOffset = 0xd0'0000;
 inline constexpr uint32_t kCallsOffset = 0x110'0000;
@@ -65,6 +69,12 @@ inline constexpr uint32_t kLookupSpare = 4096;
 inline constexpr uint64_t kLookupSize = sizeof(LookupEntry) * ((1ull << kLookupBits) + kLookupSpare);
 inline constexpr uint32_t kLookupFactorFirst = 0x9e3779b1, kLookupFactorSecond = 0x85ebca6b;  // odd, bits well mixed
 
+inline constexpr uint32_t kMaxStacks = 8192;
+inline constexpr uint64_t kStackSize = 0x4'0000;
+inline constexpr uint64_t kStackRecordsAt = kToolBase + 0x3800'0000;
+inline constexpr uint64_t kStacksAt = kToolBase + 0x4000'0000;
+static_assert(kStacksAt + kMaxStacks * kStackSize <= kToolBase + protocol::kToolSize);
+
 inline constexpr uint64_t kNodesAt = kToolBase + 0x2000'0000;
 inline constexpr uint64_t kNodeLookupAt = kToolBase + 0x2600'0000;
 inline constexpr uint64_t kContextsAt = kToolBase + 0x2c00'0000;
@@ -84,6 +94,7 @@ struct Header {
   uint64_t contexts;     // 0 is the plain one
   uint64_t callers;
   uint64_t counters;  // 0: executions are counted by block, else by CounterRecord
+  uint64_t stacks;
 };
 
 // Indices of AgentSettings::tool_options.
@@ -91,6 +102,7 @@ enum Option : unsigned {
   kOptionTree,             // 1: keep the calling-context tree
   kOptionSeparateCallers,  // callers that tell costs of a function apart
   kOptionSeparateRecs,     // recursion levels that do; 0 and 1: none
+  kOptionSkipPlt,          // 1: a call through a procedure linkage table is a call of where it leads
 };
 
 struct BlockRecord {
@@ -103,14 +115,16 @@ static_assert(sizeof(BlockRecord) == 16);
 
 // A place that calls, or jumps into another function, and where it goes.
 struct EdgeRecord {
-  uint64_t site_pc;    // of the call or jump instruction
-  uint64_t callee_pc;  // 0: of an indirect site's head record, which has no count
-  uint64_t next;       // address of the next record of the same indirect site, 0 at the end
-  uint32_t block;      // whose executions are the edge's calls, or kNoBlock: counted at kCallsOffset; of a head record:
-                       // where in the cache the code after the look-up goes on
+  uint64_t site_pc;   // of the call or jump instruction
+  uint64_t match_pc;  // where the site's indirect branch leads, which may be a table entry on the way
+  uint64_t next;      // address of the next record of the same indirect site, 0 at the end
+  uint32_t block;     // whose executions are the edge's calls, or kNoBlock: counted at kCallsOffset; of a head record:
+                      // where in the cache the code after the look-up goes on
   uint32_t index;
+  uint64_t callee_pc;     // 0: of an indirect site's head record, which has no count
+  uint64_t passed_pc[3];  // blocks of a procedure linkage table on the way: their cost is the caller's
 };
-static_assert(sizeof(EdgeRecord) == 32);
+static_assert(sizeof(EdgeRecord) == 64);
 inline constexpr uint32_t kNoBlock = ~0u;
 
 // A function where it was called: a way from the thread's first function to it.
@@ -133,6 +147,17 @@ static_assert(sizeof(ContextRecord) == 16);
 // A block in a context, whose executions the threads count at kBlockCountOffset.
 struct CounterRecord {
   uint32_t block, context;
+};
+
+// A shadow stack that lies beside the threads' own.
+enum class StackState : uint32_t { kFree, kRunning, kParked };
+struct StackRecord {
+  StackState state;
+  uint32_t interrupted;  // of a signal handler: index + 1 of the stack that it interrupted, or 0
+  uint64_t owner;        // the slot of the thread that runs on it, or did last
+  uint64_t bottom, end;  // where it lies
+  uint64_t top;          // parked: ThreadContext::tool_stack; its frames' Ir is relative to the moment
+  uint64_t handler_sp;   // of a signal handler: its stack pointer when it began
 };
 
 // Shadow stack entry.

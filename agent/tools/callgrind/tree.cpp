@@ -96,7 +96,7 @@ void start_tree() {
   contexts()[kPlainContext] = {1, 0, 0, 0};
 }
 
-void add_node(Frame& caller, uint32_t edge) {
+uint64_t add_node(Frame& caller, uint32_t edge) {
   Header& records = header();
   LookupTable table(kNodeLookupAt);
   LookupEntry* entry = table.find(caller.cost, edge);
@@ -105,15 +105,15 @@ void add_node(Frame& caller, uint32_t edge) {
     VS_CHECK(caller.cost != kRoot, records.nodes, edge);
     caller.cost = kRoot;
     caller.context = kPlainContext;
-    add_node(caller, edge);
-    return;
+    return add_node(caller, edge);
   }
-  if (entry->key != 0) return;
+  if (entry->key != 0) return entry->value;
   auto node = static_cast<uint32_t>(records.nodes);
   uint32_t context = context_of(caller.cost, edge);
   nodes()[node] = {caller.cost, edge, context, 0};
   records.nodes = node + 1;
   LookupTable::fill(entry, caller.cost, edge, node | uint64_t{context} << 32);
+  return entry->value;
 }
 
 void add_counter(Frame& running, uint32_t block) {

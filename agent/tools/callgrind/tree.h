@@ -16,8 +16,9 @@ bool has_contexts();
 void start_tree();
 
 // The thread whose topmost frame is `caller` calls by `edge`: fills the table in which the cache code looks. With no
-// room left the caller counts as the root from here on.
-void add_node(Frame& caller, uint32_t edge);
+// room left the caller counts as the root from here on. Returns the table's value: the node, and from bit 32 its
+// context.
+uint64_t add_node(Frame& caller, uint32_t edge);
 
 // The function of `running` executes a block in a context for the first time. With no room left the context becomes the
 // plain one.

@@ -15,7 +15,8 @@ constexpr unsigned kMissingSlots = 64;  // in a row: no more come, see record_re
 bool read_header(const StoppedProcess& process, records::Header& header) {
   return process.generation() != 0 && process.read(records::kToolBase, &header, sizeof header) &&
          header.blocks <= records::kMaxBlocks && header.edges <= records::kMaxEdges &&
-         header.nodes <= records::kMaxNodes && header.counters <= records::kMaxBlocks;
+         header.nodes <= records::kMaxNodes && header.counters <= records::kMaxBlocks &&
+         header.stacks <= records::kMaxStacks;
 }
 
 bool has_records(const StoppedProcess& process, uint64_t slot) {
@@ -30,27 +31,38 @@ void write_zeros(StoppedProcess& process, uint64_t address, uint64_t size) {
     process.write(address + at, zeros.data(), std::min<uint64_t>(zeros.size(), size - at));
 }
 
-// The frames of a slot without the one at the bottom; empty where there are none, or no sense in them.
+// The frames of a stack without the one at the bottom.
 struct Frames {
   uint64_t bottom = 0, count = 0;
 };
 
-Frames frames_of(const StoppedProcess& process, uint64_t slot) {
+// The shadow stacks of a slot; first, or empty, the one that its thread runs on. What makes no sense is left out.
+std::vector<Frames> stacks_of(const StoppedProcess& process, uint64_t slot, const records::Header& header) {
+  std::vector<Frames> result(1);
   protocol::ThreadContext context{};
-  const uint64_t bottom = slot + records::kShadowStackOffset + sizeof(records::Frame);
-  if (!process.read(slot, &context, sizeof context) || context.tool_stack <= bottom ||
-      context.tool_stack > slot + records::kShadowStackEnd)
-    return {};
-  return {bottom, (context.tool_stack - bottom) / sizeof(records::Frame)};
+  std::vector<records::StackRecord> stacks(header.stacks);
+  if (stacks.empty() || !process.read(slot, &context, sizeof context) ||
+      !process.read(records::kStackRecordsAt, stacks.data(), stacks.size() * sizeof stacks[0]))
+    return result;
+  for (const records::StackRecord& stack : stacks) {
+    if (stack.owner != slot || stack.state == records::StackState::kFree) continue;
+    const bool runs = stack.state == records::StackState::kRunning;
+    const uint64_t top = runs ? context.tool_stack : stack.top;
+    const uint64_t first = stack.bottom + sizeof(records::Frame);
+    if (top <= first || top > stack.end || stack.end - stack.bottom > records::kShadowStackEnd) continue;
+    (runs ? result.front() : result.emplace_back()) = {first, (top - first) / sizeof(records::Frame)};
+  }
+  return result;
 }
 
-void restart_frames(StoppedProcess& process, uint64_t slot) {
-  const Frames open = frames_of(process, slot);
-  std::vector<records::Frame> frames(open.count);
-  const size_t size = frames.size() * sizeof(records::Frame);
-  if (open.count == 0 || !process.read(open.bottom, frames.data(), size)) return;
-  for (records::Frame& frame : frames) frame.ir = 0;
-  process.write(open.bottom, frames.data(), size);
+void restart_frames(StoppedProcess& process, uint64_t slot, const records::Header& header) {
+  for (const Frames& open : stacks_of(process, slot, header)) {
+    std::vector<records::Frame> frames(open.count);
+    const size_t size = frames.size() * sizeof(records::Frame);
+    if (open.count == 0 || !process.read(open.bottom, frames.data(), size)) continue;
+    for (records::Frame& frame : frames) frame.ir = 0;
+    process.write(open.bottom, frames.data(), size);
+  }
 }
 
 template <typename T>
@@ -95,7 +107,7 @@ OpenFrame describe(const StoppedProcess& process, uint64_t slot, const records::
 }
 
 void read_frames(const StoppedProcess& process, uint64_t slot, const records::Header& header, LiveThread& thread) {
-  const Frames open = frames_of(process, slot);
+  const Frames open = stacks_of(process, slot, header).front();
   const uint64_t shown = std::min<uint64_t>(open.count, kMostFrames);
   thread.frames_left_out = open.count - shown;
   std::vector<records::Frame> frames(shown);
@@ -128,7 +140,7 @@ void zero_records(StoppedProcess& process) {
     write_zeros(process, slot + records::kCallsOffset, 8 * header.edges);
     write_zeros(process, slot + records::kNodeInclusiveOffset, 8 * header.nodes);
     write_zeros(process, slot + records::kNodeCallsOffset, 8 * header.nodes);
-    restart_frames(process, slot);
+    restart_frames(process, slot, header);
   }
 }
 

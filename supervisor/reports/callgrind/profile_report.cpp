@@ -21,8 +21,11 @@ uint64_t executed_blocks(const Profile& profile) {
 
 uint64_t executed_instructions(const Profile& profile) {
   uint64_t sum = 0;
-  for (const ThreadProfile& thread : profile.threads)
+  for (const ThreadProfile& thread : profile.threads) {
     for (const BlockCount& block : thread.blocks) sum += block.count * profile.shapes[block.shape].instruction_count;
+    for (const ExtraCost& extra : thread.extra)
+      if (extra.event == 0) sum += static_cast<uint64_t>(extra.value);
+  }
   return sum;
 }
 

@@ -1,5 +1,6 @@
 #include "supervisor/reports/callgrind/record_reader.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "agent/tools/callgrind/records.h"
@@ -25,6 +26,7 @@ struct Tables {
   std::vector<records::NodeRecord> nodes;  // a parent comes before its children
   std::vector<records::ContextRecord> contexts;
   std::vector<records::CounterRecord> counters;
+  std::vector<records::StackRecord> stacks;
 
   bool has_tree() const { return header.nodes != 0; }
   bool has_contexts() const { return header.counters != 0; }
@@ -34,7 +36,9 @@ struct Tables {
     return header.blocks <= records::kMaxBlocks && header.edges <= records::kMaxEdges &&
            header.lengths <= records::kMaxLengths && header.nodes <= records::kMaxNodes &&
            header.contexts <= records::kMaxContexts && header.callers <= records::kMaxCallers &&
-           header.counters <= records::kMaxBlocks && read_table(tid, records::kBlocksAt, header.blocks, blocks) &&
+           header.counters <= records::kMaxBlocks && header.stacks <= records::kMaxStacks &&
+           read_table(tid, records::kStackRecordsAt, header.stacks, stacks) &&
+           read_table(tid, records::kBlocksAt, header.blocks, blocks) &&
            read_table(tid, records::kEdgesAt, header.edges, edges) &&
            read_table(tid, records::kNodesAt, header.nodes, nodes) &&
            read_table(tid, records::kContextsAt, header.contexts, contexts) &&
@@ -64,8 +68,8 @@ struct Slot {
   std::vector<uint64_t> inclusive, calls;  // by node or edge
 };
 
-// Functions that the thread has not left yet count up to now.
-bool add_open_frames(pid_t tid, uint64_t base, Slot& slot) {
+// Functions that the thread has not left yet count up to now, on each of its stacks.
+bool add_open_frames(pid_t tid, uint64_t base, const Tables& tables, Slot& slot) {
   protocol::ThreadContext context{};
   if (!read_memory(tid, base, &context, sizeof context)) return false;
   for (unsigned i = 0; i < records::kAccumulators; ++i) {
@@ -73,12 +77,18 @@ bool add_open_frames(pid_t tid, uint64_t base, Slot& slot) {
     if (!read_memory(tid, base + records::kAccumulatorOffset + 64 * i, &part, sizeof part)) return false;
     slot.ir += part;
   }
-  const uint64_t bottom = base + records::kShadowStackOffset + sizeof(records::Frame);
-  if (context.tool_stack <= bottom || context.tool_stack > base + records::kShadowStackEnd) return true;
-  std::vector<records::Frame> frames;
-  if (!read_table(tid, bottom, (context.tool_stack - bottom) / sizeof(records::Frame), frames)) return false;
-  for (const records::Frame& frame : frames)
-    if (frame.cost < slot.inclusive.size()) slot.inclusive[frame.cost] += slot.ir - frame.ir;
+  for (const records::StackRecord& stack : tables.stacks) {
+    if (stack.owner != base || stack.state == records::StackState::kFree) continue;
+    const bool parked = stack.state == records::StackState::kParked;
+    const uint64_t first = stack.bottom + sizeof(records::Frame);
+    const uint64_t top = parked ? stack.top : context.tool_stack;
+    if (top <= first || top > stack.end || stack.end - stack.bottom > records::kShadowStackEnd) continue;
+    std::vector<records::Frame> frames;
+    if (!read_table(tid, first, (top - first) / sizeof(records::Frame), frames)) return false;
+    const uint64_t now = parked ? 0 : slot.ir;
+    for (const records::Frame& frame : frames)
+      if (frame.cost < slot.inclusive.size()) slot.inclusive[frame.cost] += now - frame.ir;
+  }
   return true;
 }
 
@@ -96,7 +106,7 @@ std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, ui
       !read_table(tid, base + (tree ? records::kNodeInclusiveOffset : records::kInclusiveOffset), costs,
                   slot.inclusive) ||
       !read_table(tid, base + (tree ? records::kNodeCallsOffset : records::kCallsOffset), costs, slot.calls) ||
-      !add_open_frames(tid, base, slot))
+      !add_open_frames(tid, base, tables, slot))
     return {};
   return slot;
 }
@@ -113,6 +123,41 @@ void add_blocks(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
   }
 }
 
+// What blocks of procedure linkage tables cost counts where they were called from.
+class PassedBlocks {
+ public:
+  PassedBlocks(const Tables& tables, ThreadProfile& thread) : tables_(tables), thread_(thread) {}
+
+  void move_cost(const records::EdgeRecord& edge, uint32_t context, uint64_t count) {
+    for (const uint64_t pc : edge.passed_pc) {
+      if (pc == 0 || count == 0) continue;
+      if (by_pc_.empty()) index_blocks();
+      const auto found = by_pc_.find(pc);
+      if (found == by_pc_.end()) continue;
+      uint64_t wanted = count;
+      for (const uint32_t index : found->second) {
+        BlockCount& block = thread_.blocks[index];
+        const uint64_t part = std::min(wanted, block.count);
+        block.count -= part;
+        wanted -= part;
+      }
+      const uint64_t length = tables_.blocks[thread_.blocks[found->second.front()].shape].count;
+      const uint64_t moved = (count - wanted) * length;
+      if (moved != 0) thread_.extra.push_back({edge.site_pc, context, 0, static_cast<int64_t>(moved)});
+    }
+  }
+
+ private:
+  void index_blocks() {
+    for (uint32_t i = 0; i < thread_.blocks.size(); ++i)
+      by_pc_[tables_.blocks[thread_.blocks[i].shape].app_pc].push_back(i);
+  }
+
+  const Tables& tables_;
+  ThreadProfile& thread_;
+  std::unordered_map<uint64_t, std::vector<uint32_t>> by_pc_;
+};
+
 void add_call(const records::EdgeRecord& edge, uint32_t context, uint32_t callee_context, uint64_t count,
               uint64_t inclusive, ThreadProfile& thread) {
   thread.calls.push_back({.site = edge.site_pc,
@@ -125,21 +170,24 @@ void add_call(const records::EdgeRecord& edge, uint32_t context, uint32_t callee
 }
 
 void add_edges(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
+  PassedBlocks passed(tables, thread);
   for (size_t i = 0; i < tables.edges.size(); ++i) {
     const records::EdgeRecord& edge = tables.edges[i];
-    if (edge.callee_pc == 0) continue;  // head of an indirect site
+    if (edge.callee_pc == 0 || edge.site_pc == 0) continue;  // head of an indirect site; called by nobody
     const uint64_t count = edge.block < slot.executions.size() ? slot.executions[edge.block] : slot.calls[i];
     // A call that was made before the last dump and has not returned has a cost only.
     if (count != 0 || slot.inclusive[i] != 0) add_call(edge, 0, 0, count, slot.inclusive[i], thread);
+    passed.move_cost(edge, 0, count);
   }
 }
 
 // Nodes of one edge between functions in the same contexts are one call.
 void add_nodes(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
+  PassedBlocks passed(tables, thread);
   std::unordered_map<uint64_t, size_t> known;  // index into thread.calls + 1
   for (size_t i = 1; i < tables.nodes.size(); ++i) {
     const records::NodeRecord& node = tables.nodes[i];
-    if (slot.calls[i] == 0 && slot.inclusive[i] == 0) continue;
+    if ((slot.calls[i] == 0 && slot.inclusive[i] == 0) || tables.edges[node.edge].site_pc == 0) continue;
     const uint32_t from = tables.nodes[node.parent].context;
     const uint64_t key = node.edge | uint64_t{from} << 20 | uint64_t{node.context} << 42;
     static_assert(records::kMaxEdges <= 1u << 20 && records::kMaxContexts <= 1u << 22);
@@ -151,6 +199,7 @@ void add_nodes(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
     CallEdge& call = thread.calls[index - 1];
     call.count += slot.calls[i];
     thread.inclusive[call.first_cost] += slot.inclusive[i];
+    passed.move_cost(tables.edges[node.edge], from, slot.calls[i]);
   }
 }
 

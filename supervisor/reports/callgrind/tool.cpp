@@ -41,6 +41,7 @@ void configure_callgrind(const ToolOptionValues& options, protocol::AgentSetting
   namespace records = agent::callgrind;
   uint64_t* values = settings.tool_options;
   values[records::kOptionTree] = options.yes("collapsed") ? 1 : 0;
+  values[records::kOptionSkipPlt] = options.yes("skip-plt") ? 1 : 0;
   values[records::kOptionSeparateCallers] = options.number("separate-callers");
   values[records::kOptionSeparateRecs] = options.number("separate-recs");
 }

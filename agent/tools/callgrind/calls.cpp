@@ -1,0 +1,251 @@
+#include "agent/tools/callgrind/calls.h"
+
+#include "agent/base/entry_points.h"
+#include "agent/engine/code_cache.h"
+#include "agent/tools/callgrind/function_starts.h"
+#include "agent/tools/callgrind/plt.h"
+#include "agent/tools/callgrind/stacks.h"
+#include "agent/tools/callgrind/thread_counts.h"
+#include "agent/tools/callgrind/tree.h"
+#include "agent/x86/decoder.h"
+
+namespace vsup::agent::callgrind {
+
+namespace {
+
+using protocol::ThreadContext;
+
+constexpr uint32_t kMaxResolvers = 8;
+uint64_t resolvers[kMaxResolvers];  // functions of the dynamic linker that unbound table entries lead to
+
+EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block) {
+  Header& records = *reinterpret_cast<Header*>(kToolBase);
+  if (records.edges == kMaxEdges) return nullptr;
+  auto index = static_cast<uint32_t>(records.edges);
+  EdgeRecord& edge = reinterpret_cast<EdgeRecord*>(kEdgesAt)[index];
+  edge = {.site_pc = site,
+          .match_pc = callee,
+          .next = 0,
+          .block = block,
+          .index = index,
+          .callee_pc = callee,
+          .passed_pc = {}};
+  records.edges = index + 1;
+  return &edge;
+}
+
+bool skips_plt() {
+  return vsup_settings.tool_options[kOptionSkipPlt] != 0;
+}
+
+bool is_resolver(uint64_t function) {
+  for (uint64_t known : resolvers)
+    if (known != 0 && known == function) return true;
+  return false;
+}
+
+void note_resolver(uint64_t function) {
+  if (is_resolver(function)) return;
+  for (uint64_t& place : resolvers) {
+    if (place != 0) continue;
+    place = function;
+    return;
+  }
+}
+
+// A call or jump to a known place; `counted` when it is not made each time the block is executed.
+void emit_direct(Emitter& out, const CountMode& mode, uint32_t block, bool is_call, bool counted,
+                 const Source& source) {
+  uint64_t target = source.instr.target;
+  const PltEntry entry = skips_plt() ? plt_entry(target) : PltEntry{};
+  if (entry.slot != 0) {
+    EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock);
+    if (head == nullptr) return;
+    head->passed_pc[0] = target;
+    emit_indirect_edge(out, mode, {head, is_call, entry.slot, entry.instructions, {}}, source);
+    return;
+  }
+  if (EdgeRecord* edge = add_edge(raw(source.pc), target, counted ? kNoBlock : block))
+    emit_direct_edge(out, mode, {edge->index, is_call, counted}, source);
+}
+
+// Jumps are calls when they lead to the start of another function.
+bool leaves_function(const Source& source) {
+  uint64_t target = source.instr.target;
+  if (skips_plt() && plt_entry(target).slot != 0 && plt_entry(raw(source.pc)).slot == 0) return true;
+  return function_start(AppPc{target}) == target && function_start(source.pc) != target;
+}
+
+// The register of an indirect jump was loaded from an indexed table, or computed, in the same block: a switch.
+bool is_switch(const Block& block, uint32_t index) {
+  const Instr& jump = block.instructions[index];
+  if (jump.mem.present) return jump.mem.index != kNoReg;
+  auto reg = static_cast<uint16_t>(1u << ((jump.modrm & 7) | (jump.rex & 1 ? 8 : 0)));
+  for (uint32_t i = index; i-- > 0;) {
+    Effects what;
+    effects(block.instructions[i], what);
+    if ((what.gpr_written & reg) == 0) continue;
+    const Instr& writer = block.instructions[i];
+    const bool copies = writer.map == OpMap::kOneByte && (writer.opcode == 0x89 || writer.opcode == 0x8b);
+    return writer.mem.present ? writer.mem.index != kNoReg : !copies;
+  }
+  return false;
+}
+
+void emit_indirect_jump(Emitter& out, const CountMode& mode, const Block& block, uint32_t index, const Source& source) {
+  if (is_switch(block, index)) return;
+  // A linkage table's own jumps were told of where the table was called.
+  if (skips_plt() && (plt_entry(raw(block.tag)).slot != 0 || plt_head(raw(block.tag)).slot != 0)) return;
+  const FunctionRange range = function_range(source.pc);
+  EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock);
+  if (head == nullptr) return;
+  if (is_resolver(range.start)) {
+    emit_resolved_jump(out, head, source);
+    return;
+  }
+  bool bounded = range.start != 0 && range.end - range.start < 0x8000'0000;
+  emit_indirect_edge(out, mode, {head, false, 0, 0, bounded ? range : FunctionRange{}}, source);
+}
+
+// Counts a call by `edge`, and pushes its frame.
+void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edge, uint64_t sp,
+                    uint64_t passed_ir) {
+  Frame frame{.sp = sp, .ir = ir_so_far(ctx) + passed_ir, .cost = edge.index, .context = 0, .unused = 0};
+  if (mode.tree) {
+    uint64_t node = add_node(*top_frame(ctx), edge.index);
+    frame.cost = static_cast<uint32_t>(node);
+    frame.context = static_cast<uint32_t>(node >> 32);
+    ++in_slot<uint64_t>(ctx, kNodeCallsOffset)[frame.cost];
+  } else {
+    ++in_slot<uint64_t>(ctx, kCallsOffset)[frame.cost];
+  }
+  *reinterpret_cast<Frame*>(ctx.tool_stack) = frame;
+  if (ctx.tool_stack + sizeof frame < ctx.tool_stack_end) ctx.tool_stack += sizeof frame;
+}
+
+const EdgeRecord& edge_of(const CountMode& mode, const Frame& frame) {
+  const uint32_t index = mode.tree ? reinterpret_cast<const NodeRecord*>(kNodesAt)[frame.cost].edge : frame.cost;
+  return reinterpret_cast<const EdgeRecord*>(kEdgesAt)[index];
+}
+
+// The length of the call instruction at `pc`, 0 when there is none.
+uint32_t call_length(uint64_t pc) {
+  Instr instr;
+  uint8_t code[15] = {};
+  if (!vsup_safe_copy(code, reinterpret_cast<const void*>(pc), sizeof code) || !decode(code, sizeof code, pc, instr))
+    return 0;
+  return instr.flow == Flow::kCall || instr.flow == Flow::kCallIndirect ? instr.length : 0;
+}
+
+}  // namespace
+
+void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_t index, const Source& source) {
+  uint32_t number = static_cast<uint32_t>(reinterpret_cast<Header*>(kToolBase)->blocks) - 1;
+  switch (source.instr.flow) {
+    case Flow::kCall:
+      emit_direct(out, mode, number, true, false, source);
+      return;
+    case Flow::kJump:
+      if (leaves_function(source)) emit_direct(out, mode, number, false, false, source);
+      return;
+    case Flow::kCondJump:
+      if (leaves_function(source)) {
+        uint8_t* place = emit_if_taken(out, source);
+        emit_direct(out, mode, number, false, true, source);
+        end_if_taken(out, place);
+      }
+      return;
+    case Flow::kJumpIndirect:
+      emit_indirect_jump(out, mode, block, index, source);
+      return;
+    case Flow::kCallIndirect:
+      if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock))
+        emit_indirect_edge(out, mode, {head, true, 0, 0, {}}, source);
+      return;
+    case Flow::kReturn:
+      emit_return(out, mode, source);
+      return;
+    default:
+      return;
+  }
+}
+
+uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head, uint32_t retry) {
+  const uint64_t target = ctx.request_argument[0];
+  ctx.app_pc = head->site_pc;
+  settle_stack(ctx, mode, false);
+  const bool is_call = call_length(head->site_pc) != 0;
+  // A jump into the middle of a function goes back to one that has called: longjmp, and what handles exceptions.
+  if (!is_call && function_start(AppPc{target}) != target && function_start(AppPc{target}) != 0 &&
+      plt_entry(target).slot == 0 && unbound_entry(target).head == 0)
+    return head->block;
+  EdgeRecord* edge = add_edge(head->site_pc, target, kNoBlock);
+  if (edge == nullptr) return head->block;  // the table is full: not counted
+  edge->passed_pc[0] = head->passed_pc[0];
+  if (skips_plt()) {
+    uint64_t leads_to = target;
+    // A pointer to a table entry.
+    if (const PltEntry entry = plt_entry(target); entry.slot != 0 && head->passed_pc[0] == 0) {
+      edge->passed_pc[0] = target;
+      if (vsup_safe_copy(&leads_to, reinterpret_cast<const void*>(entry.slot), sizeof leads_to))
+        edge->callee_pc = leads_to;
+    }
+    if (const UnboundEntry unbound = unbound_entry(leads_to); unbound.head != 0) {
+      // This once: the table will be another. The call is made here.
+      note_resolver(unbound.resolver);
+      edge->callee_pc = unbound.resolver;
+      edge->passed_pc[1] = leads_to;
+      edge->passed_pc[2] = unbound.head;
+      constexpr uint64_t kPassedIr = 5;
+      const uint64_t sp = ctx.gpr[protocol::kRsp];
+      enter_function(ctx, mode, *edge, is_call ? sp - 8 : sp, kPassedIr);
+      return head->block;
+    }
+  }
+  edge->next = head->next;
+  __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+  return retry;
+}
+
+uint32_t callee_resolved(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head) {
+  ctx.app_pc = head->site_pc;
+  const Frame resolver = *top_frame(ctx);
+  if (resolver.sp != ctx.gpr[protocol::kRsp]) return head->block;  // not called through a table
+  const uint64_t site = edge_of(mode, resolver).site_pc;
+  leave_function(ctx, mode);
+  if (const EdgeRecord* edge = add_edge(site, ctx.request_argument[0], kNoBlock))
+    enter_function(ctx, mode, *edge, resolver.sp, 0);
+  return head->block;
+}
+
+void enter_from_nowhere(ThreadContext& ctx, const CountMode& mode, uint64_t callee, uint64_t sp) {
+  static EdgeRecord* head = nullptr;
+  if (head == nullptr) head = add_edge(0, 0, kNoBlock);
+  if (head == nullptr) return;
+  uint64_t* last = &head->next;
+  while (*last != 0 && reinterpret_cast<const EdgeRecord*>(*last)->callee_pc != callee)
+    last = &reinterpret_cast<EdgeRecord*>(*last)->next;
+  if (*last == 0) {
+    EdgeRecord* edge = add_edge(0, callee, kNoBlock);
+    if (edge == nullptr) return;
+    *last = reinterpret_cast<uint64_t>(edge);
+  }
+  enter_function(ctx, mode, *reinterpret_cast<const EdgeRecord*>(*last), sp, 0);
+}
+
+bool return_address_stands(const CountMode& mode, const Frame& frame) {
+  const uint64_t site = edge_of(mode, frame).site_pc;
+  const uint32_t length = site != 0 ? call_length(site) : 0;
+  uint64_t word = 0;
+  return length == 0 || !vsup_safe_copy(&word, reinterpret_cast<const void*>(frame.sp), sizeof word) ||
+         word == site + length;
+}
+
+void leave_function(ThreadContext& ctx, const CountMode& mode) {
+  const Frame* frame = top_frame(ctx);
+  in_slot<uint64_t>(ctx, mode.tree ? kNodeInclusiveOffset : kInclusiveOffset)[frame->cost] +=
+      ir_so_far(ctx) - frame->ir;
+  ctx.tool_stack -= sizeof *frame;
+}
+
+}  // namespace vsup::agent::callgrind

@@ -1,0 +1,29 @@
+// Purpose: which branches are calls, where they lead, and what the shadow stack makes of them.
+// Assumes: the engine lock is held.
+#pragma once
+
+#include "agent/engine/block.h"
+#include "agent/tools/callgrind/call_code.h"
+
+namespace vsup::agent::callgrind {
+
+// Before the last instruction of a block, whose index is given.
+void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_t index, const Source& source);
+
+// An indirect site has met a callee for the first time; its address was left in the first request argument. Returns
+// where the thread goes on.
+uint32_t callee_met(protocol::ThreadContext& ctx, const CountMode& mode, EdgeRecord* head, uint32_t retry);
+
+// The dynamic linker has found the function that it was called for: likewise.
+uint32_t callee_resolved(protocol::ThreadContext& ctx, const CountMode& mode, EdgeRecord* head);
+
+// A function begins that nobody calls: the first one on a stack of its own.
+void enter_from_nowhere(protocol::ThreadContext& ctx, const CountMode& mode, uint64_t callee, uint64_t sp);
+
+// Whether the word at the frame's stack pointer is still the return address of the call that made it.
+bool return_address_stands(const CountMode& mode, const Frame& frame);
+
+// The thread leaves its topmost function.
+void leave_function(protocol::ThreadContext& ctx, const CountMode& mode);
+
+}  // namespace vsup::agent::callgrind

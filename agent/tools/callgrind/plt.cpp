@@ -1,0 +1,77 @@
+#include "agent/tools/callgrind/plt.h"
+
+#include "agent/base/entry_points.h"
+#include "agent/base/memory.h"
+
+namespace vsup::agent::callgrind {
+
+namespace {
+
+// The bytes at an address, read one after the other.
+class Code {
+ public:
+  explicit Code(uint64_t pc) : pc_(pc) { ok_ = vsup_safe_copy(bytes_, reinterpret_cast<const void*>(pc), kSize); }
+
+  // Passes over `code` if it comes next.
+  template <size_t N>
+  bool take(const uint8_t (&code)[N]) {
+    if (!ok_ || at_ + N > kSize) return false;
+    for (size_t i = 0; i < N; ++i)
+      if (bytes_[at_ + i] != code[i]) return false;
+    at_ += N;
+    return true;
+  }
+  // The displacement that comes next, and where it leads.
+  uint64_t take_relative() {
+    if (!ok_ || at_ + 4 > kSize) return 0;
+    at_ += 4;
+    return pc_ + at_ + static_cast<uint64_t>(int64_t{load<int32_t>(bytes_ + at_ - 4)});
+  }
+
+ private:
+  static constexpr size_t kSize = 16;
+  uint64_t pc_;
+  uint8_t bytes_[kSize] = {};
+  size_t at_ = 0;
+  bool ok_;
+};
+
+constexpr uint8_t kEndbr[] = {0xf3, 0x0f, 0x1e, 0xfa}, kBnd[] = {0xf2};
+constexpr uint8_t kJumpThrough[] = {0xff, 0x25}, kPushFrom[] = {0xff, 0x35}, kPush[] = {0x68}, kJump[] = {0xe9};
+
+}  // namespace
+
+PltEntry plt_entry(uint64_t pc) {
+  Code code(pc);
+  bool landing = code.take(kEndbr);
+  code.take(kBnd);
+  if (!code.take(kJumpThrough)) return {};
+  return {code.take_relative(), landing ? 2u : 1u};
+}
+
+PltEntry plt_head(uint64_t pc) {
+  Code code(pc);
+  if (!code.take(kPushFrom)) return {};
+  code.take_relative();
+  code.take(kBnd);
+  if (!code.take(kJumpThrough)) return {};
+  return {code.take_relative(), 2};
+}
+
+UnboundEntry unbound_entry(uint64_t pc) {
+  Code code(pc);
+  code.take(kEndbr);
+  if (!code.take(kPush)) return {};
+  code.take_relative();
+  code.take(kBnd);
+  if (!code.take(kJump)) return {};
+  UnboundEntry entry;
+  uint64_t head = code.take_relative();
+  PltEntry first = plt_head(head);
+  if (first.slot != 0 &&
+      vsup_safe_copy(&entry.resolver, reinterpret_cast<const void*>(first.slot), sizeof entry.resolver))
+    entry.head = head;
+  return entry;
+}
+
+}  // namespace vsup::agent::callgrind

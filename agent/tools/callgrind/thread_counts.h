@@ -1,0 +1,25 @@
+// Purpose: a thread's own numbers and its shadow stack, as the tool's C++ sees them.
+// Assumes: the thread is in the dispatcher.
+#pragma once
+
+#include "agent/tools/callgrind/records.h"
+
+namespace vsup::agent::callgrind {
+
+template <typename T>
+T* in_slot(const protocol::ThreadContext& ctx, uint32_t offset) {
+  return reinterpret_cast<T*>(ctx.self + offset);
+}
+
+// The bottom frame, when the thread has entered no function yet: its stack pointer is above every one.
+inline Frame* top_frame(const protocol::ThreadContext& ctx) {
+  return reinterpret_cast<Frame*>(ctx.tool_stack) - 1;
+}
+
+inline uint64_t ir_so_far(const protocol::ThreadContext& ctx) {
+  uint64_t ir = 0;
+  for (unsigned i = 0; i < kAccumulators; ++i) ir += *in_slot<uint64_t>(ctx, kAccumulatorOffset + 64 * i);
+  return ir;
+}
+
+}  // namespace vsup::agent::callgrind
