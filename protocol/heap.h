@@ -22,23 +22,27 @@ namespace vsup::protocol {
 
 // What a hooked function does, and with that where its arguments are.
 enum class HeapFunction : uint32_t {
-  kMalloc,           // (size)
-  kCalloc,           // (count, size)
-  kRealloc,          // (block, size)
-  kReallocArray,     // (block, count, size)
-  kMemalign,         // (alignment, size)
-  kPosixMemalign,    // (&block, alignment, size), returns an error number
-  kValloc,           // (size), at the start of a page
-  kPvalloc,          // (size), rounded up to pages
-  kNew,              // (size); throws
-  kNewAligned,       // (size, alignment); throws
-  kNewArray,         // (size); throws
-  kNewArrayAligned,  // (size, alignment); throws
-  kFree,             // (block)
-  kDelete,           // (block)
-  kDeleteArray,      // (block)
-  kFork,             // (), the layer's locks are held inside
-  kFindFrame,        // (pc, &bases), returns a frame description entry
+  kMalloc,            // (size)
+  kCalloc,            // (count, size)
+  kRealloc,           // (block, size)
+  kReallocArray,      // (block, count, size)
+  kMemalign,          // (alignment, size)
+  kPosixMemalign,     // (&block, alignment, size), returns an error number
+  kValloc,            // (size), at the start of a page
+  kPvalloc,           // (size), rounded up to pages
+  kNew,               // (size); throws
+  kNewAligned,        // (size, alignment); throws
+  kNewArray,          // (size); throws
+  kNewArrayAligned,   // (size, alignment); throws
+  kFree,              // (block)
+  kDelete,            // (block)
+  kDeleteArray,       // (block)
+  kFork,              // (), the layer's locks are held inside
+  kFindFrame,         // (pc, &bases), returns a frame description entry
+  kExit,              // (status): handlers run, then kLeave
+  kLeave,             // (status): the process ends
+  kFreeResources,     // (): the C library frees what it keeps for itself; never called by programs
+  kFreeCxxResources,  // (): the same of the C++ library
 };
 
 inline constexpr uint64_t kHookSitesBase = kHeapLayerBase + 0x10'0000;
@@ -98,6 +102,21 @@ static_assert(sizeof(HeapThread) == 64);
 inline constexpr uint32_t heap_thread_slot(uint64_t thread_pointer) {
   return static_cast<uint32_t>((thread_pointer >> 4) * 0x9e37'79b9'7f4a'7c15 >> 48);
 }
+
+// A block in the chunk index. Nodes are handed out in order, HeapControl::node_count of them so far.
+struct [[gnu::packed, gnu::aligned(4)]] ChunkNode {
+  uint64_t address_and_more;  // address, function in bits 48-55, mark in bits 56-63; 0: holds no block
+  uint32_t size_low;
+  uint16_t size_high;
+  uint16_t slack;
+  uint32_t stack;
+  uint32_t epoch;
+  uint32_t next;  // agent private: of its bucket or of the free ones, 0: none
+};
+static_assert(sizeof(ChunkNode) == 28);
+inline constexpr uint64_t kChunkAddressMask = (uint64_t{1} << 48) - 1;
+inline constexpr uint32_t kMaxChunkNodes = 128u << 20;
+static_assert(kChunkNodesBase + uint64_t{kMaxChunkNodes} * sizeof(ChunkNode) <= kHeapLayerBase + kHeapLayerSize);
 
 struct HeapControl {
   uint64_t hook_count;  // HookSites in use

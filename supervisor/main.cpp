@@ -209,7 +209,7 @@ int end_like(int wait_status) {
 }
 
 ToolContext make_tool_context(const Options& options, SessionDirectory& directory, asio::io_context& io,
-                              std::function<void(const ProcessSummary&, const std::string&)> log) {
+                              const std::function<void(const ProcessSummary&, const std::string&, char)>& log) {
   ToolContext context;
   context.options = options.tool_values;
   context.session_directory = directory.path();
@@ -218,7 +218,8 @@ ToolContext make_tool_context(const Options& options, SessionDirectory& director
   context.write_file = [&directory](const std::string& name, const std::string& content) {
     directory.write_file(name, content);
   };
-  context.log = std::move(log);
+  context.log = [log](const ProcessSummary& process, const std::string& text) { log(process, text, '='); };
+  context.log_plain = [log](const ProcessSummary& process, const std::string& text) { log(process, text, 0); };
   context.post = [&io](std::function<void()> job) { asio::post(io, std::move(job)); };
   return context;
 }
@@ -243,9 +244,9 @@ int run(const Options& options) {
     collect_thread_stacks(controller, *symbol_worker, pid, std::move(done));
   };
   SessionRecorder* written = nullptr;  // by the tool, once there is one
-  const ToolContext tool_context =
-      make_tool_context(options, directory, io, [&written](const ProcessSummary& process, const std::string& text) {
-        if (written != nullptr) written->write_log(process, process.directory, text);
+  const ToolContext tool_context = make_tool_context(
+      options, directory, io, [&written](const ProcessSummary& process, const std::string& text, char marker) {
+        if (written != nullptr) written->write_log(process, process.directory, text, marker);
       });
   const std::unique_ptr<ToolReport> tool = options.tool->make != nullptr ? options.tool->make(tool_context) : nullptr;
   context.report = tool.get();

@@ -14,20 +14,8 @@ constexpr unsigned kShards = 1u << kShardBits;
 constexpr uint32_t kHeadsPerShard = 2u << 20;
 constexpr uint32_t kFirstBuckets = 64;
 constexpr uint32_t kNodesPerChunk = 64;
-constexpr uint64_t kAddressMask = (uint64_t{1} << 48) - 1;
 
-struct [[gnu::packed, gnu::aligned(4)]] Node {
-  uint64_t address_and_more;  // address, function in bits 48-55, mark in bits 56-63
-  uint32_t size_low;
-  uint16_t size_high;
-  uint16_t slack;
-  uint32_t stack;
-  uint32_t epoch;
-  uint32_t next;  // of its bucket or of the free ones, 0: none
-};
-static_assert(sizeof(Node) == 28);
-constexpr uint32_t kMaxNodes = 128u << 20;
-static_assert(kChunkNodesBase + uint64_t{kMaxNodes} * sizeof(Node) <= kHeapLayerBase + kHeapLayerSize);
+using Node = ChunkNode;
 static_assert(kChunkHeadsBase + uint64_t{kShards} * kHeadsPerShard * sizeof(uint32_t) <= kChunkNodesBase);
 
 struct alignas(64) Shard {
@@ -69,7 +57,7 @@ uint32_t bucket_of(const Shard& shard, uint64_t hash) {
 }
 
 uint64_t address_of(const Node& node) {
-  return node.address_and_more & kAddressMask;
+  return node.address_and_more & kChunkAddressMask;
 }
 
 // A chain is never longer than this; one that is was damaged, by a fork in the middle of a change.
@@ -106,7 +94,7 @@ uint32_t take_node(Shard& shard) {
   }
   if (shard.fresh == shard.fresh_end) {
     uint64_t first = __atomic_fetch_add(&control().node_count, kNodesPerChunk, __ATOMIC_RELAXED);
-    if (first + kNodesPerChunk > kMaxNodes) {
+    if (first + kNodesPerChunk > kMaxChunkNodes) {
       __atomic_fetch_sub(&control().node_count, kNodesPerChunk, __ATOMIC_RELAXED);
       return 0;
     }
@@ -129,7 +117,8 @@ HeapBlock unpack(const Node& node) {
 }
 
 void pack(Node& node, const HeapBlock& block) {
-  node.address_and_more = (block.address & kAddressMask) | uint64_t{block.function} << 48 | uint64_t{block.mark} << 56;
+  node.address_and_more =
+      (block.address & kChunkAddressMask) | uint64_t{block.function} << 48 | uint64_t{block.mark} << 56;
   node.size_low = static_cast<uint32_t>(block.size);
   node.size_high = static_cast<uint16_t>(block.size >> 32);
   node.slack = block.slack;
@@ -185,6 +174,7 @@ bool chunk_remove(uint64_t address, HeapBlock& block) {
   Node& node = nodes()[index];
   block = unpack(node);
   *link = node.next;
+  node.address_and_more = 0;
   node.next = shard.free;
   shard.free = index;
   --shard.count;

@@ -20,6 +20,11 @@ struct HeapEvents {
   void (*before_fork)();
   void (*after_fork)();
 
+  // May be null. exit was called, at whose entry rsp was `sp`; the process is about to end by _exit, on the app's stack
+  // and free to call functions of the app.
+  void (*exit_called)(uint64_t sp);
+  void (*leaving)();
+
   unsigned depth;  // frames of each block's stack
 };
 

@@ -152,6 +152,7 @@ void resized(const HookFrame& frame, uint64_t size) {
   if (frame.former.present == 0) {
     // Of realloc(NULL, ...). A block from before the hooks stays unknown: nobody saw its size.
     if (frame.arguments[0] != 0) return;
+    block.function = static_cast<uint8_t>(HeapFunction::kMalloc);
     enter(block);
     return events.allocated(block);
   }
@@ -181,6 +182,15 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
     return 1;
   }
   uint64_t sp = entry_sp(*frame);
+  if (function >= HeapFunction::kExit) {
+    if (function == HeapFunction::kExit && events.exit_called != nullptr) events.exit_called(sp);
+    if (function == HeapFunction::kLeave && events.leaving != nullptr) {
+      // The supervisor takes no hook away while a hooked function runs.
+      thread.call = sp;
+      events.leaving();
+    }
+    return 0;
+  }
   if (is_inside(thread, sp)) return 0;
   frame->former.present = 0;
   if (is_resize(function) && frame->arguments[0] != 0) chunk_remove(frame->arguments[0], frame->former);

@@ -10,7 +10,7 @@
 namespace vsup::supervisor {
 
 struct ReportFrame {
-  uint64_t ip = 0;       // of a caller: within the call
+  uint64_t ip = 0;       // of a caller: within the call; 0: interpreted code
   std::string function;  // as people wrote it, empty: unknown
   std::string linkage;   // as the linker knows it
   std::string object;    // path of the module, empty: none

@@ -78,7 +78,7 @@ LogFile::LogFile(SessionDirectory& directory, LogFileOptions options, std::funct
 
 void LogFile::write(pid_t pid, unsigned image, const std::string& directory, char marker, std::string_view text) {
   double elapsed = options_.time_stamp ? monotonic_seconds() - started_ : -1;
-  std::string lines = prefix_lines(std::to_string(pid), marker, text, elapsed);
+  const std::string lines = marker == 0 ? std::string(text) : prefix_lines(std::to_string(pid), marker, text, elapsed);
   if (!directory.empty()) directory_.append_file(directory + "/log.txt", lines);
   if (options_.fd >= 0) write_to_people(options_.fd, lines);
   if (!options_.pattern.empty()) write_named(pid, image, lines);

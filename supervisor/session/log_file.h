@@ -24,8 +24,9 @@ class LogFile {
  public:
   LogFile(SessionDirectory& directory, LogFileOptions options, std::function<void(const std::string&)> report);
 
-  // `text`: one or more lines, with or without the last newline. `marker` is '=' for results and '-' for what vsup says
-  // about itself. `directory`: the image's below the session's; empty: it could not be made.
+  // `text`: one or more lines, with or without the last newline. `marker` is '=' for results, '-' for what vsup says
+  // about itself, 0 for lines as they are (with the last newline). `directory`: the image's below the session's; empty:
+  // it could not be made.
   void write(pid_t pid, unsigned image, const std::string& directory, char marker, std::string_view text);
 
  private:

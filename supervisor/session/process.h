@@ -18,6 +18,13 @@ struct ProcessCounters {
 #undef VSUP_SUPERVISOR_COUNTER
 };
 
+// A thread as it stood when its process ended.
+struct EndedThread {
+  pid_t tid = 0;
+  uint64_t context = 0;
+  Registers registers{};
+};
+
 struct Process {
   pid_t pid = 0;
   pid_t parent = 0;  // the traced parent
@@ -35,7 +42,7 @@ struct Process {
   bool dumping_core = false;  // about to be killed by a signal that dumps core: its threads stand in native code
   std::shared_ptr<AddressSpace> space;
   std::map<pid_t, Task*> tasks;
-  size_t exiting = 0;  // tasks that have reached PTRACE_EVENT_EXIT
+  std::vector<EndedThread> ended;  // by the end of the process, not by their own
   ProcessCounters counters;
 };
 

@@ -350,8 +350,9 @@ void Recorder::agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& pa
   impl_->save(*live);
 }
 
-void Recorder::write_log(const ProcessSummary& process, const std::string& directory, const std::string& text) {
-  impl_->log_file.write(process.pid, process.image, directory, '=', text);
+void Recorder::write_log(const ProcessSummary& process, const std::string& directory, const std::string& text,
+                         char marker) {
+  impl_->log_file.write(process.pid, process.image, directory, marker, text);
 }
 
 void Recorder::session_ended(int wait_status) {

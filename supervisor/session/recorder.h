@@ -39,8 +39,10 @@ class Recorder : public SessionObserver {
   Recorder(SessionDirectory& directory, RecorderOptions options, Later later, Say say);
   ~Recorder() override;
 
-  // A tool's lines for the log of an image, which may have ended. `directory` is relative to the session's.
-  void write_log(const ProcessSummary& process, const std::string& directory, const std::string& text);
+  // A tool's lines for the log of an image, which may have ended. `directory` is relative to the session's. `marker` as
+  // LogFile::write's.
+  void write_log(const ProcessSummary& process, const std::string& directory, const std::string& text,
+                 char marker = '=');
   // Lines for the log of a live process.
   void log_lines(pid_t pid, const std::string& text);
 

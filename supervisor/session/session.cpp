@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <csignal>
@@ -213,7 +214,10 @@ void SessionImpl::dispatch(Task& task) {
           run_on(task);
           return;
         case PTRACE_EVENT_EXIT:
-          if (++task.process->exiting >= task.process->tasks.size()) {
+          keep_last_registers(task);
+          task.ending = true;
+          if (std::all_of(task.process->tasks.begin(), task.process->tasks.end(),
+                          [](const auto& entry) { return entry.second->ending; })) {
             report_records(*task.process, task, RecordsMoment::kExit);
           }
           run_on(task);

@@ -54,6 +54,7 @@ class SessionImpl {
   void schedule_drain();
   void handle(const WaitManager::Event& event);
   void dispatch(Task& task);
+  void keep_last_registers(Task& task);
   void report_records(Process& process, Task& task, RecordsMoment moment);
   void handle_unknown(const WaitManager::Event& event);
   // Runs `job` on a task; turns its death or a failed check into the task's or process's end.

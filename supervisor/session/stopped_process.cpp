@@ -1,5 +1,7 @@
 #include "supervisor/session/stopped_process.h"
 
+#include <sys/syscall.h>
+
 #include <cstddef>
 
 #include "supervisor/ptrace/proc_files.h"
@@ -20,13 +22,17 @@ class SessionImpl::Stopped : public StoppedProcess {
   }
 
   void add(const Task& task, const Registers& registers) {
+    add(task.tid, registers, task.slot_ready ? slot_address(static_cast<unsigned>(task.slot)) : 0);
+  }
+
+  void add(pid_t tid, const Registers& registers, uint64_t context) {
     ThreadRegisters thread;
-    thread.tid = task.tid;
-    thread.name = thread_name(process_.pid, task.tid);
+    thread.tid = tid;
+    thread.name = thread_name(process_.pid, tid);
     for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(registers, index);
     thread.pc = registers.rip;
     thread.fs_base = registers.fs_base;
-    if (task.slot_ready) thread.context = slot_address(static_cast<unsigned>(task.slot));
+    thread.context = context;
     threads_.push_back(std::move(thread));
   }
 
@@ -58,9 +64,21 @@ class SessionImpl::Stopped : public StoppedProcess {
   std::vector<ThreadRegisters> threads_;
 };
 
+void SessionImpl::keep_last_registers(Task& task) {
+  const Registers registers = task.at_app_state ? task.app : task.registers();
+  if (registers.orig_rax == SYS_exit) return;
+  const uint64_t context = task.slot_ready ? slot_address(static_cast<unsigned>(task.slot)) : 0;
+  task.process->ended.push_back({task.tid, context, registers});
+}
+
 void SessionImpl::report_records(Process& process, Task& task, RecordsMoment moment) {
   if (process.borrowed_space || !process.space->injected) return;
   Stopped stopped(*this, process, task, moment == RecordsMoment::kDetach);
+  if (moment == RecordsMoment::kExit) {
+    for (const EndedThread& ended : process.ended) stopped.add(ended.tid, ended.registers, ended.context);
+    observer_.records_ready(stopped, moment);
+    return;
+  }
   for (const auto& [tid, other] : process.tasks) {
     if (other == &task) {
       stopped.add(task, task.at_app_state ? task.app : task.registers());

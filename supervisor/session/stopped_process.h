@@ -30,7 +30,7 @@ class StoppedProcess {
   virtual pid_t tid() const = 0;
   // AgentState's: records of another one are an ancestor's. 0: the agent is not in it.
   virtual uint64_t generation() const = 0;
-  // Those that stand in app state. At the end of a process: of those that have not ended before.
+  // Those that stand in app state. At the end of a process: as they stood, of those that had not ended before.
   virtual const std::vector<ThreadRegisters>& threads() const = 0;
 
   // All or nothing; false when the range is not mapped.

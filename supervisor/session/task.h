@@ -58,6 +58,7 @@ struct Task : Tracee {
   bool parked = false;               // stands still until the stop of the world ends
   bool pending_set = false;          // ThreadContext::pending is 1: it will stop at a safe point
   bool native_step = false;          // executes one app instruction natively under PTRACE_SINGLESTEP
+  bool ending = false;               // has reached PTRACE_EVENT_EXIT
   bool exited = false;               // a leader that ended before its other threads: a zombie until they have gone
   bool in_vfork = false;             // waits in the kernel for its vfork child: cannot stop
   unsigned asleep_count = 0;         // how often in a row it was found in an uninterruptible sleep when it was to stop

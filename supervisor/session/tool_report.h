@@ -38,6 +38,8 @@ struct ToolContext {
   std::function<void(const std::string& name, const std::string& content)> write_file;
   // Lines for the log of a process image, alive or gone. `process` as in image_started.
   std::function<void(const ProcessSummary& process, const std::string& text)> log;
+  // The same, as they are: text to be copied.
+  std::function<void(const ProcessSummary& process, const std::string& text)> log_plain;
   // Runs a job on the event loop's thread; may be called from any thread until session_finished() returns.
   std::function<void(std::function<void()>)> post;
 };

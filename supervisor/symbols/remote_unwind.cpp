@@ -109,6 +109,8 @@ class RemoteUnwinder::Implementation {
       ThreadRegisters here = registers_;
       no_table_ = false;
       if (!save_registers(cursor, here)) return;
+      frames.back().kept = {here.gpr[protocol::kRbx], here.gpr[protocol::kRbp], here.gpr[protocol::kR12],
+                            here.gpr[protocol::kR13], here.gpr[protocol::kR14], here.gpr[protocol::kR15]};
       int step = unw_step(&cursor);
       unw_word_t pc = 0, stack_pointer = 0;
       bool good = step > 0 && unw_get_reg(&cursor, UNW_X86_64_RIP, &pc) == 0 &&
@@ -135,7 +137,7 @@ class RemoteUnwinder::Implementation {
       bool signal_frame = !guessed && unw_is_signal_frame(&cursor) > 0;
       // A caller is looked up by its call, which may be the last instruction of its function; the frame that a signal
       // interrupted and the kernel's return trampoline are where they say.
-      frames.push_back({pc, interrupted || signal_frame ? pc : pc - 1, stack_pointer, guessed});
+      frames.push_back({pc, interrupted || signal_frame ? pc : pc - 1, stack_pointer, guessed, {}});
       interrupted = signal_frame;
     }
   }

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -23,6 +24,7 @@ struct RawFrame {
   uint64_t lookup = 0;         // the address to symbolise: pc, or within the call before it
   uint64_t stack_pointer = 0;  // when it goes on
   bool guessed = false;        // found by searching the stack: the code before it has neither tables nor frame pointer
+  std::array<uint64_t, 6> kept{};  // rbx, rbp, r12 to r15 when it goes on, as far as that is known
 };
 
 class RemoteUnwinder {

@@ -69,6 +69,12 @@ std::string name_of(Dwarf_Die* die) {
   return name ? name : "";
 }
 
+std::string bare_name_of(Dwarf_Die* die) {
+  Dwarf_Attribute attribute;
+  const char* name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_name, &attribute));
+  return name ? name : "";
+}
+
 std::string absolute_path(const char* file, Dwarf_Die* unit) {
   if (!file) return {};
   if (file[0] == '/') return file;
@@ -138,6 +144,7 @@ std::unique_ptr<SymbolModule> SymbolModule::from_file(int fd, const std::string&
     return nullptr;
   }
   std::unique_ptr<SymbolModule> module(new SymbolModule(std::move(*elf)));
+  module->name_ = name;
   module->dwfl_ = begin_session();
   if (module->dwfl_) {
     dwfl_report_begin(module->dwfl_);
@@ -202,7 +209,20 @@ std::vector<Frame> SymbolModule::find_frames(uint64_t vaddr) {
     frames.back().offset = offset;
   }
   if (frames.size() == 1 && frames[0].function.empty() && frames[0].line == 0) return {};
+  frames.back().linkage = linkage_name(vaddr);
   return frames;
+}
+
+// Of several names for a function the one that Valgrind shows, and suppressions mean.
+std::string SymbolModule::linkage_name(uint64_t vaddr) {
+  if (!symbols_) {
+    const auto debug_file = memory_ ? std::nullopt : open_debug_file(elf_, name_);
+    symbols_ = std::make_unique<SymbolTable>(elf_, debug_file ? &*debug_file : nullptr);
+  }
+  const uint32_t index = symbols_->find(vaddr);
+  if (index == SymbolTable::kNone) return {};
+  const FunctionSymbol& symbol = symbols_->functions()[index];
+  return symbol.kind == FunctionSymbol::Kind::kSymbol ? std::string(symbol.name) : std::string();
 }
 
 // The unit whose ranges hold the address, for files without .debug_aranges (clang, Rust).
@@ -269,12 +289,12 @@ std::vector<Frame> SymbolModule::find_debug_frames(uint64_t address) {
   if (!chain.empty()) dwarf_getsrcfiles(unit, &files, nullptr);
   for (size_t i = chain.size(); i > 0; i--) {
     Dwarf_Die* die = &chain[i - 1];
-    frames.push_back({0, name_of(die), 0, "", file, line_number, true, false});
+    frames.push_back({0, name_of(die), 0, "", file, line_number, true, false, bare_name_of(die)});
     line_number = static_cast<unsigned>(number_of(die, DW_AT_call_line));
     file = files ? absolute_path(dwarf_filesrc(files, number_of(die, DW_AT_call_file), nullptr, nullptr), unit) : "";
   }
   if (!has_function && line_number == 0) return {};
-  frames.push_back({0, has_function ? name_of(&function) : "", 0, "", file, line_number, false, false});
+  frames.push_back({0, has_function ? name_of(&function) : "", 0, "", file, line_number, false, false, ""});
   return frames;
 }
 

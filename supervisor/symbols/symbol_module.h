@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "supervisor/symbols/elf_file.h"
+#include "supervisor/symbols/symbol_table.h"
 #include "supervisor/symbols/symbolizer.h"
 
 namespace vsup::supervisor {
@@ -54,7 +55,11 @@ class SymbolModule {
     uint64_t die_offset;
   };
 
+  std::string linkage_name(uint64_t vaddr);
+
   ElfFile elf_;
+  std::string name_;
+  std::unique_ptr<SymbolTable> symbols_;  // made for the first address
   std::shared_ptr<const std::vector<uint8_t>> memory_;
   Dwfl* dwfl_ = nullptr;
   Dwfl_Module* module_ = nullptr;

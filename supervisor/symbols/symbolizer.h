@@ -24,6 +24,8 @@ struct Frame {
   unsigned line = 0;     // 0 if unknown
   bool inlined = false;  // inlined into the next frame, whose address it shares
   bool guessed = false;  // a caller found by searching the stack for return addresses
+  // As suppressions name it: the symbol, or for an inlined function the bare name in the debug information.
+  std::string linkage{};
 };
 
 class Symbolizer {

@@ -118,6 +118,8 @@ void install() {
                    .resized = resized,
                    .before_fork = before_fork,
                    .after_fork = after_fork,
+                   .exit_called = nullptr,
+                   .leaving = nullptr,
                    .depth = static_cast<unsigned>(vsup_settings.tool_options[kOptionDepth])});
   header().start_ticks = ticks();
 }

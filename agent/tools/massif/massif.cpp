@@ -76,6 +76,8 @@ void install() {
                    .resized = resized,
                    .before_fork = before_fork,
                    .after_fork = after_fork,
+                   .exit_called = nullptr,
+                   .leaving = nullptr,
                    .depth = static_cast<unsigned>(vsup_settings.tool_options[kOptionDepth])});
   start_snapshots();
 }

@@ -61,7 +61,8 @@ class RootFinder {
     const bool in_syscall =
         thread.pc > 2 && input_.read(thread.pc - 2, before, 2) == 2 && before[0] == 0x0f && before[1] == 0x05;
     // The C library's functions that make system calls keep nothing there.
-    const uint64_t end = in_syscall ? thread.sp : thread.sp - std::min(kRedZone, thread.sp - entry.start);
+    const uint64_t end =
+        in_syscall || !thread.red_zone ? thread.sp : thread.sp - std::min(kRedZone, thread.sp - entry.start);
     holes.push_back({entry.start, end});
   }
 

@@ -15,6 +15,7 @@ struct RootThread {
   uint64_t sp = 0;       // what lies below is dead, but for the red zone
   uint64_t pc = 0;       // 0: not known
   uint64_t fs_base = 0;  // thread pointer
+  bool red_zone = true;  // it may use the bytes below sp
 };
 
 struct RootInput {

@@ -1,0 +1,101 @@
+#include "supervisor/reports/leaks/leak_snapshot.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "agent/tools/leaks/records.h"
+#include "supervisor/reports/leaks/roots.h"
+#include "supervisor/symbols/process_memory.h"
+#include "supervisor/symbols/remote_unwind.h"
+
+namespace vsup::supervisor::leaks {
+namespace {
+
+namespace records = agent::leaks;
+
+constexpr unsigned kMostThreads = 4;
+
+// Pages that blocks touch.
+std::vector<Range> pages_of(const std::vector<Block>& blocks) {
+  std::vector<Range> pages;
+  for (const Block& block : blocks) {
+    const uint64_t start = block.start & ~(kPageSize - 1), end = (block.end() + kPageSize - 1) & ~(kPageSize - 1);
+    if (!pages.empty() && start <= pages.back().end) {
+      pages.back().end = std::max(pages.back().end, end);
+    } else {
+      pages.push_back({start, end});
+    }
+  }
+  return pages;
+}
+
+// A thread that has called exit: the frames of exit's own functions lie where the program's were, with its pointers
+// still in them; so its stack and registers are taken as they were at the call.
+bool stood_at_exit(const StoppedProcess& process, const ThreadRegisters& thread, uint64_t exit_sp, RootThread& root,
+                   std::vector<uint64_t>& registers) {
+  RemoteUnwinder unwinder(process.tid());
+  for (const RawFrame& frame : unwinder.unwind(thread)) {
+    if (frame.stack_pointer <= exit_sp) continue;
+    root.sp = exit_sp;
+    root.pc = 0;
+    root.red_zone = false;
+    registers.insert(registers.end(), frame.kept.begin(), frame.kept.end());
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics, bool attached) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  records::Header header{};
+  if (!process.read(records::kToolBase, &header, sizeof header)) return {};
+  LeakSnapshot snapshot;
+  LiveBlocks live = read_live_blocks(process);
+  snapshot.lost_records = live.lost;
+  snapshot.functions = std::move(live.functions);
+  std::vector<Block> given;
+  given.reserve(live.blocks.size());
+  for (const LiveBlock& block : live.blocks) given.push_back({block.address, block.size});
+  std::vector<uint32_t> order;
+  snapshot.blocks = normalized_blocks(given, order);
+  snapshot.origins.reserve(order.size());
+  for (const uint32_t index : order) snapshot.origins.push_back(live.blocks[index]);
+  snapshot.use = {0, snapshot.blocks.size(), header.allocations, header.frees, header.allocated_bytes};
+  for (const Block& block : snapshot.blocks) snapshot.use.bytes += block.size;
+
+  snapshot.modules = ModuleMap::of_process(process.tid());
+  RootInput roots{snapshot.modules.entries(), snapshot.blocks, {}, read_process(process.tid()), {}, !attached};
+  roots.arena = {protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize};
+  std::vector<uint64_t> registers;
+  for (const ThreadRegisters& thread : process.threads()) {
+    RootThread root{thread.gpr[protocol::kRsp], thread.pc, thread.fs_base, true};
+    const bool exits =
+        header.exit_sp != 0 && static_cast<uint64_t>(thread.tid) == header.exit_tid && header.exit_sp >= root.sp;
+    if (!exits || !stood_at_exit(process, thread, header.exit_sp, root, registers)) {
+      registers.insert(registers.end(), std::begin(thread.gpr), std::end(thread.gpr));
+    }
+    roots.threads.push_back(root);
+  }
+  GraphInput input{snapshot.blocks, {}, {}, std::move(registers), heuristics, {}, {}, roots.read, 1};
+  input.heap = present_parts(process.tid(), pages_of(snapshot.blocks));
+  input.roots = present_parts(process.tid(), find_roots(roots));
+  input.files = readable_files(snapshot.modules.entries());
+  input.code = executable_files(snapshot.modules.entries());
+  input.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  snapshot.graph = read_pointers(input);
+
+  snapshot.depot = StackReader::of_process(process.tid());
+  ProcessMemory memory(process.tid());
+  const ReadBytes read = [&memory](uint64_t at, void* to, size_t size) { return memory.read(at, to, size); };
+  for (const MapEntry& entry : snapshot.modules.entries()) {
+    if (entry.executable) snapshot.modules.inspect(entry.start, read);
+  }
+  snapshot.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  return snapshot;
+}
+
+}  // namespace vsup::supervisor::leaks

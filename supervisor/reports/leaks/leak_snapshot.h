@@ -1,0 +1,32 @@
+// Purpose: all that a leak check needs of a process, taken while it stands still: the pointers between its blocks, and
+// where these were made.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "supervisor/reports/heap/live_blocks.h"
+#include "supervisor/reports/leaks/leak_report.h"
+#include "supervisor/reports/leaks/pointer_graph.h"
+#include "supervisor/session/stopped_process.h"
+#include "supervisor/symbols/module_map.h"
+#include "supervisor/symbols/stack_reader.h"
+
+namespace vsup::supervisor::leaks {
+
+struct LeakSnapshot {
+  std::vector<Block> blocks;       // normalized
+  std::vector<LiveBlock> origins;  // block i's
+  PointerGraph graph;
+  HeapUse use;
+  uint64_t lost_records = 0;  // blocks that the heap layer had no room to record
+  std::map<protocol::HeapFunction, uint64_t> functions;
+  StackReader depot;
+  ModuleMap modules;
+  double milliseconds = 0;  // that the process stood still for it
+};
+
+// None if the process has no heap layer. `attached`: there are blocks from before.
+std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics, bool attached);
+
+}  // namespace vsup::supervisor::leaks

@@ -1,0 +1,215 @@
+// Purpose: the tool leaks: what --tool= finds, and its ToolReport.
+#include <unistd.h>
+
+#include <chrono>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "agent/tools/leaks/records.h"
+#include "supervisor/reports/leaks/leak_checks.h"
+#include "supervisor/reports/leaks/leak_options.h"
+#include "supervisor/session/log_name.h"
+#include "supervisor/session/tool_report.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+namespace records = agent::leaks;
+using Json = nlohmann::json;
+
+constexpr ToolOption kOptions[] = {
+#define LEAKS_OPTION(name, kind, argument, low, high, default_text, help) \
+  {{name, OptionKind::kind, argument}, low, high, default_text, help},
+#include "supervisor/reports/leaks/options.def"
+#undef LEAKS_OPTION
+};
+
+void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
+  leaks::leak_options(options);  // throws
+  settings.hook_heap = 1;
+  settings.run_native = 1;
+  settings.tool_options[records::kOptionDepth] = options.number("num-callers") - 1;
+  settings.tool_options[records::kOptionFreeLibc] = options.yes("run-libc-freeres") ? 1 : 0;
+  settings.tool_options[records::kOptionFreeCxx] = options.yes("run-cxx-freeres") ? 1 : 0;
+}
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Lines between "{" and "}" are suppressions, to be copied: they go without the prefix of log lines.
+void log_report(const ToolContext& context, const ProcessSummary& image, const std::string& text) {
+  std::string lines;
+  bool plain = false;
+  const auto flush = [&] {
+    if (!lines.empty()) (plain ? context.log_plain : context.log)(image, lines);
+    lines.clear();
+  };
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = std::string_view(text).substr(at, end - at);
+    if (line == "{") {
+      flush();
+      plain = true;
+    }
+    lines += std::string(line) + "\n";
+    if (line == "}") {
+      flush();
+      plain = false;
+    }
+    at = end + 1;
+  }
+  flush();
+}
+
+class LeaksReport : public ToolReport {
+ public:
+  explicit LeaksReport(const ToolContext& context)
+      : context_(context),
+        options_(leaks::leak_options(context.options)),
+        checks_(leaks::load_suppressions(context.options), context.post) {}
+
+  void image_started(const ProcessSummary& process) override {
+    Image& image = images_[process.pid];
+    image.summary = process;
+    image.state = std::make_shared<leaks::ImageChecks>(options_.naming);
+    image.started_seconds = now_seconds() - began_seconds_;
+  }
+
+  void records_ready(StoppedProcess& process, RecordsMoment moment) override {
+    // Memcheck has nothing to say of a program that is replaced by another.
+    if (moment == RecordsMoment::kExec) return;
+    const auto image = images_.find(process.pid());
+    if (image == images_.end()) return;
+    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics, false);
+    if (!snapshot) return;
+    leaks::CheckRequest request;
+    request.report = options_.report;
+    request.at_exit = true;
+    checks_.check(image->second.state, std::move(*snapshot), request,
+                  [this, ended = image->second, end = now_seconds() - began_seconds_](
+                      const leaks::CheckAnswer& answer) { write(ended, end, answer); });
+  }
+
+  void image_ended(pid_t pid) override { images_.erase(pid); }
+
+  bool serves(std::string_view name) const override { return name == "leaks"; }
+
+  void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override {
+    const auto image = images_.find(process.pid());
+    leaks::CheckRequest check;
+    check.report = options_.report;
+    check.report.requested = true;
+    std::string error = read_request(request.line, check.report);
+    if (image == images_.end()) error = "the process is not known";
+    if (!error.empty()) return answer({{}, error});
+    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics, false);
+    if (!snapshot) return answer({{}, "the heap's records cannot be read"});
+    const double milliseconds = snapshot->milliseconds;
+    checks_.check(
+        image->second.state, std::move(*snapshot), check,
+        [this, summary = image->second.summary, milliseconds, answer](const leaks::CheckAnswer& result) {
+          log_report(context_, summary, result.text);
+          Json json = {{"text", result.text},       {"records", result.records},   {"shown", result.shown},
+                       {"bytes", result.use.bytes}, {"blocks", result.use.blocks}, {"milliseconds", milliseconds}};
+          for (unsigned i = 0; i < kLeakKindCount; ++i) {
+            const leaks::Totals& total = result.totals.kinds[i];
+            json[leak_kind_name(static_cast<LeakKind>(i))] = {{"bytes", total.bytes}, {"blocks", total.blocks}};
+          }
+          answer({json.dump(-1, ' ', false, Json::error_handler_t::replace), {}});
+        });
+  }
+
+  void session_finished() override { checks_.finish(); }
+
+  std::optional<int> exit_code() const override {
+    if (options_.error_exitcode == 0 || errors_ == 0) return {};
+    return options_.error_exitcode;
+  }
+
+ private:
+  struct Image {
+    ProcessSummary summary;
+    std::shared_ptr<leaks::ImageChecks> state;
+    double started_seconds = 0;
+  };
+
+  // The members of the request (protocol/control.h) that say what to show. Returns what is wrong.
+  static std::string read_request(const std::string& line, leaks::LeakReportOptions& report) {
+    const Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object()) return "not a JSON object";
+    const auto text = [&json](const char* member) {
+      const auto found = json.find(member);
+      return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+    };
+    const std::string delta = text("delta"), kinds = text("kinds"), detail = text("detail");
+    if (delta == "new") {
+      report.delta = leaks::LeakDelta::kNew;
+    } else if (delta == "changed") {
+      report.delta = leaks::LeakDelta::kChanged;
+    } else if (delta == "increased") {
+      report.delta = leaks::LeakDelta::kIncreased;
+    } else if (!delta.empty() && delta != "any") {
+      return "delta is any, increased, changed or new";
+    }
+    // What has grown is of interest although it is not lost.
+    if (report.delta != leaks::LeakDelta::kAny) report.shown = kAllLeakKinds;
+    if (!kinds.empty()) {
+      const auto parsed = parse_leak_kinds(kinds);
+      if (!parsed) return "kinds is a list of definite, indirect, possible, reachable; or all, or none";
+      report.shown = *parsed;
+    }
+    report.detail = detail == "summary" ? leaks::LeakDetail::kSummary : leaks::LeakDetail::kFull;
+    return {};
+  }
+
+  void write(const Image& image, double ended_seconds, const leaks::CheckAnswer& answer) {
+    errors_ += answer.errors;
+    log_report(context_, image.summary, answer.text);
+    if (context_.verbosity > 0) {
+      for (const std::string& line : answer.used_suppressions) context_.log(image.summary, line);
+    }
+    if (!context_.options.yes("xml")) return;
+    XmlProgram program;
+    program.pid = image.summary.pid;
+    program.parent = image.summary.parent;
+    program.preamble = {"vsup " VSUP_VERSION ", tool leaks", "Command: " + command_of(image.summary)};
+    program.user_comment = context_.options.text("xml-user-comment");
+    program.vsup_words = leaks::given_words(context_.options, kOptions);
+    program.program_words = image.summary.arguments;
+    program.started_seconds = image.started_seconds;
+    program.ended_seconds = ended_seconds;
+    std::string error;
+    std::string name =
+        expand_log_name(context_.options.text("xml-file"), image.summary.pid, image.summary.image, error);
+    if (name.empty() || name.front() != '/') name = image.summary.directory + "/" + name;
+    context_.write_file(name, valgrind_xml(program, answer.xml, answer.suppression_counts));
+  }
+
+  static std::string command_of(const ProcessSummary& process) {
+    std::string command;
+    for (const std::string& word : process.arguments) command += (command.empty() ? "" : " ") + word;
+    return command;
+  }
+
+  const ToolContext& context_;
+  const leaks::LeakOptions options_;
+  const double began_seconds_ = now_seconds();
+  uint64_t errors_ = 0;
+  std::map<pid_t, Image> images_;
+  leaks::LeakChecks checks_;
+};
+
+constexpr ToolDescription kTools[] = {
+    {"leaks", "which blocks of the heap nobody points to, at the end and on request", "leaks", kOptions, configure,
+     [](const ToolContext& context) -> std::unique_ptr<ToolReport> { return std::make_unique<LeaksReport>(context); }},
+};
+
+}  // namespace
+
+std::span<const ToolDescription> tools_in_leaks() {
+  return kTools;
+}
+
+}  // namespace vsup::supervisor
