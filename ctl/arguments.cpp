@@ -27,6 +27,13 @@ constexpr Row kRows[] = {
     {"once", 0, nullptr, Action::kNone, Group::kShow, "with top: show them once"},
     {"report", 0, nullptr, Action::kReport, Group::kShow,
      "make a page of a session's results, report.html in its directory;\nalso: vctl report [DIR|PID]"},
+    {"leaks", 0, nullptr, Action::kLeaks, Group::kShow, "leaks: look for lost blocks now; also: vctl leaks"},
+    {"new", 0, nullptr, Action::kNone, Group::kShow, "with leaks: only what the check before did not find"},
+    {"increased", 0, nullptr, Action::kNone, Group::kShow, "with leaks: only what has grown since, lost or not"},
+    {"changed", 0, nullptr, Action::kNone, Group::kShow, "with leaks: only what has changed since"},
+    {"summary", 0, nullptr, Action::kNone, Group::kShow, "with leaks: sums alone"},
+    {"show-leak-kinds", 0, "KIND,...", Action::kNone, Group::kShow,
+     "with leaks: definite, indirect, possible, reachable; all or none"},
     {"instr", 'i', "on|off", Action::kToggle, Group::kControl, "switch instrumentation on or off"},
     {"dump", 'd', "[HINT]", Action::kDump, Group::kControl,
      "callgrind: write what was counted since the last dump, as a part"},
@@ -106,6 +113,11 @@ void apply(const Row& row, const std::string& value, Arguments& arguments) {
   if (row.action == Action::kDump) arguments.hint = value;
   if (row.action == Action::kEvents) arguments.events = split(value);
   if (std::strcmp(row.name, "once") == 0) arguments.once = true;
+  for (const char* delta : {"new", "increased", "changed"}) {
+    if (std::strcmp(row.name, delta) == 0) arguments.leaks.delta = delta;
+  }
+  if (std::strcmp(row.name, "summary") == 0) arguments.leaks.summary = true;
+  if (std::strcmp(row.name, "show-leak-kinds") == 0) arguments.leaks.kinds = value;
   if (std::strcmp(row.name, "json") == 0) arguments.json = true;
   if (std::strcmp(row.name, "session") == 0) arguments.session = value;
 }
@@ -119,8 +131,8 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     const std::string& word = words[i];
     if (options_over || word.size() < 2 || word[0] != '-') {
       bool may_be_verb = !options_over && arguments.action == Action::kNone;
-      if (may_be_verb && (word == "detach" || word == "top")) {
-        arguments.action = word == "top" ? Action::kTop : Action::kDetach;
+      if (may_be_verb && (word == "detach" || word == "leaks" || word == "top")) {
+        arguments.action = word == "top" ? Action::kTop : word == "leaks" ? Action::kLeaks : Action::kDetach;
       } else if (may_be_verb && word == "report" && arguments.targets.empty()) {
         arguments.action = Action::kReport;
       } else {
@@ -176,7 +188,7 @@ std::string help_text() {
   constexpr size_t kColumn = 30;
   std::string text =
       "usage: vctl -l [options]\n"
-      "       vctl -s | -b | -i on|off | -k | detach [options] [PID|NAME ...]\n"
+      "       vctl -s | -b | leaks | -i on|off | -k | detach [options] [PID|NAME ...]\n"
       "       vctl -d [HINT] | -z | -e [EVENT,...] | top [options] [PID|NAME ...]\n"
       "       vctl report [options] [DIR|PID]\n"
       "\n"
@@ -209,6 +221,7 @@ std::string list_options_text() {
     std::string values;
     if (row.action == Action::kToggle) values = "on off";
     if (std::strcmp(row.name, "session") == 0) values = "@session";
+    if (std::strcmp(row.name, "show-leak-kinds") == 0) values = "definite indirect possible reachable all none";
     text += std::string("--") + row.name + (row.values != nullptr ? "=" : "") + "\t" + values + "\n";
     if (row.short_name != 0) text += std::string("-") + row.short_name + "\t" + values + "\n";
   }

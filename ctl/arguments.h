@@ -22,13 +22,22 @@ enum class Action {
   kEvents,
   kTop,
   kReport,
+  kLeaks,
   kKill,
   kDetach
+};
+
+// What a leak check is to show; empty members: what vsup was started with.
+struct LeakWish {
+  std::string delta;  // of the request, see protocol/control.h
+  std::string kinds;
+  bool summary = false;
 };
 
 struct Arguments {
   Action action = Action::kNone;
   bool on = false;  // of kToggle
+  LeakWish leaks;   // of kLeaks
   bool json = false;
   bool once = false;                 // of kTop: not refreshed
   std::string hint;                  // of kDump

@@ -172,6 +172,17 @@ int ask_session(const Arguments& arguments) {
   return print(text) ? 0 : 1;
 }
 
+int ask_leaks(const Arguments& arguments) {
+  Json request = {{"request", protocol::kRequestLeaks}, {"targets", targets_of(arguments)}};
+  if (!arguments.leaks.delta.empty()) request["delta"] = arguments.leaks.delta;
+  if (!arguments.leaks.kinds.empty()) request["kinds"] = arguments.leaks.kinds;
+  if (arguments.leaks.summary) request["detail"] = "summary";
+  // A large heap takes its time, and so do the names for a first stack.
+  const Json result = choose_session(arguments.session)->ask(std::move(request), 600);
+  if (!print(arguments.json ? as_json(result) : show_leaks(result))) return 1;
+  return tool_succeeded(result) ? 0 : 1;
+}
+
 int report(const Arguments& arguments) {
   const std::string& name = arguments.targets.empty() ? arguments.session : arguments.targets.front();
   std::string path = make_report(session_to_report(name));
@@ -193,6 +204,8 @@ int run(const std::vector<std::string>& words) {
       return list_sessions(arguments);
     case Action::kReport:
       return report(arguments);
+    case Action::kLeaks:
+      return ask_leaks(arguments);
     default:
       return ask_session(arguments);
   }

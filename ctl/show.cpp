@@ -126,4 +126,27 @@ std::string show_count(const Json& result, const std::string& verb) {
   return verb + " " + plural(number_of(result, "processes"), "process", "processes") + "\n";
 }
 
+std::string show_leaks(const Json& result) {
+  std::string text;
+  for (const Json& row : result.value("processes", Json::array())) {
+    const std::string pid = std::to_string(row.value("pid", 0));
+    if (row.contains("error")) {
+      text += pid + ": " + row.value("error", "") + "\n";
+      continue;
+    }
+    const Json check = row.value("result", Json::object());
+    char pause[64];
+    std::snprintf(pause, sizeof pause, "stood still for %.1f ms", check.value("milliseconds", 0.0));
+    text += pid + ": " + pause + "\n" + check.value("text", "") + "\n";
+  }
+  return text;
+}
+
+bool tool_succeeded(const Json& result) {
+  for (const Json& row : result.value("processes", Json::array())) {
+    if (row.contains("error")) return false;
+  }
+  return true;
+}
+
 }  // namespace vsup::ctl

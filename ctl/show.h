@@ -15,4 +15,10 @@ std::string show_stacks(const nlohmann::ordered_json& result);
 // "killed 3 processes"
 std::string show_count(const nlohmann::ordered_json& result, const std::string& verb);
 
+// The reports of leak checks, one process after the other.
+std::string show_leaks(const nlohmann::ordered_json& result);
+
+// Whether a tool's request has a result for every process.
+bool tool_succeeded(const nlohmann::ordered_json& result);
+
 }  // namespace vsup::ctl

@@ -42,6 +42,12 @@
 //                     self and those with the highest inclusive cost, `limit` of each at most
 // THREAD:  number, tid, name
 //
+// leaks serves (members beside targets; result of a process):
+// leaks    delta     text (what Memcheck would print), records, shown, bytes, blocks (in use), milliseconds (that the
+//          kinds     process stood still), definite, indirect, possible, reachable {bytes, blocks}. delta: any, or
+//          detail    compared with the check before: increased, changed, new; kinds: as --show-leak-kinds, with a delta
+//                    all unless given; detail: full or summary
+//
 // PROCESS: pid, parent, image, executable, arguments[], mode (instrumented, native, not-traceable, exited), note,
 //          directory, started (seconds since 1970), threads[{tid, name, instrumented}]
 // FRAME:   address ("0x..."), function, offset, module, file, line, inlined; innermost first, what is unknown is absent
@@ -64,6 +70,7 @@ inline constexpr char kRequestToggle[] = "toggle";
 inline constexpr char kRequestStacks[] = "stacks";
 inline constexpr char kRequestKill[] = "kill";
 inline constexpr char kRequestDetach[] = "detach";
+inline constexpr char kRequestLeaks[] = "leaks";  // of the tool leaks
 
 // Of callgrind and cachegrind.
 inline constexpr char kRequestDump[] = "dump";

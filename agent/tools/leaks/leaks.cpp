@@ -59,7 +59,9 @@ void leaving() {
   Header& records = header();
   if (records.exit_sp == 0 || __atomic_exchange_n(&records.leaving, 1, __ATOMIC_RELAXED) != 0) return;
   // Another thread may be using what would be freed.
-  if (own_thread_count() != 1) return;
+  const bool alone = own_thread_count() == 1;
+  if (vsup_settings.tool_options[kOptionFreeLibc] != 0) records.clean_up = alone ? kCleanUpDone : kCleanUpUnsafe;
+  if (!alone) return;
   if (vsup_settings.tool_options[kOptionFreeCxx] != 0) call_all(HeapFunction::kFreeCxxResources);
   if (vsup_settings.tool_options[kOptionFreeLibc] != 0) call_all(HeapFunction::kFreeResources);
 }

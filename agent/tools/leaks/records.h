@@ -18,12 +18,16 @@ enum Option : unsigned {
   kOptionFreeCxx,   // 1: --run-cxx-freeres=yes
 };
 
+// Whether the libraries were made to free what they keep for themselves.
+enum CleanUp : uint64_t { kNoCleanUp, kCleanUpDone, kCleanUpUnsafe };
+
 struct Header {
   uint64_t allocations, frees;  // a realloc is one of each
   uint64_t allocated_bytes;
   uint64_t exit_sp;   // rsp at the entry of exit, 0: not called
   uint64_t exit_tid;  // the thread that called it
   uint64_t leaving;   // 1: the process's last function was entered
+  uint64_t clean_up;  // CleanUp
 };
 
 }  // namespace vsup::agent::leaks

@@ -1,5 +1,6 @@
 #include "supervisor/reports/leaks/leak_checks.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -23,6 +24,18 @@ struct Result {
   LeakChecks::Done done;
 };
 
+// What __libc_freeres and __gnu_cxx::__freeres free of programs that do no more than write and throw: the buffers of
+// streams, and the memory for exceptions that libstdc++ sets apart when it is loaded.
+bool belongs_to_library(const std::vector<ReportFrame>& stack) {
+  for (size_t i = 1; i < std::min<size_t>(stack.size(), 4); ++i) {
+    const std::string& name = stack[i].linkage;
+    if (name == "_IO_file_doallocate" || name == "_IO_wfile_doallocate") return true;
+    const bool cxx = stack[i].object.find("/libstdc++.so") != std::string::npos;
+    if (cxx && i + 1 < stack.size() && stack[i + 1].linkage == "call_init") return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 struct LeakChecks::Impl {
@@ -33,19 +46,20 @@ struct LeakChecks::Impl {
     ImageChecks& image = *job.image;
     CheckAnswer answer;
     answer.use = snapshot.use;
-    answer.text = "\n" + heap_summary(snapshot.use, job.request.at_exit) + "\n";
+    const std::vector<bool> owned = owned_by_libraries(job, answer.use);
+    answer.text = "\n" + heap_summary(answer.use, job.request.at_exit) + "\n";
     if (snapshot.lost_records > 0) {
       answer.text +=
           "There was no room to record " + with_commas(snapshot.lost_records) + " blocks: they are missing\n\n";
     }
     if (job.request.report.detail == LeakDetail::kNone) {
       answer.text += "For a detailed leak analysis, rerun with: --leak-check=full\n";
-    } else if (snapshot.blocks.empty()) {
+    } else if (answer.use.blocks == 0) {
       image.records = LossRecords();
       image.totals = {};
       answer.text += "All heap blocks were freed -- no leaks are possible\n";
     } else {
-      report(job, answer);
+      report(job, owned, answer);
     }
     if (job.request.at_exit) answer.text += "\n" + image.dedup.summary() + "\n";
     answer.errors = image.dedup.errors();
@@ -56,7 +70,31 @@ struct LeakChecks::Impl {
     return answer;
   }
 
-  void report(Job& job, CheckAnswer& answer) {
+  const std::vector<ReportFrame>& frames(Job& job, uint32_t origin) {
+    const LeakSnapshot& snapshot = job.snapshot;
+    return job.image->stacks.frames(origin, snapshot.depot, snapshot.modules, snapshot.functions, symbolizer);
+  }
+
+  uint32_t origin_of(Job& job, size_t block) {
+    const LiveBlock& origin = job.snapshot.origins[block];
+    return job.image->stacks.origin(job.snapshot.depot, origin.stack, origin.function);
+  }
+
+  // By block: it counts as freed by the clean-up that could not be made. Takes them out of `use`.
+  std::vector<bool> owned_by_libraries(Job& job, HeapUse& use) {
+    std::vector<bool> owned(job.snapshot.blocks.size());
+    if (!job.snapshot.clean_up_missing) return owned;
+    for (size_t i = 0; i < owned.size(); ++i) {
+      owned[i] = belongs_to_library(frames(job, origin_of(job, i)));
+      if (!owned[i]) continue;
+      use.bytes -= job.snapshot.blocks[i].size;
+      --use.blocks;
+      ++use.frees;
+    }
+    return owned;
+  }
+
+  void report(Job& job, const std::vector<bool>& owned, CheckAnswer& answer) {
     const LeakSnapshot& snapshot = job.snapshot;
     ImageChecks& image = *job.image;
     const std::vector<BlockResult> results = scan_for_leaks(snapshot.blocks, snapshot.graph);
@@ -66,13 +104,9 @@ struct LeakChecks::Impl {
     }
     image.records.begin_check();
     for (size_t i = 0; i < results.size(); ++i) {
-      const LiveBlock& block = snapshot.origins[i];
-      const uint32_t origin = image.stacks.origin(snapshot.depot, block.stack, block.function);
-      image.records.add(results[i].kind, origin, snapshot.blocks[i], results[i]);
+      if (!owned[i]) image.records.add(results[i].kind, origin_of(job, i), snapshot.blocks[i], results[i]);
     }
-    const auto stack_of = [&](uint32_t origin) -> const std::vector<ReportFrame>& {
-      return image.stacks.frames(origin, snapshot.depot, snapshot.modules, snapshot.functions, symbolizer);
-    };
+    const auto stack_of = [&](uint32_t origin) -> const std::vector<ReportFrame>& { return frames(job, origin); };
     LeakReport made =
         make_leak_report(image.records, image.totals, job.request.report, stack_of, suppressions, image.dedup);
     image.totals = answer.totals = made.totals;

@@ -41,7 +41,8 @@ std::vector<std::string> own_suppressions() {
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
   const auto folder = program.parent_path().parent_path() / "share" / "vsup" / "suppressions";
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-    if (entry->path().extension() == ".supp") files.push_back(entry->path());
+    // What glibc.supp covers is shown by Memcheck, too.
+    if (entry->path().extension() == ".supp" && entry->path().stem() != "glibc") files.push_back(entry->path());
   }
   std::sort(files.begin(), files.end());
   return files;

@@ -56,6 +56,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
   LeakSnapshot snapshot;
   LiveBlocks live = read_live_blocks(process);
   snapshot.lost_records = live.lost;
+  snapshot.clean_up_missing = header.clean_up == records::kCleanUpUnsafe;
   snapshot.functions = std::move(live.functions);
   std::vector<Block> given;
   given.reserve(live.blocks.size());

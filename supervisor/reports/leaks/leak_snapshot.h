@@ -19,7 +19,8 @@ struct LeakSnapshot {
   std::vector<LiveBlock> origins;  // block i's
   PointerGraph graph;
   HeapUse use;
-  uint64_t lost_records = 0;  // blocks that the heap layer had no room to record
+  uint64_t lost_records = 0;      // blocks that the heap layer had no room to record
+  bool clean_up_missing = false;  // the libraries would have freed their own blocks, had other threads not been there
   std::map<protocol::HeapFunction, uint64_t> functions;
   StackReader depot;
   ModuleMap modules;

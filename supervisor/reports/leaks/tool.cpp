@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/tools/leaks/records.h"
+#include "protocol/control.h"
 #include "supervisor/reports/leaks/leak_checks.h"
 #include "supervisor/reports/leaks/leak_options.h"
 #include "supervisor/session/log_name.h"
@@ -94,7 +95,7 @@ class LeaksReport : public ToolReport {
 
   void image_ended(pid_t pid) override { images_.erase(pid); }
 
-  bool serves(std::string_view name) const override { return name == "leaks"; }
+  bool serves(std::string_view name) const override { return name == protocol::kRequestLeaks; }
 
   void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override {
     const auto image = images_.find(process.pid());
