@@ -108,7 +108,8 @@ class Report:
     def text(self):
         lines = []
         for kind, total, direct, indirect, blocks, of, stack in self.records:
-            lines.append(f"  {total} ({direct}, {indirect}) bytes in {blocks} {kind} of {of}: " + " < ".join(names(stack)))
+            lines.append(f"  {total} ({direct}, {indirect}) bytes in {blocks} {kind} of {of}: " +
+                         " < ".join(names(stack)))
         return "\n".join(lines) + f"\n  {self.summary}\n  {self.heap}\n  {self.errors}"
 
 
