@@ -53,13 +53,25 @@ void call_all(HeapFunction wanted) {
   }
 }
 
+// A thread that was joined may not have gone entirely.
+bool becomes_alone() {
+  constexpr int kTries = 20;
+  constexpr uint64_t kNanoseconds = 1'000'000;
+  for (int i = 0; i < kTries; ++i) {
+    if (own_thread_count() == 1) return true;
+    uint32_t nobody = 0;
+    futex_wait(&nobody, 0, kNanoseconds);
+  }
+  return false;
+}
+
 // After exit alone: there the streams have been flushed and nobody uses the libraries any more. _exit is also what a
 // child of fork calls that is not to flush its parent's buffers, or of vfork that is not to touch its memory.
 void leaving() {
   Header& records = header();
   if (records.exit_sp == 0 || __atomic_exchange_n(&records.leaving, 1, __ATOMIC_RELAXED) != 0) return;
   // Another thread may be using what would be freed.
-  const bool alone = own_thread_count() == 1;
+  const bool alone = becomes_alone();
   if (vsup_settings.tool_options[kOptionFreeLibc] != 0) records.clean_up = alone ? kCleanUpDone : kCleanUpUnsafe;
   if (!alone) return;
   if (vsup_settings.tool_options[kOptionFreeCxx] != 0) call_all(HeapFunction::kFreeCxxResources);
