@@ -121,6 +121,9 @@ static_assert(kChunkNodesBase + uint64_t{kMaxChunkNodes} * sizeof(ChunkNode) <= 
 struct HeapControl {
   uint64_t hook_count;  // HookSites in use
   uint64_t hook_first;  // place_hooks answers from this one on
+  // 1: the process has one thread, which needs no locks and no locked instructions. Set to 0 while its only thread stands
+  // still, before there is another.
+  uint64_t alone;
 
   // Written by the agent.
   uint64_t node_count;   // chunk nodes handed out, index 0 is none

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "agent/base/syscall.h"
+#include "agent/heap/heap_alone.h"
 
 namespace vsup::agent {
 
@@ -38,13 +39,18 @@ class HeapLock {
 
 class HeapLockGuard {
  public:
-  explicit HeapLockGuard(HeapLock& lock) : lock_(lock) { lock_.lock(); }
-  ~HeapLockGuard() { lock_.unlock(); }
+  explicit HeapLockGuard(HeapLock& lock) : lock_(lock), needed_(!heap_alone()) {
+    if (needed_) lock_.lock();
+  }
+  ~HeapLockGuard() {
+    if (needed_) lock_.unlock();
+  }
   HeapLockGuard(const HeapLockGuard&) = delete;
   HeapLockGuard& operator=(const HeapLockGuard&) = delete;
 
  private:
   HeapLock& lock_;
+  const bool needed_;  // a second thread is not born while the only one holds a lock
 };
 
 }  // namespace vsup::agent

@@ -95,6 +95,7 @@ void SessionImpl::on_birth(Task& parent) {
 
 void SessionImpl::receive_thread_or_vfork_child(Task& parent, Task& child) {
   AddressSpace& space = *child.process->space;
+  set_heap_alone(child, false);
   if (!parent.instrumented) {
     settle(child);
     return;
@@ -135,6 +136,7 @@ void SessionImpl::receive_fork_child(Task& parent, Task& child) {
     settle(child);
     return;
   }
+  set_heap_alone(child, true);
   if (parent.slot >= 0) {
     // Its memory, the context included, is a copy of its parent's; the other threads' slots are nobody's now.
     child.slot = parent.slot;

@@ -66,6 +66,11 @@ bool SessionImpl::in_heap_layer(const Task& task, uint64_t pc) const {
   return task.process->space->hooks.site_count != 0 && pc >= agent_.exports.text_start && pc < agent_.exports.text_end;
 }
 
+void SessionImpl::set_heap_alone(Task& task, bool alone) {
+  if (options_.settings.hook_heap == 0 || !task.process->space->injected) return;
+  write_value<uint64_t>(task.tid, kHeapLayerBase + offsetof(HeapControl, alone), alone ? 1 : 0);
+}
+
 uint64_t SessionImpl::heap_thread_of(Task& task, uint64_t thread_pointer) {
   const uint64_t key = thread_pointer | 1;
   uint32_t slot = heap_thread_slot(thread_pointer);

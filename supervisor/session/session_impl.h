@@ -191,6 +191,8 @@ class SessionImpl {
   // Undoes all of it; false: a thread is inside a hooked function, so that the agent has to stay.
   bool remove_hooks(AddressSpace& space, Task& task);
   void leave_displaced_code(Task& task, const PlacedHook& hook);
+  // Tells the agent whether the process has but one thread.
+  void set_heap_alone(Task& task, bool alone);
   bool in_heap_layer(const Task& task, uint64_t pc) const;
   uint64_t heap_thread_of(Task& task, uint64_t thread_pointer);
   void set_hold(Task& task, bool hold);

@@ -37,6 +37,7 @@ std::string SessionImpl::inject(Process& process) {
       std::string error = inject_agent(*task, space.vdso_syscall, agent_, options_.settings, space.shared);
       if (!error.empty()) return error;
       space.injected = true;
+      set_heap_alone(*task, space.tasks.size() == 1);
       space.slots.release_all();
       task->slot = space.slots.allocate();
       task->slot_ready = true;

@@ -1,6 +1,7 @@
 // Purpose: the massif tool: how much of the heap each stack holds, over time.
 // Promises: threads count in parallel; what one thread does alone is counted exactly as massif counts it.
 #include "agent/engine/code_cache.h"
+#include "agent/heap/heap_alone.h"
 #include "agent/heap/heap_events.h"
 #include "agent/toolapi/tool.h"
 #include "agent/tools/massif/snapshots.h"
@@ -8,10 +9,6 @@
 namespace vsup::agent::massif {
 
 namespace {
-
-void add(uint64_t& to, uint64_t value) {
-  __atomic_fetch_add(&to, value, __ATOMIC_RELAXED);
-}
 
 // Beyond the bytes asked for: what rounding up to 16 adds, what an in-place shrink left, and bookkeeping.
 uint64_t extra_of(const HeapBlock& block) {
@@ -26,27 +23,26 @@ void add_live(uint32_t stack, uint64_t bytes) {
   }
   if ((__atomic_load_n(&live()[stack], __ATOMIC_RELAXED) & kSeen) == 0)
     __atomic_fetch_or(&live()[stack], kSeen, __ATOMIC_RELAXED);
-  add(live()[stack], bytes);
+  heap_add(live()[stack], bytes);
 }
 
 // Memory taken (or given back: a negative amount).
 void move(int64_t bytes, int64_t extra) {
   Header& records = header();
-  add(records.heap_bytes, static_cast<uint64_t>(bytes));
-  add(records.extra_bytes, static_cast<uint64_t>(extra));
+  heap_add(records.heap_bytes, static_cast<uint64_t>(bytes));
+  heap_add(records.extra_bytes, static_cast<uint64_t>(extra));
+  if (vsup_settings.tool_options[kOptionTimeUnit] != kTimeBytes) return;
   int64_t moved = bytes + extra;
-  add(records.moved_bytes, static_cast<uint64_t>(moved < 0 ? -moved : moved));
+  heap_add(records.moved_bytes, static_cast<uint64_t>(moved < 0 ? -moved : moved));
 }
 
 void allocated(const HeapBlock& block) {
-  add(header().allocations, 1);
   add_live(block.stack, block.size);
   move(static_cast<int64_t>(block.size), static_cast<int64_t>(extra_of(block)));
   maybe_normal();
 }
 
 void freed(const HeapBlock& block) {
-  add(header().frees, 1);
   maybe_peak();
   move(-static_cast<int64_t>(block.size), -static_cast<int64_t>(extra_of(block)));
   add_live(block.stack, -block.size);
@@ -54,7 +50,6 @@ void freed(const HeapBlock& block) {
 }
 
 void resized(const HeapBlock& former, const HeapBlock& fresh) {
-  add(header().resizes, 1);
   if (fresh.size < former.size) maybe_peak();
   add_live(fresh.stack, fresh.size);
   add_live(former.stack, -former.size);

@@ -23,12 +23,17 @@ uint64_t ticks() {
   return uint64_t{high} << 32 | low;
 }
 
+// Bytes, or ticks since the start, which are cheap to compare; snapshots have milliseconds.
 uint64_t now() {
   Header& records = header();
   if (option(kOptionTimeUnit) == kTimeBytes) return __atomic_load_n(&records.moved_bytes, __ATOMIC_RELAXED);
-  uint64_t per_second = option(kOptionTicksPerSecond);
-  if (per_second < 1000) return 0;
-  return (ticks() - records.start_ticks) / (per_second / 1000);
+  return ticks() - records.start_ticks;
+}
+
+uint64_t scale() {
+  if (option(kOptionTimeUnit) == kTimeBytes) return 1;
+  uint64_t per_millisecond = option(kOptionTicksPerSecond) / 1000;
+  return per_millisecond == 0 ? 1 : per_millisecond;
 }
 
 Snapshot* snapshots() {
@@ -126,7 +131,7 @@ void take(SnapshotKind kind, uint64_t time, bool detailed) {
   if (records.snapshot_count >= kMaxSnapshots) return;
   Snapshot fresh{.kind = kind,
                  .detail = 0,
-                 .time = time,
+                 .time = time / scale(),
                  .heap_bytes = records.heap_bytes,
                  .extra_bytes = records.extra_bytes,
                  .stack_bytes = records.stack_bytes};
@@ -144,7 +149,7 @@ void take(SnapshotKind kind, uint64_t time, bool detailed) {
   }
   snapshots()[records.snapshot_count++] = fresh;
   if (records.snapshot_count == max_snapshots()) records.interval = cull();
-  __atomic_store_n(&records.earliest, time + records.interval, __ATOMIC_RELAXED);
+  __atomic_store_n(&records.earliest, (fresh.time + records.interval) * scale(), __ATOMIC_RELAXED);
 }
 
 uint64_t total() {
