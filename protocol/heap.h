@@ -8,7 +8,8 @@
 //                   +0x0100'0000  thread pointers of the records below            (512 KiB)
 //                   +0x0200'0000  HeapThread[kMaxHeapThreads]                     (4 MiB)
 //                   +0x2000'0000  chunk index: bucket heads, 8 MiB a shard        (512 MiB)
-//                   +0x4000'0000  chunk index: nodes                              (4 GiB)
+//                   +0x4000'0000  chunk index: nodes                              (3.5 GiB)
+//                   +0x1'4000'0000 stacks of the threads' agent code, 32 KiB each (2 GiB)
 //
 // A hook: the function's entry is overwritten by a jump to an island, a page of its own within reach.
 //
@@ -50,6 +51,9 @@ inline constexpr uint32_t kMaxHooks = 4096;
 inline constexpr uint64_t kHeapThreadKeysBase = kHeapLayerBase + 0x100'0000;
 inline constexpr uint64_t kHeapThreadsBase = kHeapLayerBase + 0x200'0000;
 inline constexpr uint32_t kMaxHeapThreads = 65536;
+inline constexpr uint64_t kHeapStacksBase = kHeapLayerBase + 0x1'4000'0000;
+inline constexpr uint64_t kHeapStackSize = 0x8000;
+static_assert(kHeapStacksBase + kMaxHeapThreads * kHeapStackSize <= kHeapLayerBase + kHeapLayerSize);
 inline constexpr uint64_t kChunkHeadsBase = kHeapLayerBase + 0x2000'0000;
 inline constexpr uint64_t kChunkNodesBase = kHeapLayerBase + 0x4000'0000;
 
@@ -92,9 +96,11 @@ inline constexpr unsigned kJumpSize = 5;
 // A thread as the heap layer knows it, found by its thread pointer (FS base), so that native code needs no register of
 // its own.
 struct HeapThread {
-  uint64_t call;  // stack pointer at the entry of the hooked function that it is in, 0: none
-  uint64_t hold;  // set by the supervisor: trap at the next door out of the agent
-  uint64_t reserved[6];
+  uint64_t call;   // stack pointer at the entry of the hooked function that it is in, 0: none
+  uint64_t hold;   // set by the supervisor: trap at the next door out of the agent
+  uint64_t locks;  // 1: it holds all of the layer's locks, while the app forks
+  uint64_t stack;  // top of its stack in the agent
+  uint64_t reserved[4];
 };
 static_assert(sizeof(HeapThread) == 64);
 
@@ -116,13 +122,13 @@ struct [[gnu::packed, gnu::aligned(4)]] ChunkNode {
 static_assert(sizeof(ChunkNode) == 28);
 inline constexpr uint64_t kChunkAddressMask = (uint64_t{1} << 48) - 1;
 inline constexpr uint32_t kMaxChunkNodes = 128u << 20;
-static_assert(kChunkNodesBase + uint64_t{kMaxChunkNodes} * sizeof(ChunkNode) <= kHeapLayerBase + kHeapLayerSize);
+static_assert(kChunkNodesBase + uint64_t{kMaxChunkNodes} * sizeof(ChunkNode) <= kHeapStacksBase);
 
 struct HeapControl {
   uint64_t hook_count;  // HookSites in use
   uint64_t hook_first;  // place_hooks answers from this one on
-  // 1: the process has one thread, which needs no locks and no locked instructions. Set to 0 while its only thread stands
-  // still, before there is another.
+  // 1: the process has one thread, which needs no locks and no locked instructions. Set to 0 while its only thread
+  // stands still, before there is another.
   uint64_t alone;
 
   // Written by the agent.

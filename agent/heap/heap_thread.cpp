@@ -1,5 +1,7 @@
 #include "agent/heap/heap_thread.h"
 
+#include "agent/base/check.h"
+
 namespace vsup::agent {
 
 namespace {
@@ -25,10 +27,12 @@ HeapThread& heap_thread() {
     uint64_t seen = __atomic_load_n(&keys[slot], __ATOMIC_ACQUIRE);
     if (seen == key) return threads[slot];
     if (seen != 0) continue;
-    if (__atomic_compare_exchange_n(&keys[slot], &seen, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) || seen == key)
-      return threads[slot];
+    // Only the thread itself enters its key.
+    if (!__atomic_compare_exchange_n(&keys[slot], &seen, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) continue;
+    threads[slot].stack = kHeapStacksBase + (slot + 1) * kHeapStackSize;
+    return threads[slot];
   }
-  return threads[slot];  // more thread pointers than there is room for: they share
+  check_failed("there is room for one more thread pointer", __FILE__, __LINE__, {{pointer}});
 }
 
 }  // namespace vsup::agent

@@ -27,6 +27,26 @@
     mov     VSUP_HOOK_THREAD(%rsp), %rax
 .endm
 
+# `function(frame)` on the stack of the thread in rax: the app's may be small, and nothing of ours is left on it.
+.macro call_on_own_stack function
+    mov     %rsp, %rdi
+    mov     VSUP_HEAP_THREAD_STACK(%rax), %rsp
+    push    %rdi
+    push    %rdi
+    call    \function
+    pop     %rsp
+.endm
+
+# A pointer that stays behind on the app's stack would look like the app's own to who searches it for pointers.
+.macro forget_frame
+    movq    $0, -8(%rsp)
+    movq    $0, VSUP_HOOK_RDI(%rsp)
+    movq    $0, VSUP_HOOK_SITE(%rsp)
+    movq    $0, VSUP_HOOK_THREAD(%rsp)
+    movq    $0, VSUP_HOOK_RESULT(%rsp)
+    movq    $0, VSUP_HOOK_FORMER(%rsp)
+.endm
+
 vsup_hook:
     sub     $FRAME, %rsp
     mov     %rdi, VSUP_HOOK_RDI(%rsp)
@@ -37,8 +57,9 @@ vsup_hook:
     mov     %r9, VSUP_HOOK_R9(%rsp)
     mov     %rbp, VSUP_HOOK_RBP(%rsp)
     mov     %r11, VSUP_HOOK_SITE(%rsp)
-    mov     %rsp, %rdi
-    call    vsup_heap_before
+    call    vsup_heap_thread
+    mov     %rax, VSUP_HOOK_THREAD(%rsp)
+    call_on_own_stack vsup_heap_before
     test    %eax, %eax
     jz      2f
     restore_arguments
@@ -47,10 +68,11 @@ vsup_hook:
     call    *%r11
 vsup_hook_return:
     mov     %rax, VSUP_HOOK_RESULT(%rsp)
-    mov     %rsp, %rdi
-    call    vsup_heap_after
+    mov     VSUP_HOOK_THREAD(%rsp), %rax
+    call_on_own_stack vsup_heap_after
     mov     VSUP_HOOK_THREAD(%rsp), %rcx
     mov     VSUP_HOOK_RESULT(%rsp), %rax
+    forget_frame
     add     $FRAME, %rsp
     cmpq    $0, VSUP_HEAP_THREAD_HOLD(%rcx)
     jne     3f
@@ -62,6 +84,7 @@ vsup_hook_call_door:
     jmp     vsup_hook_return
 
 2:  restore_arguments
+    forget_frame
     add     $FRAME, %rsp
     cmpq    $0, VSUP_HEAP_THREAD_HOLD(%rax)
     jne     4f

@@ -16,5 +16,6 @@
 #define VSUP_HOOK_FORMER 88
 #define VSUP_HOOK_FRAME 120
 
-// HeapThread::hold
+// HeapThread
 #define VSUP_HEAP_THREAD_HOLD 8
+#define VSUP_HEAP_THREAD_STACK 24

@@ -1,6 +1,6 @@
 // Purpose: what happens around a call of a hooked function: which block it makes or ends, told once to the tool.
-// Assumes: called by hook_entry.S on the app's stack, in native code or translated like the app's; signals wait outside
-// (the supervisor lets no handler run before the thread has left the agent).
+// Assumes: called by hook_entry.S on the thread's stack in the agent, in native code or translated like the app's;
+// signals wait outside (the supervisor lets no handler run before the thread has left the agent).
 //
 // Counted is the outermost call: operator new that calls malloc, realloc that calls malloc. A call is inside another
 // when that one's frame is still on the stack: its record says where, and hook_return lies there.
@@ -30,7 +30,8 @@ static_assert(sizeof(HookFrame) == VSUP_HOOK_FRAME);
 static_assert(offsetof(HookFrame, rbp) == VSUP_HOOK_RBP && offsetof(HookFrame, site) == VSUP_HOOK_SITE);
 static_assert(offsetof(HookFrame, thread) == VSUP_HOOK_THREAD && offsetof(HookFrame, result) == VSUP_HOOK_RESULT);
 static_assert(offsetof(HookFrame, outer) == VSUP_HOOK_OUTER && offsetof(HookFrame, former) == VSUP_HOOK_FORMER);
-static_assert(offsetof(HeapThread, hold) == VSUP_HEAP_THREAD_HOLD && offsetof(HookSite, trampoline) == 0);
+static_assert(offsetof(HeapThread, hold) == VSUP_HEAP_THREAD_HOLD);
+static_assert(offsetof(HeapThread, stack) == VSUP_HEAP_THREAD_STACK && offsetof(HookSite, trampoline) == 0);
 
 HeapEvents events;
 
@@ -45,6 +46,7 @@ void set_heap_events(const HeapEvents& given) {
 #pragma GCC visibility push(hidden)
 extern "C" {
 void vsup_hook_return();
+vsup::protocol::HeapThread* vsup_heap_thread();
 uint64_t vsup_heap_before(vsup::agent::HookFrame* frame);
 void vsup_heap_after(vsup::agent::HookFrame* frame);
 int vsup_hook_personality(int version, int actions, uint64_t exception_class, void* exception, void* context);
@@ -165,12 +167,16 @@ void resized(const HookFrame& frame, uint64_t size) {
 
 }  // namespace vsup::agent
 
+// On the app's stack: uses next to nothing of it.
+vsup::protocol::HeapThread* vsup_heap_thread() {
+  return &vsup::agent::heap_thread();
+}
+
 // Whether there is something to do after the function, too.
 uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
   using namespace vsup::agent;
   HeapFunction function = frame->site->function;
-  HeapThread& thread = heap_thread();
-  frame->thread = &thread;
+  HeapThread& thread = *frame->thread;
   if (is_free(function)) {
     HeapBlock block;
     if (frame->arguments[0] != 0 && chunk_remove(frame->arguments[0], block)) events.freed(block);
@@ -179,6 +185,7 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
   if (function == HeapFunction::kFork) {
     chunk_lock_all();
     events.before_fork();
+    thread.locks = 1;
     return 1;
   }
   uint64_t sp = entry_sp(*frame);
@@ -203,6 +210,7 @@ void vsup_heap_after(vsup::agent::HookFrame* frame) {
   using namespace vsup::agent;
   HeapFunction function = frame->site->function;
   if (function == HeapFunction::kFork) {
+    frame->thread->locks = 0;
     events.after_fork();
     chunk_unlock_all();
     return;

@@ -128,7 +128,7 @@ bool SessionImpl::reach_app_state(Task& task) {
     task.app = task.registers();
     step_back_from_breakpoint(task);
     task.syscall_pc = task.app.rip - 2;
-    if (in_heap_layer(task, task.app.rip)) {
+    if (in_heap_layer(task, task.app.rip) || holds_heap_locks(task)) {
       run_to_door(task);
       return false;
     }

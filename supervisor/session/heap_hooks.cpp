@@ -71,6 +71,13 @@ void SessionImpl::set_heap_alone(Task& task, bool alone) {
   write_value<uint64_t>(task.tid, kHeapLayerBase + offsetof(HeapControl, alone), alone ? 1 : 0);
 }
 
+// It forks: whoever else is in the heap layer waits for it to come back.
+bool SessionImpl::holds_heap_locks(Task& task) {
+  if (task.process->space->hooks.site_count == 0) return false;
+  const uint64_t thread = heap_thread_of(task, task.app.fs_base);
+  return thread != 0 && task.read_as<uint64_t>(thread + offsetof(HeapThread, locks)) != 0;
+}
+
 uint64_t SessionImpl::heap_thread_of(Task& task, uint64_t thread_pointer) {
   const uint64_t key = thread_pointer | 1;
   uint32_t slot = heap_thread_slot(thread_pointer);
@@ -126,15 +133,22 @@ bool SessionImpl::take_own_trap(Task& task) {
   } else {
     return false;
   }
-  if (pc != hooks.loader_breakpoint + 1) set_hold(task, false);
-  task.pending_set = false;
   registers.orig_rax = ~uint64_t{0};
   task.set_registers(registers);
   task.app = registers;
+  if (pc == agent.hook_call_door && holds_heap_locks(task)) {
+    // Nothing is done to it before it comes back and gives them up.
+    task.cont();
+    arm_nudge(task.process->space);
+    return true;
+  }
+  if (pc != hooks.loader_breakpoint + 1) set_hold(task, false);
+  task.pending_set = false;
   task.syscall_pc = registers.rip - 2;
   task.at_app_state = true;
   task.reblock_trap();
   if (pc == hooks.loader_breakpoint + 1) refresh_hooks(task);
+  settle(task);
   return true;
 }
 

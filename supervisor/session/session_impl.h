@@ -193,12 +193,13 @@ class SessionImpl {
   void leave_displaced_code(Task& task, const PlacedHook& hook);
   // Tells the agent whether the process has but one thread.
   void set_heap_alone(Task& task, bool alone);
+  bool holds_heap_locks(Task& task);
   bool in_heap_layer(const Task& task, uint64_t pc) const;
   uint64_t heap_thread_of(Task& task, uint64_t thread_pointer);
   void set_hold(Task& task, bool hold);
   // Has the thread, whose app state is in the heap layer, go on to where it leaves that.
   void run_to_door(Task& task);
-  // The trap is a door's or the loader's breakpoint: then task.app is behind it.
+  // The trap is a door's or the loader's breakpoint: the thread goes on behind it.
   bool take_own_trap(Task& task);
 
   // toggle.cpp

@@ -131,10 +131,7 @@ void SessionImpl::on_signal(Task& task) {
       return;
     }
   }
-  if (number == SIGTRAP && info.si_code > 0 && !task.instrumented && take_own_trap(task)) {
-    settle(task);
-    return;
-  }
+  if (number == SIGTRAP && info.si_code > 0 && !task.instrumented && take_own_trap(task)) return;
   if (number == SIGTRAP && info.si_code == TRAP_TRACE && task.instrumented && take_trap_flag_at_door(task)) {
     settle(task);
     return;

@@ -119,7 +119,7 @@ class Run:
                 open(os.path.join(self.folder, "stderr"), "wb") as err:
             process = subprocess.Popen(self.command(), stdin=stdin, stdout=out, stderr=err, env=env, cwd=self.folder,
                                        start_new_session=True)
-        toggles = control.Toggler(env["XDG_RUNTIME_DIR"], TOGGLE_SECONDS) if self.args.mode == "toggle" else None
+        toggles = control.Toggler(env["XDG_RUNTIME_DIR"], TOGGLE_SECONDS) if self.args.mode.endswith("toggle") else None
         if toggles:
             toggles.start()
         try:

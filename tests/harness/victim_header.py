@@ -4,7 +4,7 @@ Promises: a pure function of the source text; unknown keys are an error, so that
 """
 import re
 
-# Mode name -> options of vsup that make it. `native` runs without vsup; `toggle` is driven from outside.
+# Mode name -> options of vsup that make it. `native` runs without vsup; those that end in toggle are driven from outside.
 MODE_OPTIONS = {
     "native": None,
     "default": [],
@@ -15,6 +15,8 @@ MODE_OPTIONS = {
     "toggle": [],
     "check-all": ["--smc-check=all"],
     "verify": ["--verify-fragments=yes"],
+    "massif": ["--tool=massif"],
+    "massif-toggle": ["--tool=massif"],
 }
 KEYS = {"RUN", "ARGS", "ENV", "STDIN", "MODES", "SKIP", "EXPECT", "EXPECT~", "EXIT", "NEEDS", "TIMEOUT", "BUILD",
         "CFLAGS", "LIBS"}
