@@ -199,6 +199,8 @@ struct AgentSettings {
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
   uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
   uint32_t hook_heap;               // 1: the tool wants to hear of allocations
+  uint32_t python_stacks;           // PythonStacks, and
+  uint32_t python_malloc;           // PythonMalloc, of tools that want to hear of allocations
   uint32_t run_native;              // 1: the tool needs no code cache; threads run native even when it is on
   char tool_name[16];               // the agent's tool, NUL-terminated; empty: none
   uint64_t tool_options[kToolOptionCount];  // their meaning is in agent/tools/TOOL/records.h

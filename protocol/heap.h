@@ -15,6 +15,9 @@
 //
 //   function:   jmp rel32 ──> island:  mov r11, HookSite ; jmp [r11 + stub] ──> agent: hook_entry.S
 //   function+n: <rest>  <───  island+16: the displaced instructions, relocated ; jmp function+n
+//
+// Where a program calls an allocation function by a pointer of its own, the pointer can be hooked: it then leads to the
+// island, and the function itself is what the hook goes on with.
 #pragma once
 
 #include "protocol/agent_boot.h"
@@ -23,27 +26,40 @@ namespace vsup::protocol {
 
 // What a hooked function does, and with that where its arguments are.
 enum class HeapFunction : uint32_t {
-  kMalloc,            // (size)
-  kCalloc,            // (count, size)
-  kRealloc,           // (block, size)
-  kReallocArray,      // (block, count, size)
-  kMemalign,          // (alignment, size)
-  kPosixMemalign,     // (&block, alignment, size), returns an error number
-  kValloc,            // (size), at the start of a page
-  kPvalloc,           // (size), rounded up to pages
-  kNew,               // (size); throws
-  kNewAligned,        // (size, alignment); throws
-  kNewArray,          // (size); throws
-  kNewArrayAligned,   // (size, alignment); throws
-  kFree,              // (block)
-  kDelete,            // (block)
-  kDeleteArray,       // (block)
-  kFork,              // (), the layer's locks are held inside
-  kFindFrame,         // (pc, &bases), returns a frame description entry
+  kMalloc,           // (size)
+  kCalloc,           // (count, size)
+  kRealloc,          // (block, size)
+  kReallocArray,     // (block, count, size)
+  kMemalign,         // (alignment, size)
+  kPosixMemalign,    // (&block, alignment, size), returns an error number
+  kValloc,           // (size), at the start of a page
+  kPvalloc,          // (size), rounded up to pages
+  kNew,              // (size); throws
+  kNewAligned,       // (size, alignment); throws
+  kNewArray,         // (size); throws
+  kNewArrayAligned,  // (size, alignment); throws
+  kFree,             // (block)
+  kDelete,           // (block)
+  kDeleteArray,      // (block)
+  kFork,             // (), the layer's locks are held inside
+  kFindFrame,        // (pc, &bases), returns a frame description entry
+  // A Python allocator's, the first argument is its own: (ctx, size), (ctx, count, size), (ctx, block, size), (ctx,
+  // block)
+  kPythonMalloc,
+  kPythonCalloc,
+  kPythonRealloc,
+  kPythonFree,
   kExit,              // (status): handlers run, then kLeave
   kLeave,             // (status): the process ends
   kFreeResources,     // (): the C library frees what it keeps for itself; never called by programs
   kFreeCxxResources,  // (): the same of the C++ library
+};
+
+// What is done about Python's own allocator.
+enum PythonMalloc : uint32_t {
+  kPythonMallocTrack,   // its blocks are blocks
+  kPythonMallocRaw,     // the arenas that it cuts blocks from are blocks
+  kPythonMallocIgnore,  // neither: what it takes from malloc alone
 };
 
 inline constexpr uint64_t kHookSitesBase = kHeapLayerBase + 0x10'0000;
@@ -73,7 +89,7 @@ inline constexpr unsigned kTrampolineOffset = 16;
 struct HookSite {
   uint64_t trampoline;  // where the function goes on
   uint64_t stub;        // of the agent: where the island leads
-  uint64_t address;     // of the function
+  uint64_t address;     // of the function, or of the pointer to it
   uint64_t size;        // of the function in bytes, 0: not known
   uint64_t island;      // of this hook's code
   HeapFunction function;
@@ -81,7 +97,7 @@ struct HookSite {
   uint8_t patch_size;  // displaced bytes, at least kJumpSize
   uint8_t code_size;
   uint8_t move_count;
-  uint8_t reserved;
+  uint8_t is_pointer;  // 1: `address` is a pointer's
   // A displaced instruction at address + from now begins at island + to.
   struct Move {
     uint8_t from, to;

@@ -265,7 +265,8 @@ int run(const Options& options) {
   if (tool) recorder.set_tool(*tool);
 
   SessionOptions session_options = options.session;
-  if (session_options.settings.hook_heap != 0) session_options.make_module_watch = heap_module_watches();
+  if (session_options.settings.hook_heap != 0)
+    session_options.make_module_watch = heap_module_watches(session_options.settings);
   Session session(io, session_options, recorder);
   controller.set(session);
   try {

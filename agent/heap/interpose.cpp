@@ -82,12 +82,23 @@ Request product(uint64_t count, uint64_t size) {
   return {bytes, !overflow};
 }
 
+bool is_python(HeapFunction function) {
+  return function >= HeapFunction::kPythonMalloc && function <= HeapFunction::kPythonFree;
+}
+
+// Those of C's functions: what Python's have before them is left out.
+const uint64_t* arguments_of(const HookFrame& frame) {
+  return frame.arguments + (is_python(frame.site->function) ? 1 : 0);
+}
+
 Request requested(const HookFrame& frame) {
-  const uint64_t* argument = frame.arguments;
+  const uint64_t* argument = arguments_of(frame);
   switch (frame.site->function) {
     case HeapFunction::kCalloc:
+    case HeapFunction::kPythonCalloc:
       return product(argument[0], argument[1]);
     case HeapFunction::kRealloc:
+    case HeapFunction::kPythonRealloc:
     case HeapFunction::kMemalign:
       return {argument[1], true};
     case HeapFunction::kReallocArray:
@@ -102,11 +113,13 @@ Request requested(const HookFrame& frame) {
 }
 
 bool is_free(HeapFunction function) {
-  return function == HeapFunction::kFree || function == HeapFunction::kDelete || function == HeapFunction::kDeleteArray;
+  return function == HeapFunction::kFree || function == HeapFunction::kDelete ||
+         function == HeapFunction::kDeleteArray || function == HeapFunction::kPythonFree;
 }
 
 bool is_resize(HeapFunction function) {
-  return function == HeapFunction::kRealloc || function == HeapFunction::kReallocArray;
+  return function == HeapFunction::kRealloc || function == HeapFunction::kReallocArray ||
+         function == HeapFunction::kPythonRealloc;
 }
 
 // A block that comes to an address where the index has one already: that one's end was not seen.
@@ -153,7 +166,7 @@ void resized(const HookFrame& frame, uint64_t size) {
   HeapBlock block = make_block(frame, frame.result, size);
   if (frame.former.present == 0) {
     // Of realloc(NULL, ...). A block from before the hooks stays unknown: nobody saw its size.
-    if (frame.arguments[0] != 0) return;
+    if (arguments_of(frame)[0] != 0) return;
     block.function = static_cast<uint8_t>(HeapFunction::kMalloc);
     enter(block);
     return events.allocated(block);
@@ -179,7 +192,8 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
   HeapThread& thread = *frame->thread;
   if (is_free(function)) {
     HeapBlock block;
-    if (frame->arguments[0] != 0 && chunk_remove(frame->arguments[0], block)) events.freed(block);
+    uint64_t address = arguments_of(*frame)[0];
+    if (address != 0 && chunk_remove(address, block)) events.freed(block);
     return 0;
   }
   if (function == HeapFunction::kFork) {
@@ -200,7 +214,10 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
   }
   if (is_inside(thread, sp)) return 0;
   frame->former.present = 0;
-  if (is_resize(function) && frame->arguments[0] != 0) chunk_remove(frame->arguments[0], frame->former);
+  if (is_resize(function)) {
+    uint64_t address = arguments_of(*frame)[0];
+    if (address != 0) chunk_remove(address, frame->former);
+  }
   frame->outer = thread.call;
   thread.call = sp;
   return 1;

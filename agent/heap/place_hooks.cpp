@@ -38,6 +38,12 @@ void vsup_place_hooks() {
     if (site.status != kHookWanted) continue;
     site.stub =
         reinterpret_cast<uint64_t>(site.function == HeapFunction::kFindFrame ? &vsup_hook_find_frame : &vsup_hook);
+    if (site.is_pointer != 0) {
+      uint64_t pointer = 0;
+      if (vsup_safe_copy(&pointer, reinterpret_cast<const void*>(site.address), sizeof pointer))
+        make_pointer_hook(site, pointer);
+      continue;
+    }
     uint64_t size = site.size < 64 ? 64 : site.size > sizeof copy ? sizeof copy : site.size;
     const void* code = reinterpret_cast<const void*>(site.address);
     make_trampoline(site, copy, readable(code, copy, size));

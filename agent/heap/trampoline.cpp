@@ -137,14 +137,8 @@ HookStatus move_start(HookSite& site, const uint8_t* code, uint64_t available) {
   return kHookMade;
 }
 
-}  // namespace
-
-void make_trampoline(HookSite& site, const uint8_t* code, uint64_t available) {
-  if (available > site.size && site.size > kIslandSlot) available = site.size;
-  site.status = move_start(site, code, available);
-  if (site.status != kHookMade) return;
-  site.trampoline = site.island + kTrampolineOffset;
-  // mov r11, imm64 ; jmp [r11 + 8]
+// mov r11, imm64 ; jmp [r11 + 8]
+void write_door(HookSite& site) {
   site.code[0] = 0x49;
   site.code[1] = 0xbb;
   store(&site.code[2], reinterpret_cast<uint64_t>(&site));
@@ -153,9 +147,29 @@ void make_trampoline(HookSite& site, const uint8_t* code, uint64_t available) {
   site.code[12] = 0x63;
   site.code[13] = offsetof(HookSite, stub);
   site.code[14] = site.code[15] = 0xcc;
+}
+
+}  // namespace
+
+void make_trampoline(HookSite& site, const uint8_t* code, uint64_t available) {
+  if (available > site.size && site.size > kIslandSlot) available = site.size;
+  site.status = move_start(site, code, available);
+  if (site.status != kHookMade) return;
+  site.trampoline = site.island + kTrampolineOffset;
+  write_door(site);
   site.patch[0] = 0xe9;
   store(&site.patch[1], static_cast<uint32_t>(site.island - (site.address + kJumpSize)));
   for (unsigned i = kJumpSize; i < site.patch_size; ++i) site.patch[i] = 0x90;
+}
+
+void make_pointer_hook(HookSite& site, uint64_t pointer) {
+  site.trampoline = pointer;
+  write_door(site);
+  site.code_size = kTrampolineOffset;
+  site.move_count = 0;
+  store(&site.patch[0], site.island);
+  site.patch_size = sizeof site.island;
+  site.status = kHookMade;
 }
 
 }  // namespace vsup::agent

@@ -9,4 +9,7 @@ namespace vsup::agent {
 // of which can be read.
 void make_trampoline(protocol::HookSite& site, const uint8_t* code, uint64_t available);
 
+// Likewise for a pointer to a function, whose value is given.
+void make_pointer_hook(protocol::HookSite& site, uint64_t pointer);
+
 }  // namespace vsup::agent

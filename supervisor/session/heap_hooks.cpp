@@ -60,6 +60,28 @@ uint64_t find_gap(const std::vector<Mapping>& maps, uint64_t start, uint64_t end
   return best;
 }
 
+uint64_t original_function(const PlacedHook& hook) {
+  uint64_t function = 0;
+  std::copy_n(hook.original, sizeof function, reinterpret_cast<uint8_t*>(&function));
+  return function;
+}
+
+// The program may have set the pointer anew, or put another function in front of ours (tracemalloc does).
+bool holds(Task& task, uint64_t address, const uint8_t* bytes, size_t size) {
+  uint8_t present[24] = {};
+  return size <= sizeof present && read_memory(task.tid, address, present, size) &&
+         std::equal(bytes, bytes + size, present);
+}
+
+// Has loaded the pointer and not called it yet, as far as one can see.
+bool is_about_to_call(const Registers& registers, uint64_t island) {
+  for (const auto value : {registers.rax, registers.rbx, registers.rcx, registers.rdx, registers.rsi, registers.rdi,
+                           registers.rbp, registers.r8, registers.r9, registers.r10, registers.r11, registers.r12,
+                           registers.r13, registers.r14, registers.r15})
+    if (value == island) return true;
+  return false;
+}
+
 }  // namespace
 
 bool SessionImpl::in_heap_layer(const Task& task, uint64_t pc) const {
@@ -202,6 +224,7 @@ void SessionImpl::place_hooks(Task& task, const std::vector<HookPlace>& places) 
     site.address = place.address;
     site.size = place.size;
     site.function = place.function;
+    site.is_pointer = place.is_pointer ? 1 : 0;
     site.status = kHookWanted;
     site.island = island_for(task, place);
     if (site.island == 0) {
@@ -230,6 +253,7 @@ void SessionImpl::place_hooks(Task& task, const std::vector<HookPlace>& places) 
     hook.address = site.address;
     hook.island = site.island;
     hook.size = site.patch_size;
+    hook.is_pointer = site.is_pointer != 0;
     hook.move_count = site.move_count;
     std::copy(std::begin(site.moves), std::end(site.moves), hook.moves);
     std::copy(std::begin(site.patch), std::end(site.patch), hook.patch);
@@ -266,12 +290,27 @@ void SessionImpl::set_hooks(AddressSpace& space, bool on) {
       for (Task* task : space.tasks)
         if (task->parked && !task->gone) leave_displaced_code(*task, hook);
     }
-    write_memory(runner->tid, hook.address, on ? hook.patch : hook.original, hook.size);
+    if (!hook.is_pointer || holds(*runner, hook.address, on ? hook.original : hook.patch, hook.size))
+      write_memory(runner->tid, hook.address, on ? hook.patch : hook.original, hook.size);
   }
   if (hooks.loader_breakpoint != 0) {
     write_value(runner->tid, hooks.loader_breakpoint, on ? kBreakpoint : hooks.loader_byte);
   }
   if (on) refresh_hooks(*runner);
+}
+
+// A function that was put in front of a hooked pointer calls the island for ever: it then leads to the original.
+bool SessionImpl::keeps_island(Task& task, const Island& island) {
+  bool kept = false;
+  for (const PlacedHook& hook : task.process->space->hooks.placed) {
+    if (!hook.is_pointer || hook.island < island.start || hook.island >= island.start + kIslandSize) continue;
+    if (holds(task, hook.address, hook.original, hook.size)) continue;
+    uint8_t code[] = {0x49, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0x41, 0xff, 0xe3};  // mov r11, imm64 ; jmp r11
+    std::copy_n(hook.original, sizeof(uint64_t), code + 2);
+    write_memory(task.tid, hook.island, code, sizeof code);
+    kept = true;
+  }
+  return kept;
 }
 
 bool SessionImpl::remove_hooks(AddressSpace& space, Task& task) {
@@ -282,9 +321,10 @@ bool SessionImpl::remove_hooks(AddressSpace& space, Task& task) {
   for (Task* other : space.tasks) {
     if (!other->parked || other->gone) continue;
     for (const PlacedHook& hook : hooks.placed) {
+      inside = inside || (hook.is_pointer && is_about_to_call(other->app, hook.island));
       if (other->app.rip < hook.island || other->app.rip >= hook.island + kIslandSlot) continue;
       bool moved = other->app.rip < hook.island + kTrampolineOffset;
-      if (moved) other->app.rip = hook.address;
+      if (moved) other->app.rip = hook.is_pointer ? original_function(hook) : hook.address;
       for (unsigned i = 0; i < hook.move_count && !moved; ++i) {
         moved = other->app.rip == hook.island + hook.moves[i].to;
         if (moved) other->app.rip = hook.address + hook.moves[i].from;
@@ -299,7 +339,9 @@ bool SessionImpl::remove_hooks(AddressSpace& space, Task& task) {
   }
   if (inside) return false;
   RemoteCalls calls(task, space.vdso_syscall);
-  for (const Island& island : hooks.islands) calls.syscall(SYS_munmap, {island.start, kIslandSize});
+  for (const Island& island : hooks.islands) {
+    if (!keeps_island(task, island)) calls.syscall(SYS_munmap, {island.start, kIslandSize});
+  }
   hooks = {};
   return true;
 }

@@ -12,6 +12,7 @@ struct PlacedHook {
   uint64_t address = 0, module_start = 0;
   uint64_t island = 0;
   uint8_t size = 0;
+  bool is_pointer = false;
   uint8_t original[24] = {}, patch[24] = {};
   uint8_t move_count = 0;
   protocol::HookSite::Move moves[6] = {};

@@ -18,6 +18,7 @@ struct HookPlace {
   uint64_t address = 0, size = 0;  // size 0: not known
   protocol::HeapFunction function = protocol::HeapFunction::kMalloc;
   uint64_t module_start = 0, module_end = 0;
+  bool is_pointer = false;  // `address` is that of a pointer to the function
 };
 
 struct ModuleChanges {

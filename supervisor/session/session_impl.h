@@ -189,6 +189,7 @@ class SessionImpl {
   void set_hooks(AddressSpace& space, bool on);
   void set_loader_breakpoint(Task& task, uint64_t address);
   // Undoes all of it; false: a thread is inside a hooked function, so that the agent has to stay.
+  bool keeps_island(Task& task, const Island& island);
   bool remove_hooks(AddressSpace& space, Task& task);
   void leave_displaced_code(Task& task, const PlacedHook& hook);
   // Tells the agent whether the process has but one thread.

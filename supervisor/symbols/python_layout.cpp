@@ -189,11 +189,19 @@ std::optional<PythonLayout> layout_of(unsigned minor, uint64_t runtime, const Re
 std::optional<PythonFound> find_python(const ElfFile& file, uint64_t bias, const ReadBytes& read_memory) {
   const auto symbols =
       find_symbols(file, {"_PyRuntime", "PyCode_Type", "_PyEval_EvalFrameDefault", "_PyEval_EvalFrameDefault.cold",
-                          "Py_Version", "PyCode_NewWithPosOnlyArgs", "PyFrame_GetCode", "Py_Is"});
-  const auto runtime = symbols.find("_PyRuntime"), type = symbols.find("PyCode_Type"),
-             loop = symbols.find("_PyEval_EvalFrameDefault");
+                          "Py_Version", "PyCode_NewWithPosOnlyArgs", "PyFrame_GetCode", "Py_Is", "PyObject_Malloc",
+                          "PyMem_Malloc", "PyObject_GetArenaAllocator"});
+  const auto address_of = [&symbols, bias](std::string_view name) {
+    const auto symbol = symbols.find(name);
+    return symbol == symbols.end() ? 0 : bias + symbol->second.value;
+  };
+  const auto type = symbols.find("PyCode_Type"), loop = symbols.find("_PyEval_EvalFrameDefault");
   if (loop == symbols.end() || type == symbols.end()) return std::nullopt;
   PythonFound found;
+  found.runtime = address_of("_PyRuntime");
+  found.object_malloc = address_of("PyObject_Malloc");
+  found.memory_malloc = address_of("PyMem_Malloc");
+  found.arena_allocator = address_of("PyObject_GetArenaAllocator");
   const auto version = symbols.find("Py_Version");
   uint32_t hex = 0;
   if (version != symbols.end()) {  // 3.11 has it first: PY_VERSION_HEX
@@ -201,14 +209,13 @@ std::optional<PythonFound> find_python(const ElfFile& file, uint64_t bias, const
   } else if (symbols.contains("PyCode_NewWithPosOnlyArgs")) {  // 3.8; PyFrame_GetCode came with 3.9, Py_Is with 3.10
     found.minor = symbols.contains("Py_Is") ? 10 : symbols.contains("PyFrame_GetCode") ? 9 : 8;
   }
-  if (runtime == symbols.end()) {
+  if (found.runtime == 0) {
     found.refusal = "it has no _PyRuntime";
     return found;
   }
-  const uint64_t runtime_address = bias + runtime->second.value;
-  found.layout = layout_of(found.minor, runtime_address, read_memory, found.refusal);
+  found.layout = layout_of(found.minor, found.runtime, read_memory, found.refusal);
   if (!found.layout) return found;
-  found.layout->interpreters_head += runtime_address;
+  found.layout->interpreters_head += found.runtime;
   found.layout->code_type = bias + type->second.value;
   found.layout->loop_start[0] = bias + loop->second.value;
   found.layout->loop_end[0] = bias + loop->second.value + loop->second.size;

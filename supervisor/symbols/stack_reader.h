@@ -17,8 +17,10 @@ struct CapturedFrame {
   protocol::StackFrameKind kind = protocol::kFrameReturn;
   uint64_t value = 0;
 
-  // The address to symbolise: of the instruction itself, or within the call before it.
-  uint64_t lookup() const { return kind == protocol::kFrameExact ? value : value - 1; }
+  // The address to symbolise: of the instruction itself, or within the call before it. Of a Python frame its value.
+  uint64_t lookup() const {
+    return kind == protocol::kFrameExact || kind == protocol::kFramePython ? value : value - 1;
+  }
 };
 
 class StackReader {

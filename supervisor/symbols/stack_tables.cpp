@@ -119,7 +119,12 @@ bool StackTables::look_for_python(pid_t pid, const Module& module, const MapEntr
   const auto file = open_file(module, pid);
   if (!file) return true;
   python_ = find_python(*file, module.image->bias, read);
-  if (!python_ || !python_->layout) return true;
+  if (!python_) return true;
+  python_->module_start = module.start;
+  python_->module_end = module.end;
+  python_->code_start = code.start;
+  python_->code_end = code.end;
+  if (!python_->layout) return true;
   python_->layout->stacks = python_stacks_;
   python_->layout->code_start = code.start;
   python_->layout->code_end = code.end;

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "supervisor/reports/dhat/site_views.h"
+#include "supervisor/reports/heap/python_options.h"
 #include "supervisor/reports/heap/tick_rate.h"
 #include "supervisor/session/log_name.h"
 #include "supervisor/session/tool_report.h"
@@ -18,11 +19,16 @@ constexpr ToolOption kOptions[] = {
   {{name, OptionKind::kind, argument}, low, high, default_text, help},
 #include "supervisor/reports/dhat/options.def"
 #undef DHAT_OPTION
+#define PYTHON_OPTION(name, kind, argument, low, high, default_text, help) \
+  {{name, OptionKind::kind, argument}, low, high, default_text, help},
+#include "supervisor/reports/heap/python_options.def"
+#undef PYTHON_OPTION
 };
 
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
   settings.hook_heap = 1;
   settings.run_native = 1;
+  configure_python(options, settings);
   settings.tool_options[agent::dhat::kOptionDepth] = options.number("num-callers");
   settings.tool_options[agent::dhat::kOptionTicksPerSecond] = ticks_per_second();
 }

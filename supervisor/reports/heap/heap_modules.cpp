@@ -7,6 +7,7 @@
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/symbols/allocation_functions.h"
 #include "supervisor/symbols/process_memory.h"
+#include "supervisor/symbols/python_allocators.h"
 #include "supervisor/symbols/stack_tables.h"
 #include "supervisor/symbols/symbol_module.h"
 
@@ -15,13 +16,16 @@ namespace vsup::supervisor {
 namespace {
 
 struct Shared {
+  const protocol::AgentSettings settings;
   UnwindTableCache tables;
   std::map<std::string, AllocationFunctions> functions;  // by path and inode
 };
 
 class HeapModules : public ModuleWatch {
  public:
-  explicit HeapModules(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+  explicit HeapModules(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {
+    tables_.set_python_stacks(static_cast<protocol::PythonStacks>(shared_->settings.python_stacks));
+  }
 
   std::unique_ptr<ModuleWatch> clone() const override { return std::make_unique<HeapModules>(*this); }
 
@@ -48,6 +52,7 @@ class HeapModules : public ModuleWatch {
     }
     known_ = std::move(present);
     tables_.update(tid, map, shared_->tables);
+    if (!python_hooked_) hook_python(read, changes);
     return changes;
   }
 
@@ -73,15 +78,28 @@ class HeapModules : public ModuleWatch {
     if (found->second.debug_state != 0) changes.loader_breakpoint = found->second.debug_state + *bias;
   }
 
+  // Its pointers are not there before the loader has relocated the interpreter: then the next change finds them.
+  void hook_python(const ReadBytes& read, ModuleChanges& changes) {
+    const PythonFound* python = tables_.python();
+    if (python == nullptr || shared_->settings.python_malloc == protocol::kPythonMallocIgnore) return;
+    const auto pointers = shared_->settings.python_malloc == protocol::kPythonMallocTrack
+                              ? find_object_allocators(*python, read)
+                              : find_arena_allocator(*python, read);
+    for (const AllocatorPointer& pointer : pointers)
+      changes.places.push_back({pointer.address, 0, pointer.function, python->module_start, python->module_end, true});
+    python_hooked_ = !pointers.empty();
+  }
+
   std::shared_ptr<Shared> shared_;
   StackTables tables_;
+  bool python_hooked_ = false;
   std::map<uint64_t, Key> known_;  // by start
 };
 
 }  // namespace
 
-std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches() {
-  return [shared = std::make_shared<Shared>()]() -> std::unique_ptr<ModuleWatch> {
+std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches(const protocol::AgentSettings& settings) {
+  return [shared = std::make_shared<Shared>(settings)]() -> std::unique_ptr<ModuleWatch> {
     return std::make_unique<HeapModules>(shared);
   };
 }

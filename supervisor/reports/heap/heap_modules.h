@@ -11,6 +11,6 @@
 namespace vsup::supervisor {
 
 // Makes the watch of one address space after the other; all share what is known of files.
-std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches();
+std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches(const protocol::AgentSettings& settings);
 
 }  // namespace vsup::supervisor

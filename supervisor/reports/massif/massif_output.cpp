@@ -2,36 +2,13 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <thread>
-#include <unordered_map>
 
 #include "supervisor/symbols/symbolizer.h"
 
 namespace vsup::supervisor::massif {
-
-namespace {
-
-std::string last_part(const std::string& path) {
-  return path.substr(path.rfind('/') + 1);
-}
-
-DescribedFrame describe_frame(Symbolizer& symbolizer, const ModuleMap& modules, const CapturedFrame& frame) {
-  DescribedFrame described;
-  for (const Frame& one : symbolizer.symbolize(modules, frame.value, frame.lookup())) {
-    DescribedFrame::Line line;
-    line.function = one.function;
-    if (!one.file.empty()) {
-      line.place = last_part(one.file) + (one.line != 0 ? ":" + std::to_string(one.line) : "");
-    } else if (!one.module.empty()) {
-      line.place = "in " + one.module;
-    }
-    described.lines.push_back(std::move(line));
-  }
-  return described;
-}
-
-}  // namespace
 
 struct MassifOutput::Impl {
   struct Job {
@@ -46,11 +23,13 @@ struct MassifOutput::Impl {
   Impl(WriterOptions given, Post loop) : options(std::move(given)), post(std::move(loop)) {}
 
   std::string text_of(const HeapProfile& profile) {
-    std::unordered_map<uint64_t, DescribedFrame> known;  // by address; an exact one differs by what is looked up
+    // By what is looked up, and whether that is an address.
+    std::map<std::pair<bool, uint64_t>, DescribedFrame> known;
     return write_massif(profile, options, [&](const CapturedFrame& frame) -> const DescribedFrame& {
-      auto found = known.find(frame.lookup());
+      const std::pair key(frame.kind == protocol::kFramePython, frame.lookup());
+      auto found = known.find(key);
       if (found == known.end())
-        found = known.emplace(frame.lookup(), describe_frame(symbolizer, profile.modules, frame)).first;
+        found = known.emplace(key, describe_frame(symbolizer, profile.modules, profile.stacks, frame)).first;
       return found->second;
     });
   }

@@ -26,9 +26,9 @@ MainKind main_kind(const std::string& function) {
   return MainKind::kNeither;
 }
 
-const std::string& outer_name(const DescribedFrame& frame) {
-  static const std::string none;
-  return frame.lines.empty() ? none : frame.lines.back().function;
+// Python's functions have names of their own choice.
+MainKind main_kind(const DescribedFrame& frame) {
+  return frame.lines.empty() || frame.python ? MainKind::kNeither : main_kind(frame.lines.back().function);
 }
 
 class TreeWriter {
@@ -111,7 +111,7 @@ class TreeWriter {
     std::string text = address;
     if (line >= described.lines.size()) return text + "???";
     const DescribedFrame::Line& one = described.lines[line];
-    if (main_kind(one.function) == MainKind::kBelowMain) {
+    if (!described.python && main_kind(one.function) == MainKind::kBelowMain) {
       text += "(below main)";
     } else {
       text += one.function.empty() ? "???" : one.function;
@@ -127,7 +127,7 @@ class TreeWriter {
 };
 
 bool is_alloc_fn(const DescribedFrame& frame, const WriterOptions& options) {
-  if (frame.lines.empty()) return false;
+  if (frame.lines.empty() || frame.python) return false;
   return std::all_of(frame.lines.begin(), frame.lines.end(), [&options](const DescribedFrame::Line& line) {
     return !line.function.empty() && options.alloc_fns.contains(line.function);
   });
@@ -139,7 +139,7 @@ Context make_context(std::vector<CapturedFrame> frames, const WriterOptions& opt
   size_t end = frames.size();
   // Up to main, else up to the innermost of what is below it.
   for (size_t at = frames.size(); at-- > 0;) {
-    const MainKind kind = main_kind(outer_name(describe(frames[at])));
+    const MainKind kind = main_kind(describe(frames[at]));
     if (kind != MainKind::kNeither) end = at + 1;
     if (kind == MainKind::kMain) break;
   }

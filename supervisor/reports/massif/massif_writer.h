@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/reports/heap/described_frame.h"
 #include "supervisor/reports/massif/massif_profile.h"
 
 namespace vsup::supervisor::massif {
@@ -18,15 +19,6 @@ struct WriterOptions {
   unsigned depth = 30;
   double threshold = 1.0;  // percent
   std::set<std::string> alloc_fns, ignore_fns;
-};
-
-// A return address of the program: innermost inlined function first.
-struct DescribedFrame {
-  struct Line {
-    std::string function;  // empty: not known
-    std::string place;     // "file.c:12" or "in /lib/..."; empty: not known
-  };
-  std::vector<Line> lines;
 };
 
 using Describe = std::function<const DescribedFrame&(const CapturedFrame& frame)>;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "agent/tools/massif/records.h"
+#include "supervisor/reports/heap/python_options.h"
 #include "supervisor/reports/massif/massif_output.h"
 #include "supervisor/reports/massif/record_reader.h"
 #include "supervisor/session/log_name.h"
@@ -22,6 +23,10 @@ constexpr ToolOption kOptions[] = {
   {{name, OptionKind::kind, argument}, low, high, default_text, help},
 #include "supervisor/reports/massif/options.def"
 #undef MASSIF_OPTION
+#define PYTHON_OPTION(name, kind, argument, low, high, default_text, help) \
+  {{name, OptionKind::kind, argument}, low, high, default_text, help},
+#include "supervisor/reports/heap/python_options.def"
+#undef PYTHON_OPTION
 };
 
 // Frames above the depth that may turn out to be allocation functions.
@@ -40,6 +45,7 @@ uint64_t ticks_per_second() {
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
   settings.hook_heap = 1;
   settings.run_native = 1;
+  configure_python(options, settings);
   uint64_t* values = settings.tool_options;
   values[records::kOptionHeap] = options.yes("heap") ? 1 : 0;
   values[records::kOptionHeapAdmin] = options.number("heap-admin");
