@@ -17,7 +17,7 @@ static void* thread(void* unused) {
   return unused;
 }
 
-static __attribute__((noinline)) void* hold(void) { return malloc(1000); }
+static __attribute__((noinline)) void* hold(void) { return malloc(100000); }
 static __attribute__((noinline)) void* keep(void) { return malloc(50); }
 
 int main(void) {

@@ -4,6 +4,7 @@
 Time is counted in bytes, so that deterministic programs give the same snapshots.
 """
 import glob
+import json
 import os
 import re
 import subprocess
@@ -163,5 +164,33 @@ def ms_print(place):
     check("heap allocation functions" in printed and "make (heap_c.c" in printed, printed[:2000])
 
 
+def total(path):
+    with open(path, encoding="utf-8") as f:
+        return sum(int(line.rsplit(" ", 1)[1]) for line in f)
+
+
+def collapsed(place):
+    """Stacks weighted by live, peak and total bytes sum to what the snapshots and DHAT say."""
+    program = os.path.join(place.programs, "heap_c")
+    status, _, errors = place.run(["-q", "--tool=massif", "--collapsed=yes", "--time-unit=B", "--peak-inaccuracy=0",
+                                   program])
+    check(status == 0, f"status {status}: {errors}")
+    folder = os.path.dirname(glob.glob(os.path.join(place.log, "*", "massif.out.*"))[0])
+    sums = {word: total(glob.glob(os.path.join(folder, f"heap.{word}.*.collapsed"))[0])
+            for word in ("live", "peak", "total")}
+    snapshots = [[int(number) for number in re.findall(r"^(?:time|mem_heap_B)=(\d+)$", part, re.M)]
+                 for part in open(glob.glob(os.path.join(folder, "massif.out.*"))[0], encoding="utf-8").read()
+                 .split("snapshot=")[1:]]
+    check(sums["peak"] == max(heap for _, heap in snapshots), f"peak {sums['peak']}, snapshots {snapshots}")
+    status, _, errors = place.run(["-q", "--tool=dhat", program])
+    check(status == 0, errors)
+    with open(glob.glob(os.path.join(place.log, "*", "dhat.out.*"))[0], encoding="utf-8") as f:
+        points = json.load(f)["pps"]
+    for word, key in (("live", "eb"), ("peak", "gb"), ("total", "tb")):
+        wanted = sum(point[key] for point in points)
+        check(sums[word] == wanted, f"{word}: {sums[word]}, DHAT says {wanted}")
+
+
 session.main({name: test for name, test in list(globals().items())
-              if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print")}, __doc__)
+              if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print",
+                          "collapsed")}, __doc__)

@@ -26,6 +26,11 @@ void add_live(uint32_t stack, uint64_t bytes) {
   heap_add(live()[stack], bytes);
 }
 
+void add_total(uint32_t stack, uint64_t bytes) {
+  if (vsup_settings.tool_options[kOptionTotals] == 0 || stack >= kMaxStacks) return;
+  add(reinterpret_cast<uint64_t*>(kTotalsAt)[stack], bytes);
+}
+
 // Memory taken (or given back: a negative amount).
 void move(int64_t bytes, int64_t extra) {
   Header& records = header();
@@ -38,6 +43,7 @@ void move(int64_t bytes, int64_t extra) {
 
 void allocated(const HeapBlock& block) {
   add_live(block.stack, block.size);
+  add_total(block.stack, block.size);
   move(static_cast<int64_t>(block.size), static_cast<int64_t>(extra_of(block)));
   maybe_normal();
 }
@@ -52,6 +58,7 @@ void freed(const HeapBlock& block) {
 void resized(const HeapBlock& former, const HeapBlock& fresh) {
   if (fresh.size < former.size) maybe_peak();
   add_live(fresh.stack, fresh.size);
+  add_total(fresh.stack, fresh.size);
   add_live(former.stack, -former.size);
   move(static_cast<int64_t>(fresh.size - former.size), static_cast<int64_t>(extra_of(fresh) - extra_of(former)));
   maybe_normal();

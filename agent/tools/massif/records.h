@@ -4,7 +4,8 @@
 //
 //   kToolBase  +0x0000'0000  Header, Snapshot[kMaxSnapshots]
 //              +0x1000'0000  uint64_t live bytes of stack i, and kSeen if it ever had any
-//              +0x3000'0000  details of snapshots: as many equal rooms as there may be snapshots
+//              +0x3000'0000  uint64_t bytes that stack i ever allocated, with kOptionTotals
+//              +0x5000'0000  details of snapshots: as many equal rooms as there may be snapshots
 #pragma once
 
 #include "protocol/agent_boot.h"
@@ -13,12 +14,13 @@ namespace vsup::agent::massif {
 
 inline constexpr uint64_t kToolBase = protocol::kToolBase;
 inline constexpr uint64_t kLiveAt = kToolBase + 0x1000'0000;
-inline constexpr uint64_t kDetailsAt = kToolBase + 0x3000'0000;
+inline constexpr uint64_t kTotalsAt = kToolBase + 0x3000'0000;
+inline constexpr uint64_t kDetailsAt = kToolBase + 0x5000'0000;
 inline constexpr uint64_t kDetailsSize = kToolBase + protocol::kToolSize - kDetailsAt;
 // In the table of live bytes and in details: the stack has allocated. With no bytes left it still counts as a place.
 inline constexpr uint64_t kSeen = uint64_t{1} << 63;
 inline constexpr uint32_t kMaxStacks = 64u << 20;
-static_assert(kLiveAt + 8ull * kMaxStacks <= kDetailsAt);
+static_assert(kLiveAt + 8ull * kMaxStacks <= kTotalsAt && kTotalsAt + 8ull * kMaxStacks <= kDetailsAt);
 inline constexpr uint32_t kMaxSnapshots = 1000;
 
 // AgentSettings::tool_options.
@@ -31,6 +33,7 @@ enum Option : unsigned {
   kOptionDetailedFreq,    // every so many
   kOptionMaxSnapshots,    // 10 to kMaxSnapshots
   kOptionTicksPerSecond,  // of the time stamp counter
+  kOptionTotals,          // 1: count what each stack ever allocated
 };
 
 enum TimeUnit : uint64_t { kTimeInstructions, kTimeMilliseconds, kTimeBytes };

@@ -71,7 +71,7 @@ class DhatReport : public ToolReport {
     std::string error, pattern = context_.options.text("dhat-out-file");
     std::string name = expand_log_name(pattern, records.pid, image.image, error);
     if (name.empty() || name.front() != '/') name = image.directory + "/" + name;
-    const std::string directory = image.directory, pid = std::to_string(records.pid);
+    const std::string directory = image.directory;
     const bool collapsed = context_.options.yes("collapsed");
     {
       std::lock_guard lock(mutex_);
@@ -79,18 +79,18 @@ class DhatReport : public ToolReport {
     }
     if (!worker_) worker_ = std::make_unique<SymbolWorker>(context_.post);
     worker_->run(
-        [this, records = std::make_shared<dhat::SiteRecords>(std::move(records)), name, directory, pid,
+        [this, records = std::make_shared<dhat::SiteRecords>(std::move(records)), name, directory,
          collapsed](Symbolizer& symbolizer) {
-          const dhat::Describe describe = [&](const CapturedFrame& frame) {
-            return describe_frame(symbolizer, records->modules, records->stacks, frame);
-          };
+          FrameDescriber describer(symbolizer, records->modules, records->stacks);
+          const dhat::Describe describe = std::ref(describer);
           std::vector<File> files{{name, write_dhat(dhat_file(*records, describe))}};
           if (collapsed) {
             using dhat::Weight;
             for (auto [weight, word] :
                  {std::pair{Weight::kLive, "live"}, {Weight::kPeak, "peak"}, {Weight::kTotal, "total"}}) {
-              files.push_back({directory + "/heap." + word + "." + pid + ".collapsed",
-                               write_collapsed(weighted_stacks(*records, weight, describe))});
+              files.push_back(
+                  {heap_stacks_name(directory, word, records->pid),
+                   write_collapsed(weighted_stacks(records->stacks, weights_of(*records, weight), describe))});
             }
           }
           std::lock_guard lock(mutex_);

@@ -26,6 +26,13 @@ DescribedFrame describe_frame(Symbolizer& symbolizer, const ModuleMap& modules, 
   return described;
 }
 
+const DescribedFrame& FrameDescriber::operator()(const CapturedFrame& frame) {
+  const std::pair key(frame.kind == protocol::kFramePython, frame.lookup());
+  auto found = known_.find(key);
+  if (found == known_.end()) found = known_.emplace(key, describe_frame(symbolizer_, modules_, stacks_, frame)).first;
+  return found->second;
+}
+
 std::string frame_text(uint64_t address, const DescribedFrame& frame, const DescribedFrame::Line& line) {
   std::string text;
   if (!frame.python) {

@@ -2,11 +2,10 @@
 
 #include <condition_variable>
 #include <deque>
-#include <map>
 #include <mutex>
 #include <thread>
 
-#include "supervisor/symbols/symbolizer.h"
+#include "supervisor/reports/heap/weighted_stacks.h"
 
 namespace vsup::supervisor::massif {
 
@@ -16,22 +15,25 @@ struct MassifOutput::Impl {
     Done done;
   };
   struct Ready {
-    std::string text;
+    Texts texts;
     Done done;
   };
 
   Impl(WriterOptions given, Post loop) : options(std::move(given)), post(std::move(loop)) {}
 
-  std::string text_of(const HeapProfile& profile) {
-    // By what is looked up, and whether that is an address.
-    std::map<std::pair<bool, uint64_t>, DescribedFrame> known;
-    return write_massif(profile, options, [&](const CapturedFrame& frame) -> const DescribedFrame& {
-      const std::pair key(frame.kind == protocol::kFramePython, frame.lookup());
-      auto found = known.find(key);
-      if (found == known.end())
-        found = known.emplace(key, describe_frame(symbolizer, profile.modules, profile.stacks, frame)).first;
-      return found->second;
-    });
+  Texts texts_of(const HeapProfile& profile) {
+    FrameDescriber describer(symbolizer, profile.modules, profile.stacks);
+    const Describe describe = std::ref(describer);
+    Texts texts{write_massif(profile, options, describe), {}, {}, {}};
+    if (!profile.weighted) return texts;
+    const auto collapsed = [&](const StackWeights& weights) {
+      return callgrind::write_collapsed(weighted_stacks(profile.stacks, weights, describe));
+    };
+    texts.live = collapsed(profile.live);
+    texts.total = collapsed(profile.totals);
+    for (const SnapshotData& snapshot : profile.snapshots)
+      if (snapshot.peak) texts.peak = collapsed(snapshot.stacks);
+    return texts;
   }
 
   void work() {
@@ -42,20 +44,20 @@ struct MassifOutput::Impl {
       Job job = std::move(jobs.front());
       jobs.pop_front();
       lock.unlock();
-      std::string text = text_of(job.profile);
+      Texts texts = texts_of(job.profile);
       lock.lock();
-      ready.push_back({std::move(text), std::move(job.done)});
+      ready.push_back({std::move(texts), std::move(job.done)});
       post([this] { deliver(); });
     }
   }
 
   void deliver() {
-    std::deque<Ready> texts;
+    std::deque<Ready> all;
     {
       std::lock_guard lock(mutex);
-      texts.swap(ready);
+      all.swap(ready);
     }
-    for (Ready& one : texts) one.done(std::move(one.text));
+    for (Ready& one : all) one.done(one.texts);
   }
 
   const WriterOptions options;

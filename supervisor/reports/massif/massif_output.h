@@ -13,8 +13,12 @@ namespace vsup::supervisor::massif {
 class MassifOutput {
  public:
   using Post = std::function<void(std::function<void()>)>;
-  // The text of one file, on the event loop's thread.
-  using Done = std::function<void(std::string)>;
+  // Of a weighted profile stacks, too.
+  struct Texts {
+    std::string massif, live, peak, total;
+  };
+  // On the event loop's thread.
+  using Done = std::function<void(const Texts&)>;
 
   MassifOutput(WriterOptions options, Post post);
   ~MassifOutput();

@@ -25,6 +25,9 @@ struct HeapProfile {
   pid_t pid = 0;
   std::string command;
   std::vector<SnapshotData> snapshots;
+  // Where stacks weighted by bytes are wanted: by id, at the end and ever allocated.
+  bool weighted = false;
+  std::vector<std::pair<uint32_t, uint64_t>> live, totals;
   StackReader stacks;
   ModuleMap modules;
   uint64_t lost_blocks = 0;  // that the agent had no room to record

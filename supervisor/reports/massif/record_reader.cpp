@@ -27,6 +27,17 @@ bool read_details(const StoppedProcess& process, uint32_t room, uint64_t max_sna
   return true;
 }
 
+// One number for each stack that ever allocated.
+bool read_numbers(const StoppedProcess& process, uint64_t start, uint64_t count,
+                  std::vector<std::pair<uint32_t, uint64_t>>& numbers) {
+  if (count > records::kMaxStacks) return false;
+  std::vector<uint64_t> read(count);
+  if (count != 0 && !process.read(start, read.data(), count * sizeof read[0])) return false;
+  for (uint32_t stack = 0; stack < count; ++stack)
+    if (read[stack] != 0) numbers.emplace_back(stack, read[stack] & ~records::kSeen);
+  return true;
+}
+
 HeapProfile start_profile(const StoppedProcess& process) {
   HeapProfile profile;
   profile.pid = process.pid();
@@ -43,7 +54,7 @@ HeapProfile start_profile(const StoppedProcess& process) {
 
 }  // namespace
 
-std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots) {
+std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots, bool weighted) {
   records::Header header{};
   if (!process.read(records::kToolBase, &header, sizeof header)) return {};
   if (header.snapshot_count > records::kMaxSnapshots) return {};
@@ -61,6 +72,8 @@ std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t 
     snapshot.detailed = one.detail != 0 && one.detail <= max_snapshots &&
                         read_details(process, one.detail - 1, max_snapshots, snapshot);
   }
+  profile.weighted = weighted && read_numbers(process, records::kLiveAt, header.stack_limit, profile.live) &&
+                     read_numbers(process, records::kTotalsAt, header.stack_limit, profile.totals);
   return profile;
 }
 
@@ -74,11 +87,7 @@ std::optional<HeapProfile> read_present(const StoppedProcess& process, bool deta
   snapshot.heap_bytes = header.heap_bytes;
   snapshot.extra_bytes = header.extra_bytes;
   snapshot.stack_bytes = header.stack_bytes;
-  if (!detailed || header.stack_limit > records::kMaxStacks) return profile;
-  std::vector<uint64_t> live(header.stack_limit);
-  if (!live.empty() && !process.read(records::kLiveAt, live.data(), live.size() * sizeof live[0])) return {};
-  for (uint32_t stack = 0; stack < live.size(); ++stack)
-    if (live[stack] != 0) snapshot.stacks.emplace_back(stack, live[stack] & ~records::kSeen);
+  if (detailed && !read_numbers(process, records::kLiveAt, header.stack_limit, snapshot.stacks)) return {};
   return profile;
 }
 

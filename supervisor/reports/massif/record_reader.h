@@ -10,8 +10,9 @@
 
 namespace vsup::supervisor::massif {
 
-// All snapshots taken so far, most of them at `max_snapshots`.
-std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots);
+// All snapshots taken so far, most of them at `max_snapshots`; with `weighted`, what each stack holds and allocated,
+// too.
+std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots, bool weighted);
 
 // How things are now, as one snapshot.
 std::optional<HeapProfile> read_present(const StoppedProcess& process, bool detailed);

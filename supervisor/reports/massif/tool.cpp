@@ -1,12 +1,10 @@
 // Purpose: the tool massif: what --tool= finds, and its ToolReport.
-#include <x86intrin.h>
-
-#include <chrono>
 #include <map>
-#include <thread>
 
 #include "agent/tools/massif/records.h"
 #include "supervisor/reports/heap/python_options.h"
+#include "supervisor/reports/heap/tick_rate.h"
+#include "supervisor/reports/heap/weighted_stacks.h"
 #include "supervisor/reports/massif/massif_output.h"
 #include "supervisor/reports/massif/record_reader.h"
 #include "supervisor/session/log_name.h"
@@ -32,16 +30,6 @@ constexpr ToolOption kOptions[] = {
 // Frames above the depth that may turn out to be allocation functions.
 constexpr uint64_t kSpareFrames = 50;
 
-uint64_t ticks_per_second() {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
-  const uint64_t first = __rdtsc();
-  std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  const uint64_t ticks = __rdtsc() - first;
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return static_cast<uint64_t>(static_cast<double>(ticks) / seconds);
-}
-
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
   settings.hook_heap = 1;
   settings.run_native = 1;
@@ -52,6 +40,7 @@ void configure(const ToolOptionValues& options, protocol::AgentSettings& setting
   values[records::kOptionDepth] = options.number("depth") + (options.all("alloc-fn").empty() ? 0 : kSpareFrames);
   values[records::kOptionPeakInaccuracy] = static_cast<uint64_t>(options.real("peak-inaccuracy") * 1e6 + 0.5);
   values[records::kOptionDetailedFreq] = options.number("detailed-freq");
+  values[records::kOptionTotals] = options.yes("collapsed") ? 1 : 0;
   values[records::kOptionMaxSnapshots] = options.number("max-snapshots");
   values[records::kOptionTimeUnit] =
       options.text("time-unit") == "B" ? records::kTimeBytes : records::kTimeMilliseconds;
@@ -88,7 +77,8 @@ class MassifReport : public ToolReport {
   void image_started(const ProcessSummary& process) override { images_[process.pid] = process; }
 
   void records_ready(StoppedProcess& process, RecordsMoment) override {
-    auto profile = massif::read_profile(process, context_.options.number("max-snapshots"));
+    auto profile =
+        massif::read_profile(process, context_.options.number("max-snapshots"), context_.options.yes("collapsed"));
     if (!profile) return;
     write(std::move(*profile), context_.options.text("massif-out-file"), [](const std::string&) {});
   }
@@ -121,8 +111,16 @@ class MassifReport : public ToolReport {
     std::string error;
     std::string name = expand_log_name(pattern, profile.pid, image.image, error);
     if (name.empty() || name.front() != '/') name = image.directory + "/" + name;
-    output_.add(std::move(profile), [this, name, written = std::move(written)](const std::string& text) {
-      context_.write_file(name, text);
+    const std::string directory = image.directory;
+    const pid_t pid = profile.pid;
+    const bool weighted = profile.weighted;
+    output_.add(std::move(profile), [=, this, written = std::move(written)](const massif::MassifOutput::Texts& texts) {
+      context_.write_file(name, texts.massif);
+      if (weighted) {
+        context_.write_file(heap_stacks_name(directory, "live", pid), texts.live);
+        context_.write_file(heap_stacks_name(directory, "peak", pid), texts.peak);
+        context_.write_file(heap_stacks_name(directory, "total", pid), texts.total);
+      }
       written(name);
     });
   }
