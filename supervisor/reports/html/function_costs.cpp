@@ -58,7 +58,7 @@ bool is_python_frame(std::string_view name) {
   return file.ends_with(".py") || file.ends_with(".pyx") || file.ends_with(".pxd") || file.ends_with(".pxi");
 }
 
-std::vector<ReportFunction> function_costs(const callgrind::Grouped& profile, const NamedStacks& stacks) {
+std::vector<ReportFunction> function_costs(const callgrind::Grouped& profile, const NamedStacks& stacks, size_t event) {
   // By name, file and object: contexts of one function are one function here.
   std::unordered_map<std::string, size_t> ids;
   std::vector<ReportFunction> result;
@@ -74,16 +74,16 @@ std::vector<ReportFunction> function_costs(const callgrind::Grouped& profile, co
   }
   uint64_t total = 0;
   for (const auto& part : profile.parts) {
-    if (!part.totals.empty()) total += part.totals[0];
+    if (event < part.totals.size()) total += part.totals[event];
     for (const auto& row : part.rows) {
-      uint64_t cost = part.costs[row.cost];
+      uint64_t cost = part.costs[row.cost + event];
       result[index_of[row.function]].self += cost;
       result[index_of[row.function]].inclusive += cost;
     }
     for (const auto& call : part.calls) {
       result[index_of[call.callee]].calls += call.count;
       if (index_of[call.callee] != index_of[call.function]) {
-        result[index_of[call.function]].inclusive += part.costs[call.cost];
+        result[index_of[call.function]].inclusive += part.costs[call.cost + event];
       }
     }
   }

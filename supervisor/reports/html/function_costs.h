@@ -14,13 +14,14 @@ namespace vsup::supervisor::html {
 
 struct ReportFunction {
   std::string name, file, object;
-  uint64_t self = 0, inclusive = 0, calls = 0;  // of the first event; calls of this function
+  uint64_t self = 0, inclusive = 0, calls = 0;  // of one event; calls of this function
 };
 
 // Functions of a profile, all parts together. A function's inclusive cost is exact where `stacks` tell it; else its own
 // cost and that of its calls but those to itself, at most the total (functions that call each other in a circle would
-// count twice).
-std::vector<ReportFunction> function_costs(const callgrind::Grouped& profile, const callgrind::NamedStacks& stacks);
+// count twice). `event` is a place in the profile's events, which stacks must have counted.
+std::vector<ReportFunction> function_costs(const callgrind::Grouped& profile, const callgrind::NamedStacks& stacks,
+                                           size_t event = 0);
 
 // Functions of stacks alone. A name "function (file.c:12)" is the function and its file, all its lines together.
 std::vector<ReportFunction> function_costs(const callgrind::NamedStacks& stacks);

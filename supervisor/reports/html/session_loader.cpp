@@ -17,7 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kCollapsed = ".collapsed";
-constexpr const char* kCallgrind = "callgrind.";
 
 std::optional<std::string> read_file(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -77,6 +76,14 @@ bool is_plain_name(const std::string& name) {
   return !name.empty() && name[0] != '.' && name.find('/') == std::string::npos;
 }
 
+// What people call an event; others keep their name.
+std::string title_of_event(const std::string& event) {
+  if (event == "Ir") return "Instructions";
+  if (event == "Dr") return "Data reads";
+  if (event == "Dw") return "Data writes";
+  return event;
+}
+
 // What the stacks of a file count, by its name: "heap.peak.123.collapsed".
 std::pair<std::string, std::string> title_and_unit(const std::string& name) {
   if (name.starts_with("heap.live.")) return {"Live bytes", "bytes"};
@@ -85,53 +92,67 @@ std::pair<std::string, std::string> title_and_unit(const std::string& name) {
   return {name.substr(0, name.size() - std::strlen(kCollapsed)), ""};
 }
 
-// Parts and threads of one process may be in files of their own: read as one text, each begins a part.
-void load_profile(const std::string& directory, const std::vector<std::string>& names, ReportProcess& process) {
-  std::string all, stacks;
-  for (const std::string& name : names) {
-    if (!name.starts_with(kCallgrind) || name.ends_with(".new")) continue;
-    auto text = read_file(directory + "/" + name);
-    if (text) (name.ends_with(kCollapsed) ? stacks : all).append(*text).append("\n");
+void add_profile(const callgrind::Grouped& profile, callgrind::NamedStacks stacks, ReportProcess& process) {
+  for (size_t i = 0; i < profile.events.size(); i++) {
+    const std::string& event = profile.events[i];
+    ReportView view{title_of_event(event), event, 0, {}, {}};
+    for (const auto& part : profile.parts) view.total += i < part.totals.size() ? part.totals[i] : 0;
+    process.totals.emplace_back(event, view.total);
+    // Stacks count the first event.
+    if (i == 0) view.stacks = std::move(stacks);
+    view.functions = function_costs(profile, view.stacks, i);
+    if (!view.functions.empty()) process.views.push_back(std::move(view));
   }
-  ReportView view{"Instructions", "Ir", 0, {}, callgrind::read_collapsed(stacks)};
-  view.total = total_cost(view.stacks);
-  if (auto profile = callgrind::read_callgrind(all)) {
-    view.functions = function_costs(*profile, view.stacks);
-    for (size_t i = 0; i < profile->events.size(); i++) {
-      uint64_t total = 0;
-      for (const auto& part : profile->parts) total += i < part.totals.size() ? part.totals[i] : 0;
-      process.totals.emplace_back(profile->events[i], total);
-    }
-    if (!process.totals.empty()) {
-      view.unit = process.totals[0].first;
-      if (view.unit != "Ir") view.title = view.unit;
-      view.total = process.totals[0].second;
-    }
-  } else {
-    view.functions = function_costs(view.stacks);
-  }
+}
+
+void add_stacks(const std::string& title, const std::string& unit, callgrind::NamedStacks stacks,
+                ReportProcess& process) {
+  ReportView view{title, unit, total_cost(stacks), function_costs(stacks), std::move(stacks)};
   if (!view.functions.empty()) process.views.push_back(std::move(view));
 }
 
-void load_heap(const std::string& directory, const std::vector<std::string>& names, ReportProcess& process) {
+// Of several files the longest, later ones first: the others are single snapshots.
+void add_massif(MassifFile file, ReportProcess& process) {
+  if (process.memory && file.snapshots.size() < process.memory->snapshots.size()) return;
+  process.memory = std::move(file);
+}
+
+// Options can give files any name: what a file is, its first lines tell.
+bool is_massif(std::string_view text) {
+  size_t command = text.find("\ncmd:");
+  return text.starts_with("desc:") && command != std::string_view::npos &&
+         text.substr(command + 1).find("\ntime_unit:") < 4096;
+}
+
+bool is_profile(std::string_view text) {
+  std::string_view head = text.substr(0, 2048);
+  return head.starts_with("# callgrind format") || head.find("\nevents:") != std::string_view::npos ||
+         head.starts_with("events:");
+}
+
+void load_files(const std::string& directory, const std::vector<std::string>& names, ReportProcess& process) {
+  // Parts and threads of one process may be in files of their own: read as one text, each begins a part.
+  std::string profile_text, stacks_text;
   for (const std::string& name : names) {
-    bool is_massif = name.starts_with("massif.out") && !name.ends_with(".new");
-    bool is_stacks = name.ends_with(kCollapsed) && !name.starts_with(kCallgrind);
-    if (!is_massif && !is_stacks) continue;
+    if (name.ends_with(".json") || name == "log.txt" || name.starts_with("dhat.out")) continue;
     auto text = read_file(directory + "/" + name);
     if (!text) continue;
-    if (is_massif) {
-      auto file = read_massif(*text);
-      // Of several the longest; the others are single snapshots.
-      bool longer = file && (!process.memory || file->snapshots.size() > process.memory->snapshots.size());
-      if (longer) process.memory = std::move(file);
-      continue;
+    if (name.ends_with(kCollapsed)) {
+      auto [title, unit] = title_and_unit(name);
+      bool of_profile = unit.empty() && std::find(names.begin(), names.end(), title) != names.end();
+      if (of_profile) {
+        stacks_text.append(*text).append("\n");
+      } else {
+        add_stacks(title, unit, callgrind::read_collapsed(*text), process);
+      }
+    } else if (is_massif(*text)) {
+      if (auto file = read_massif(*text)) add_massif(std::move(*file), process);
+    } else if (is_profile(*text)) {
+      profile_text.append(*text).append("\n");
     }
-    auto [title, unit] = title_and_unit(name);
-    ReportView view{title, unit, 0, {}, callgrind::read_collapsed(*text)};
-    view.total = total_cost(view.stacks);
-    view.functions = function_costs(view.stacks);
-    if (!view.functions.empty()) process.views.push_back(std::move(view));
+  }
+  if (auto profile = callgrind::read_callgrind(profile_text)) {
+    add_profile(*profile, callgrind::read_collapsed(stacks_text), process);
   }
 }
 
@@ -142,8 +163,7 @@ void load_process_files(const std::string& directory, ReportProcess& process) {
     names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
-  load_profile(directory, names, process);
-  load_heap(directory, names, process);
+  load_files(directory, names, process);
   if (auto text = read_file(directory + "/log.txt")) process.leaks = read_leak_log(*text);
 }
 

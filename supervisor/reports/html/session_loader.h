@@ -1,5 +1,5 @@
 // Purpose: what a session left in its directory, as the report page's data: session.json, and of each process its
-// callgrind.out and massif.out files, its stacks (*.collapsed) and the leaks in its log.
+// callgrind.out, cachegrind.out and massif.out files, whatever their names, stacks (*.collapsed) and leaks in its log.
 // Assumes: nothing about the files; the session may still run. Promises: a file that is missing or broken leaves its
 // part of the page empty; files outside the directory are not read, nor links, nor more than kMaxFileBytes of one.
 #pragma once
