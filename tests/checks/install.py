@@ -77,6 +77,13 @@ def main():
                       f'_{program}; echo "${{COMPREPLY[@]}}"')
             check("--version" in run("bash", "--norc", "-c", script, env=env), f"{program} is completed")
 
+        front_ends = os.path.join(prefix, "libexec", "vsup", "compat")
+        old = dict(env, PATH=front_ends + ":" + env["PATH"])
+        check(run("valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + os.path.join(prefix, "old"), "echo",
+                  "hello", env=old) == "hello\n" and os.path.exists(os.path.join(prefix, "old")),
+              "the installed valgrind front-end finds vsup")
+        check("No active" in run("callgrind_control", env=old), "callgrind_control finds vctl")
+
         kept = glob.glob(os.path.join(SOURCE, "suppressions", "*.supp"))
         installed = glob.glob(os.path.join(prefix, "share", "**", "*.supp"), recursive=True)
         check({os.path.basename(p) for p in kept} == {os.path.basename(p) for p in installed},
