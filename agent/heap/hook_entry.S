@@ -27,10 +27,17 @@
     mov     VSUP_HOOK_THREAD(%rsp), %rax
 .endm
 
-# `function(frame)` on the stack of the thread in rax: the app's may be small, and nothing of ours is left on it.
+# `function(frame)` on the stack of the thread in rax: the app's may be small, and nothing of ours is left on it. Who
+# comes from there (the layer has called a function of the app's that allocates) goes on below its caller.
 .macro call_on_own_stack function
     mov     %rsp, %rdi
-    mov     VSUP_HEAP_THREAD_STACK(%rax), %rsp
+    mov     VSUP_HEAP_THREAD_STACK(%rax), %rcx
+    mov     %rcx, %rdx
+    sub     %rsp, %rdx
+    cmp     $VSUP_HEAP_STACK_SIZE, %rdx
+    jb      9f
+    mov     %rcx, %rsp
+9:  and     $-16, %rsp
     push    %rdi
     push    %rdi
     call    \function

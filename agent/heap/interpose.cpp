@@ -32,6 +32,7 @@ static_assert(offsetof(HookFrame, thread) == VSUP_HOOK_THREAD && offsetof(HookFr
 static_assert(offsetof(HookFrame, outer) == VSUP_HOOK_OUTER && offsetof(HookFrame, former) == VSUP_HOOK_FORMER);
 static_assert(offsetof(HeapThread, hold) == VSUP_HEAP_THREAD_HOLD);
 static_assert(offsetof(HeapThread, stack) == VSUP_HEAP_THREAD_STACK && offsetof(HookSite, trampoline) == 0);
+static_assert(protocol::kHeapStackSize == VSUP_HEAP_STACK_SIZE);
 
 HeapEvents events;
 

@@ -4,7 +4,8 @@ Promises: a pure function of the source text; unknown keys are an error, so that
 """
 import re
 
-# Mode name -> options of vsup that make it. `native` runs without vsup; those that end in toggle are driven from outside.
+# Mode name -> options of vsup that make it. `native` runs without vsup; those that end in toggle are driven from
+# outside.
 MODE_OPTIONS = {
     "native": None,
     "default": [],

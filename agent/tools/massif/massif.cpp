@@ -28,7 +28,7 @@ void add_live(uint32_t stack, uint64_t bytes) {
 
 void add_total(uint32_t stack, uint64_t bytes) {
   if (vsup_settings.tool_options[kOptionTotals] == 0 || stack >= kMaxStacks) return;
-  add(reinterpret_cast<uint64_t*>(kTotalsAt)[stack], bytes);
+  heap_add(reinterpret_cast<uint64_t*>(kTotalsAt)[stack], bytes);
 }
 
 // Memory taken (or given back: a negative amount).

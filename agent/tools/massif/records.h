@@ -59,10 +59,10 @@ inline constexpr uint64_t kRoomHeader = 16;
 struct Header {
   uint64_t heap_bytes, extra_bytes, stack_bytes;  // now
   uint64_t moved_bytes;                           // allocated and freed, the time for kTimeBytes
-  uint64_t peak_bytes;  // of the last peak snapshot, all kinds together
-  uint64_t peak_limit;  // above this a peak is worth a snapshot
-  uint64_t earliest;  // bytes or ticks before which no normal snapshot is taken
-  uint64_t interval;    // between normal ones
+  uint64_t peak_bytes;                            // of the last peak snapshot, all kinds together
+  uint64_t peak_limit;                            // above this a peak is worth a snapshot
+  uint64_t earliest;                              // bytes or ticks before which no normal snapshot is taken
+  uint64_t interval;                              // between normal ones
   uint64_t since_detailed;
   uint64_t stack_limit;  // ids of stacks that have live bytes are below
   uint64_t start_ticks;

@@ -25,7 +25,8 @@ LiveBlocks read_live_blocks(const StoppedProcess& process) {
     for (const ChunkNode& node : nodes) {
       const uint64_t address = node.address_and_more & kChunkAddressMask;
       const auto function = static_cast<HeapFunction>(node.address_and_more >> 48 & 0xff);
-      if (address == 0 || function >= HeapFunction::kFree) continue;
+      const bool of_python = function >= HeapFunction::kPythonMalloc && function < HeapFunction::kPythonFree;
+      if (address == 0 || (function >= HeapFunction::kFree && !of_python)) continue;
       live.blocks.push_back({address, node.size_low | uint64_t{node.size_high} << 32, node.stack, function});
     }
   }
