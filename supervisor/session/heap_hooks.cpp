@@ -296,7 +296,9 @@ void SessionImpl::set_hooks(AddressSpace& space, bool on) {
   if (hooks.loader_breakpoint != 0) {
     write_value(runner->tid, hooks.loader_breakpoint, on ? kBreakpoint : hooks.loader_byte);
   }
-  if (on) refresh_hooks(*runner);
+  if (!on) return;
+  write_value<uint64_t>(runner->tid, kHeapLayerBase + offsetof(HeapControl, late), 1);
+  refresh_hooks(*runner);
 }
 
 // A function that was put in front of a hooked pointer calls the island for ever: it then leads to the original.

@@ -16,6 +16,7 @@ LiveBlocks read_live_blocks(const StoppedProcess& process) {
   HeapControl control{};
   if (!process.read(kHeapLayerBase, &control, sizeof control)) return live;
   live.lost = control.lost_blocks;
+  live.all_known = control.late == 0 && live.lost == 0;
   const uint64_t count = std::min<uint64_t>(control.node_count, kMaxChunkNodes);
   std::vector<ChunkNode> nodes;
   for (uint64_t first = 0; first < count; first += kPiece) {

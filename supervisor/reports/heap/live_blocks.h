@@ -18,8 +18,9 @@ struct LiveBlock {
 };
 
 struct LiveBlocks {
-  std::vector<LiveBlock> blocks;                         // in no order
-  uint64_t lost = 0;                                     // not recorded, because the index was full
+  std::vector<LiveBlock> blocks;  // in no order
+  bool all_known = true;          // false: the program has run without hooks, there may be others
+  uint64_t lost = 0;              // not recorded, because the index was full
   std::map<protocol::HeapFunction, uint64_t> functions;  // where hooked functions are, of several the first
 };
 

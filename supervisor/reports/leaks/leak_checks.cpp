@@ -52,6 +52,11 @@ struct LeakChecks::Impl {
       answer.text +=
           "There was no room to record " + with_commas(snapshot.lost_records) + " blocks: they are missing\n\n";
     }
+    if (!snapshot.all_known) {
+      answer.text +=
+          "The heap was not watched all the time: blocks that nobody saw are not in these sums,\n"
+          "and what they point to counts as reachable.\n\n";
+    }
     if (job.request.report.detail == LeakDetail::kNone) {
       answer.text += "For a detailed leak analysis, rerun with: --leak-check=full\n";
     } else if (answer.use.blocks == 0) {

@@ -48,7 +48,7 @@ bool stood_at_exit(const StoppedProcess& process, const ThreadRegisters& thread,
 
 }  // namespace
 
-std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics, bool attached) {
+std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   records::Header header{};
@@ -56,6 +56,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
   LeakSnapshot snapshot;
   LiveBlocks live = read_live_blocks(process);
   snapshot.lost_records = live.lost;
+  snapshot.all_known = live.all_known;
   snapshot.clean_up_missing = header.clean_up == records::kCleanUpUnsafe;
   snapshot.functions = std::move(live.functions);
   std::vector<Block> given;
@@ -69,7 +70,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
   for (const Block& block : snapshot.blocks) snapshot.use.bytes += block.size;
 
   snapshot.modules = ModuleMap::of_process(process.tid());
-  RootInput roots{snapshot.modules.entries(), snapshot.blocks, {}, read_process(process.tid()), {}, !attached};
+  RootInput roots{snapshot.modules.entries(), snapshot.blocks, {}, read_process(process.tid()), {}, live.all_known};
   roots.arena = {protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize};
   std::vector<uint64_t> registers;
   for (const ThreadRegisters& thread : process.threads()) {

@@ -19,6 +19,7 @@ struct LeakSnapshot {
   std::vector<LiveBlock> origins;  // block i's
   PointerGraph graph;
   HeapUse use;
+  bool all_known = true;          // false: older blocks may be there; what they point to counts as reachable
   uint64_t lost_records = 0;      // blocks that the heap layer had no room to record
   bool clean_up_missing = false;  // the libraries would have freed their own blocks, had other threads not been there
   std::map<protocol::HeapFunction, uint64_t> functions;
@@ -27,7 +28,7 @@ struct LeakSnapshot {
   double milliseconds = 0;  // that the process stood still for it
 };
 
-// None if the process has no heap layer. `attached`: there are blocks from before.
-std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics, bool attached);
+// None if the process has no heap layer.
+std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics);
 
 }  // namespace vsup::supervisor::leaks

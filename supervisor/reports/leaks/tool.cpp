@@ -83,7 +83,7 @@ class LeaksReport : public ToolReport {
     if (moment == RecordsMoment::kExec) return;
     const auto image = images_.find(process.pid());
     if (image == images_.end()) return;
-    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics, false);
+    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics);
     if (!snapshot) return;
     leaks::CheckRequest request;
     request.report = options_.report;
@@ -105,7 +105,7 @@ class LeaksReport : public ToolReport {
     std::string error = read_request(request.line, check.report);
     if (image == images_.end()) error = "the process is not known";
     if (!error.empty()) return answer({{}, error});
-    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics, false);
+    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics);
     if (!snapshot) return answer({{}, "the heap's records cannot be read"});
     const double milliseconds = snapshot->milliseconds;
     checks_.check(
