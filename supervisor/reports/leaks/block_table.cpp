@@ -2,9 +2,6 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
-#include <numeric>
-
 namespace vsup::supervisor::leaks {
 namespace {
 
@@ -16,24 +13,56 @@ uint32_t* reserve(uint64_t size) {
   return memory == MAP_FAILED ? nullptr : static_cast<uint32_t*>(memory);
 }
 
+struct Keyed {
+  uint64_t start;
+  uint32_t index;
+};
+
+// By digits of 11 bits, lowest first, as far as the starts differ: the heap layer gives millions of blocks in no order.
+// Equal starts stay in their order.
+void sort_by_start(std::vector<Keyed>& keyed) {
+  constexpr unsigned kDigit = 11;
+  uint64_t differing = 0;
+  bool sorted = true;
+  for (size_t i = 1; i < keyed.size(); ++i) {
+    differing |= keyed[i].start ^ keyed[0].start;
+    sorted = sorted && keyed[i - 1].start <= keyed[i].start;
+  }
+  if (sorted) return;
+  std::vector<Keyed> other(keyed.size());
+  for (unsigned shift = 0; shift < 64 && differing >> shift != 0; shift += kDigit) {
+    const auto digit = [shift](const Keyed& entry) { return entry.start >> shift & ((1u << kDigit) - 1); };
+    if ((differing >> shift & ((1u << kDigit) - 1)) == 0) continue;
+    std::vector<size_t> places(1u << kDigit);
+    for (const Keyed& entry : keyed) ++places[digit(entry)];
+    size_t next = 0;
+    for (size_t& place : places) {
+      const size_t count = place;
+      place = next;
+      next += count;
+    }
+    for (const Keyed& entry : keyed) other[places[digit(entry)]++] = entry;
+    keyed.swap(other);
+  }
+}
+
 }  // namespace
 
 std::vector<Block> normalized_blocks(const std::vector<Block>& blocks, std::vector<uint32_t>& order) {
-  order.resize(blocks.size());
-  std::iota(order.begin(), order.end(), 0);
-  const auto before = [&](uint32_t a, uint32_t b) { return blocks[a].start < blocks[b].start; };
-  if (!std::is_sorted(order.begin(), order.end(), before)) std::stable_sort(order.begin(), order.end(), before);
+  std::vector<Keyed> keyed(blocks.size());
+  for (size_t i = 0; i < blocks.size(); ++i) keyed[i] = {blocks[i].start, static_cast<uint32_t>(i)};
+  sort_by_start(keyed);
   std::vector<Block> sorted;
   sorted.reserve(blocks.size());
-  size_t kept = 0;
-  for (const uint32_t index : order) {
-    const Block& block = blocks[index];
+  order.clear();
+  order.reserve(blocks.size());
+  for (const Keyed& entry : keyed) {
+    const Block& block = blocks[entry.index];
     if (block.start == 0 || block.start >= kAddressEnd || block.size > kAddressEnd - block.start) continue;
     if (!sorted.empty() && block.start < sorted.back().end()) continue;
     sorted.push_back(block);
-    order[kept++] = index;
+    order.push_back(entry.index);
   }
-  order.resize(kept);
   return sorted;
 }
 
