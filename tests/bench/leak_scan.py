@@ -3,8 +3,8 @@
 
     leak_scan.py --vsup build/bin/vsup --vctl build/bin/vctl [--rounds 3] [--megabytes 1024] [SIZE ...]
 
-SIZE is the blocks' average size in bytes. Each block points to its neighbour in a list and to another one at random, the
-rest of it is numbers. Prints a markdown table of medians.
+SIZE is the blocks' average size in bytes. Each block points to its neighbour in a list and to another one at random,
+the rest of it is numbers. Prints a markdown table of medians.
 """
 import argparse
 import json
@@ -59,8 +59,8 @@ def measure(arguments, program, size):
             pauses, waits, blocks = [], [], 0
             for _ in range(arguments.rounds):
                 start = time.monotonic()
-                answer = subprocess.run([arguments.vctl, "leaks", "--json", "--summary"], capture_output=True, text=True,
-                                        check=True, env=env)
+                answer = subprocess.run([arguments.vctl, "leaks", "--json", "--summary"], capture_output=True,
+                                        text=True, check=True, env=env)
                 waits.append(time.monotonic() - start)
                 result = json.loads(answer.stdout)["processes"][0]["result"]
                 pauses.append(result["milliseconds"])
