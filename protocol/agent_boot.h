@@ -198,6 +198,7 @@ struct AgentSettings {
   uint32_t verify;                  // 1: re-derive and compare the state map of each new fragment
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
   uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
+  uint32_t ignore_trap;             // 1: the app ignores SIGTRAP; set by either side, see engine/trap_guard.h
   uint32_t hook_heap;               // 1: the tool wants to hear of allocations
   uint32_t python_stacks;           // PythonStacks, and
   uint32_t python_malloc;           // PythonMalloc, of tools that want to hear of allocations

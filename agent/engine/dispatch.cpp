@@ -112,6 +112,7 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
   switch (exit_id) {
     case VSUP_EXIT_ENTER:
       if (ctx.frame_pc_address != 0) syscall_handler.restore_frame(ctx);
+      ignore_trap_again();
       if (instrumenter() != nullptr && instrumenter()->entered != nullptr) {
         LockGuard guard(engine_lock);
         instrumenter()->entered(ctx, static_cast<vsup::protocol::EntryReason>(ctx.entry_reason));

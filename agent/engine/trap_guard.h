@@ -1,5 +1,6 @@
 // Purpose: lets the agent trap while the app has SIGTRAP blocked. The trap of an int3 is a forced signal: the kernel
-// would unblock SIGTRAP for good and reset the app's handler. Only apps that handle SIGTRAP can tell.
+// would unblock SIGTRAP for good and reset the app's handler. Only apps that handle SIGTRAP can tell. One that ignores
+// it has its choice reset by any trap, the supervisor's single-steps included: it is made again on the way back.
 // Source: force_sig_info_to_task in kernel/signal.c.
 #pragma once
 
@@ -20,7 +21,18 @@ inline void unblock_trap(protocol::ThreadContext& ctx) {
   ctx.trap_unblocked = (old & kTrapMask) != 0 ? 1 : 0;
 }
 
+inline void ignore_trap_again() {
+  if (vsup_settings.ignore_trap == 0) return;
+  constexpr uint64_t kRtSigaction = 13, kSigtrap = 5, kDefault = 0, kIgnore = 1, kMaskSize = 8;
+  uint64_t action[4] = {};  // struct kernel_sigaction: handler, flags, restorer, mask
+  raw_syscall(kRtSigaction, kSigtrap, 0, reinterpret_cast<uint64_t>(action), kMaskSize);
+  if (action[0] != kDefault) return;
+  action[0] = kIgnore;
+  raw_syscall(kRtSigaction, kSigtrap, reinterpret_cast<uint64_t>(action), 0, kMaskSize);
+}
+
 inline void reblock_trap(protocol::ThreadContext& ctx) {
+  ignore_trap_again();
   if (ctx.trap_unblocked == 0) return;
   constexpr uint64_t kBlock = 0;
   ctx.trap_unblocked = 0;

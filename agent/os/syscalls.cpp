@@ -9,6 +9,7 @@
 #include "agent/engine/dispatch.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/syscall_handler.h"
+#include "agent/engine/trap_guard.h"
 #include "agent/os/address_limit.h"
 
 namespace vsup::agent {
@@ -28,7 +29,8 @@ constexpr int64_t kENOSYS = 38, kEFAULT = 14;
 // rbp, rbx, rdx, rax, rcx, rsp (128 bytes).
 constexpr uint64_t kFramePcOffset = 168;
 constexpr uint64_t kTrapFlag = 0x100;
-constexpr uint64_t kSigtrap = 5;
+constexpr uint64_t kSigtrap = 5, kSignalDefault = 0, kSignalIgnored = 1;
+constexpr int64_t kRtSigaction = 13;
 
 uint64_t argument(const ThreadContext& ctx, int n) {
   static constexpr uint8_t kOrder[] = {protocol::kRdi, protocol::kRsi, protocol::kRdx,
@@ -151,8 +153,28 @@ int exec(ThreadContext& ctx) {
   if (instrumenter() != nullptr) {
     ctx.service = static_cast<uint64_t>(Service::kBeforeExec);
     vsup_service_query();
+    ignore_trap_again();  // a new image inherits it
   }
   return plain(ctx);
+}
+
+// The answer is corrected while a trap of ours, in this thread or another, has just made "ignored" the default.
+int trap_action(ThreadContext& ctx) {
+  const bool ignored = vsup_settings.ignore_trap != 0;
+  const auto* wanted = reinterpret_cast<const void*>(argument(ctx, 1));
+  auto* former = reinterpret_cast<void*>(argument(ctx, 2));
+  uint64_t handler = 0;  // first member of struct kernel_sigaction
+  const bool sets = wanted != nullptr && vsup_safe_copy(&handler, wanted, sizeof handler);
+  const auto result =
+      static_cast<int64_t>(raw_syscall(kRtSigaction, kSigtrap, argument(ctx, 1), argument(ctx, 2), argument(ctx, 3)));
+  if (result != 0) return emulated(ctx, result);
+  if (sets) {
+    vsup_settings.guard_trap = 1;
+    vsup_settings.ignore_trap = handler == kSignalIgnored ? 1 : 0;
+  }
+  if (ignored && former != nullptr && vsup_safe_copy(&handler, former, sizeof handler) && handler == kSignalDefault)
+    vsup_safe_copy(former, &kSignalIgnored, sizeof kSignalIgnored);
+  return emulated(ctx, 0);
 }
 
 int handle(ThreadContext& ctx) {
@@ -169,8 +191,7 @@ int handle(ThreadContext& ctx) {
     case 25:
       return mremap(ctx);
     case 13:  // rt_sigaction
-      if (argument(ctx, 0) == kSigtrap && argument(ctx, 1) != 0) vsup_settings.guard_trap = 1;
-      return plain(ctx);
+      return (argument(ctx, 0) & 0xffff'ffff) == kSigtrap ? trap_action(ctx) : plain(ctx);
     case 15:
       return sigreturn(ctx);
     case 56:

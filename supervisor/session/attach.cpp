@@ -121,7 +121,9 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
               if (!leaving.parked) return;
               if (!ejected) {
                 if (remove_hooks(*space, leaving)) {
+                  const bool trap_is_ignored = ignores_trap(*leaving.process, leaving.tid);
                   eject_agent(leaving, space->vdso_syscall);
+                  if (trap_is_ignored) ignore_trap_again(leaving);
                   space->injected = false;
                 } else {
                   note(*leaving.process, "a thread was inside an allocation function: the agent's memory stays mapped");

@@ -144,7 +144,10 @@ void SessionImpl::receive_fork_child(Task& parent, Task& child) {
     space.slots.take(child.slot);
   }
   if (!is_sandboxed(child.tid)) {
+    const auto status = read_status_of(child.tid);  // the calls trap
+    const bool trap_is_ignored = status && (status->ignored & (uint64_t{1} << (SIGTRAP - 1))) != 0;
     const std::string error = replace_shared_block(child, agent_.exports.syscall_insn, space.shared);
+    if (trap_is_ignored && !child.instrumented) ignore_trap_again(child);
     if (!error.empty()) log_line(LogLevel::kWarning, "process %d: %s", child.tid, error.c_str());
   }
   settle(child);

@@ -143,8 +143,7 @@ void SessionImpl::step_natively(Task& task) {
   if (!read_memory(task.tid, in, code, size)) size = 0;
   if (size != 0 && size < sizeof code && read_memory(task.tid, in + size, code + size, sizeof code - size))
     size = sizeof code;
-  task.set_registers(task.app);
-  task.instrumented = false;
+  put_in_native_code(task);
   task.at_app_state = false;
   if (restores_trap_flag(task, code, size)) {
     // A single-step would hide the flag. It traps by itself, behind the next instruction.

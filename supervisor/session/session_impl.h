@@ -208,8 +208,10 @@ class SessionImpl {
   std::string inject(Process& process);
   // Threads that registered rseq natively make the agent let later ones do so, too.
   void pass_on_rseq(AddressSpace& space);
-  // Tells the agent when the app handles SIGTRAP.
-  void guard_traps(AddressSpace& space);
+  // Tells the agent when the app handles or ignores SIGTRAP.
+  void guard_traps(AddressSpace& space, bool was_native);
+  bool ignores_trap(const Process& process, pid_t tid);
+  void ignore_trap_again(Task& task);
   void refresh_code(AddressSpace& space, bool on);
 
   boost::asio::io_context& io_;

@@ -89,7 +89,8 @@ bool hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
 // instruction, which is harmless unless that may sleep.
 SignalFate SessionImpl::likely_fate(Task& task, int number) {
   // Interrupted in a system call: an ignored signal would have the step sleep in it again.
-  if (!is_fatal_by_default(number) || is_interrupted_syscall(task.app) || may_be_cut_short(task.app))
+  if (!is_fatal_by_default(number) || number == SIGTRAP || is_interrupted_syscall(task.app) ||
+      may_be_cut_short(task.app))
     return fate_of(task, number);
   uint8_t code[2] = {};
   const bool readable = read_memory(task.tid, task.app.rip, code, sizeof code);
@@ -108,6 +109,8 @@ SignalFate SessionImpl::fate_of(Task& task, int number) {
   if (number == SIGSTOP) return SignalFate::kStops;
   if (status && (status->caught & bit) != 0) return SignalFate::kHandler;
   if (status && (status->ignored & bit) != 0) return SignalFate::kIgnored;
+  // Between a trap of ours and the agent's making the app's choice again.
+  if (number == SIGTRAP && ignores_trap(*task.process, task.tid)) return SignalFate::kIgnored;
   if (is_fatal_by_default(number)) return SignalFate::kFatal;
   return number == SIGTSTP || number == SIGTTIN || number == SIGTTOU ? SignalFate::kStops : SignalFate::kIgnored;
 }

@@ -1,6 +1,9 @@
 // Purpose: switches instrumentation of processes on and off, and answers when every thread has moved.
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstddef>
 #include <functional>
@@ -8,6 +11,7 @@
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/remote_syscall.h"
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/session/session_impl.h"
 
@@ -17,6 +21,7 @@ namespace {
 
 // include/uapi/linux/ptrace.h, Linux 5.13.
 constexpr uint64_t kArenaEnd = protocol::kArenaBase + protocol::kArenaSize;
+constexpr uint64_t kTrapBit = uint64_t{1} << (SIGTRAP - 1);
 
 constexpr int kGetRseqConfiguration = 0x420f;
 struct RseqConfiguration {
@@ -34,7 +39,10 @@ std::string SessionImpl::inject(Process& process) {
     if (!task->stopped || task->gone) continue;
     try {
       if ((task->registers().cs & 0xffff) != 0x33) return "a 32-bit program";
-      std::string error = inject_agent(*task, space.vdso_syscall, agent_, options_.settings, space.shared);
+      protocol::AgentSettings settings = options_.settings;
+      const auto status = read_status_of(task->tid);  // the injection traps
+      if (status && (status->ignored & kTrapBit) != 0) settings.guard_trap = settings.ignore_trap = 1;
+      std::string error = inject_agent(*task, space.vdso_syscall, agent_, settings, space.shared);
       if (!error.empty()) return error;
       space.injected = true;
       set_heap_alone(*task, space.tasks.size() == 1);
@@ -52,15 +60,58 @@ std::string SessionImpl::inject(Process& process) {
   return "no thread to inject by";
 }
 
-void SessionImpl::guard_traps(AddressSpace& space) {
+void SessionImpl::guard_traps(AddressSpace& space, bool was_native) {
   for (Task* task : space.tasks) {
     if (!task->stopped || task->gone) continue;
     const auto status = read_status_of(task->tid);
-    if (!status || (status->caught & (uint64_t{1} << (SIGTRAP - 1))) == 0) return;
-    const uint32_t guard = 1;
-    write_value(task->tid, agent_.exports.settings + offsetof(protocol::AgentSettings, guard_trap), guard);
+    if (!status) return;
+    const bool caught = (status->caught & kTrapBit) != 0, ignored = (status->ignored & kTrapBit) != 0;
+    const uint32_t guard = 1, ignore = ignored ? 1 : 0;
+    const uint64_t settings = agent_.exports.settings;
+    if (caught || ignored) write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_trap), guard);
+    // Default may be what our own trap has made of it.
+    if (caught || ignored || was_native)
+      write_value(task->tid, settings + offsetof(protocol::AgentSettings, ignore_trap), ignore);
     return;
   }
+}
+
+bool SessionImpl::ignores_trap(const Process& process, pid_t tid) {
+  uint32_t ignores = 0;
+  return process.space->injected && !process.borrowed_space &&
+         read_value(tid, agent_.exports.settings + offsetof(protocol::AgentSettings, ignore_trap), ignores) &&
+         ignores != 0;
+}
+
+// The world is stopped. Our traps have made the app's choice the default; the call that makes it again must not trap.
+void SessionImpl::ignore_trap_again(Task& task) {
+  constexpr uint64_t kRedZone = 128, kMaskSize = 8;
+  const std::array<uint64_t, 4> action = {1, 0, 0, 0};  // struct kernel_sigaction with SIG_IGN
+  const Registers saved = task.registers();
+  const uint64_t address = (saved.rsp - kRedZone - sizeof action) & ~uint64_t{15};
+  const auto below = task.read_as<std::array<uint64_t, 4>>(address);
+  task.write_as(address, action);
+  Registers call = saved;
+  call.rax = SYS_rt_sigaction;
+  call.rdi = SIGTRAP;
+  call.rsi = address;
+  call.rdx = 0;
+  call.r10 = kMaskSize;
+  call.orig_rax = ~uint64_t{0};
+  call.rip = task.process->space->vdso_syscall;
+  task.set_registers(call);
+  leave_event_stop(task);  // to the entry
+  leave_event_stop(task);  // to the exit
+  // Only from a stop behind it the kernel acts on restart codes again.
+  do {
+    task.interrupt();
+    task.cont();
+    task.wait_for_stop();
+    if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
+    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+  } while (task.stop.kind() == WaitStatus::Kind::kSyscallStop);
+  task.write_as(address, below);
+  task.set_registers(saved);
 }
 
 void SessionImpl::pass_on_rseq(AddressSpace& space) {
@@ -123,16 +174,22 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
           for (const pid_t pid : members) {
             Process* process = find_process(pid);
             if (process == nullptr || process->space.get() != space) continue;  // gone, or executes a new image
+            const bool was_native = process->space->code_fingerprint != 0;
             if (process->space->injected) refresh_code(*process->space, on);
             update_breakpoints(*process->space);
             if (!on) {
               if (process->space->hooks.on) set_hooks(*process->space, false);
+              const auto parked = std::find_if(process->tasks.begin(), process->tasks.end(), [](const auto& entry) {
+                return entry.second->parked && !entry.second->gone;
+              });
+              if (parked != process->tasks.end() && ignores_trap(*process, parked->first))
+                guarded(parked->first, [this](Task& task) { ignore_trap_again(task); });
               continue;
             }
             const std::string error = process->space->injected ? std::string() : inject(*process);
             if (error.empty()) {
               pass_on_rseq(*process->space);
-              guard_traps(*process->space);
+              guard_traps(*process->space, was_native);
               if (options_.settings.hook_heap != 0) set_hooks(*process->space, true);
               continue;
             }
