@@ -6,10 +6,10 @@
 //   kCallstackBase  +0x0000'0000  CallstackControl                                    (one page)
 //                   +0x0010'0000  two module directories, one of them in use          (2 x 1 MiB)
 //                   +0x0030'0000  rule cache: 8,192 rules by pc                       (128 KiB)
-//                   +0x0040'0000  stack cache: 65,536 stacks by hash                  (512 KiB)
-//                   +0x0050'0000  depot buckets: 262,144 heads of chains of nodes     (1 MiB)
+//                   +0x0040'0000  stack cache: 262,144 stacks by hash                 (1 MiB)
 //                   +0x0060'0000  Python code buckets: 65,536 heads                   (256 KiB)
 //                   +0x0070'0000  Python thread states by thread: 1,024               (16 KiB)
+//                   +0x0200'0000  depot buckets: 4,194,304 heads of chains of nodes   (16 MiB)
 //                   +0x1000'0000  rows of the modules' unwind tables                  (768 MiB)
 //                   +0x4000'0000  depot nodes                                         (1 GiB)
 //                   +0x8000'0000  Python code records                                 (2 GiB)
@@ -59,9 +59,9 @@ inline constexpr uint64_t kDirectoryBase[2] = {kCallstackBase + 0x10'0000, kCall
 inline constexpr uint64_t kRuleCacheBase = kCallstackBase + 0x30'0000;
 inline constexpr unsigned kRuleCacheBits = 13;
 inline constexpr uint64_t kStackCacheBase = kCallstackBase + 0x40'0000;
-inline constexpr unsigned kStackCacheBits = 16;
-inline constexpr uint64_t kDepotBucketsBase = kCallstackBase + 0x50'0000;
-inline constexpr unsigned kDepotBucketBits = 18;
+inline constexpr unsigned kStackCacheBits = 18;
+inline constexpr uint64_t kDepotBucketsBase = kCallstackBase + 0x200'0000;
+inline constexpr unsigned kDepotBucketBits = 22;
 inline constexpr uint64_t kPythonBucketsBase = kCallstackBase + 0x60'0000;
 inline constexpr unsigned kPythonBucketBits = 16;
 inline constexpr uint64_t kPythonThreadsBase = kCallstackBase + 0x70'0000;

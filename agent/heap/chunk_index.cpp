@@ -35,9 +35,14 @@ Node* nodes() {
   return reinterpret_cast<Node*>(kChunkNodesBase);
 }
 
-// The bits for the shard are the top ones, those for the bucket lie below the middle.
+// The bits for the shard are the top ones, those for the bucket begin at kBucketShift. The lowest six of these are the
+// place within 1 KiB of the app's heap, so that neighbours share cache lines of heads, and their nodes mostly do, too;
+// turned by the hash of the kilobyte, so that blocks at the same place of theirs do not meet in one bucket.
+constexpr unsigned kBucketShift = 26;
 uint64_t hash_of(uint64_t address) {
-  return (address >> 3) * 0x9e37'79b9'7f4a'7c15;
+  uint64_t spread = (address >> 10) * 0x9e37'79b9'7f4a'7c15;
+  uint64_t place = ((address >> 4) ^ (spread >> 52)) & 63;
+  return (spread & ~(uint64_t{63} << kBucketShift)) | place << kBucketShift;
 }
 Shard& shard_of(uint64_t hash) {
   return shards[hash >> (64 - kShardBits)];
@@ -46,7 +51,7 @@ uint32_t* heads_of(const Shard& shard) {
   return reinterpret_cast<uint32_t*>(kChunkHeadsBase) + (&shard - shards) * kHeadsPerShard;
 }
 uint32_t bucket_bits(uint64_t hash) {
-  return static_cast<uint32_t>(hash >> 26);
+  return static_cast<uint32_t>(hash >> kBucketShift);
 }
 
 uint32_t bucket_of(const Shard& shard, uint64_t hash) {
