@@ -170,7 +170,65 @@ def stacks_of_their_own(place):
     check(sum(stacks.values()) == profile.total(), f"{sum(stacks.values())}, {profile.total()}")
 
 
+def jumps_of(path):
+    """(function, kind, target) -> [followed, executed] of a profile's jumps within the own functions."""
+    names, jumps, function = {}, collections.defaultdict(lambda: [0, 0]), None
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            name = re.match(r"(c?fn|jfn)=(?:\((\d+)\))? ?(.*)", line)
+            if name:
+                if name[2] and name[3]:
+                    names[name[2]] = name[3]
+                if name[1] == "fn":
+                    function = re.sub(r"'\d+$", "", name[3] or names[name[2]])
+            elif line.startswith(("jump=", "jcnd=")):
+                # Valgrind has a line for each of its blocks that end in the jump.
+                kind, numbers, target = re.match(r"(\w+)=(\S+) (.*)", line).groups()
+                for i, number in enumerate(numbers.split("/")):
+                    jumps[function, kind, target][i] += int(number)
+    return {key: count for key, count in jumps.items() if key[0] in OWN}
+
+
+def jumps(place):
+    """--collect-jumps: how often each jump was executed and followed, as Valgrind counts it."""
+    options = ["--collect-jumps=yes", "--dump-instr=yes", "--compress-pos=no"]
+    reference = valgrind(place, "profiled", *options, "--separate-recs=1")
+    if reference is None:
+        return
+    _, files = run(place, "profiled", options=options)
+    ours, theirs = jumps_of(one(files)), jumps_of(reference)
+    check(len(theirs) >= 4, f"{theirs}")
+    check(ours == theirs, f"{ours}, Valgrind {theirs}")
+
+
+def switched_collection(place):
+    """--toggle-collect and --collect-atstart: costs and calls are Valgrind's."""
+    for options in (["--toggle-collect=work"], ["--toggle-collect=f?b", "--toggle-collect=lea*"],
+                    ["--collect-atstart=no"]):
+        reference = valgrind(place, "profiled", *options, "--separate-recs=1")
+        if reference is None:
+            return
+        _, files = run(place, "profiled", options=options)
+        ours, theirs = Profile(one(files)), Profile(reference)
+        for name in OWN:
+            check(ours.cost[name] == theirs.cost[name],
+                  f"{options}: {name}: {ours.cost[name]}, Valgrind {theirs.cost[name]}")
+        for edge in {*ours.calls, *theirs.calls}:
+            if edge[0] in OWN and edge[1] in OWN:
+                check(ours.calls[edge] == theirs.calls[edge],
+                      f"{options}: {edge}: {ours.calls[edge]}, Valgrind {theirs.calls[edge]}")
+        check(ours.total() == theirs.total(), f"{options}: {ours.total()}, Valgrind {theirs.total()}")
+
+
+def refused(place):
+    """What is not there says so in one line."""
+    for option in ("--collect-bus=yes", "--dump-before=main", "--collect-systime=usec", "--fn-skip=x"):
+        status, _, errors = place.run(["-q", "--tool=callgrind", option, "true"], timeout=30)
+        check(status == 1 and errors.count("\n") == 1 and option.split("=")[0] in errors, f"{option}: {errors}")
+
+
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (true_stacks, stacks_of_threads_and_children, recursion_levels, callers,
-                                          calls_of_all_kinds, stacks_of_their_own)},
+                                          calls_of_all_kinds, stacks_of_their_own, jumps, switched_collection,
+                                          refused)},
                  __doc__)

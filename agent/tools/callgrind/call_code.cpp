@@ -132,6 +132,21 @@ void emit_lookup_miss(Emitter& out, ExitKind kind, uint64_t pc, const uint8_t* r
   emit_tool_exit(out, pc << kExitKindBits | kind, retry);
 }
 
+// Adds 1, or 0 while the thread does not collect, to gs:[reg * 8 + offset]; `scratch` and the flags are free.
+void emit_increment(Emitter& out, const CountMode& mode, GprIndex reg, uint32_t offset, GprIndex scratch) {
+  uint8_t opcode = 0xff;
+  uint8_t operand = 0;
+  if (mode.collect) {
+    gs_operand(out, 0x8b, scratch, kCollectOffset);
+    raw_bytes(out, {0x83, static_cast<uint8_t>(0xe0 | scratch), 0x01});  // and r32, 1
+    opcode = 0x01;
+    operand = scratch;
+  }
+  raw_bytes(out,
+            {0x65, 0x48, opcode, static_cast<uint8_t>(0x04 | operand << 3), static_cast<uint8_t>(0xc5 | reg << 3)});
+  out.u32(offset);
+}
+
 // rcx = the top of the shadow stack; a jump, whose rel32 is returned, when its topmost function was left by a jump.
 uint8_t* emit_top_unless_stale(Emitter& out) {
   gs_operand(out, 0x8b, kRcx, VSUP_CTX_TOOL_STACK);
@@ -141,12 +156,11 @@ uint8_t* emit_top_unless_stale(Emitter& out) {
 
 // Calls from the topmost frame's node, rcx being the top, by an edge, a constant or edx: counts, and leaves the
 // callee's node and context in rdx. Returns the rel32 of the jump to the miss.
-uint8_t* emit_node_call(Emitter& out, const uint32_t* edge) {
+uint8_t* emit_node_call(Emitter& out, const CountMode& mode, const uint32_t* edge) {
   raw_bytes(out, {0x8b, 0x49, 0xf0});  // mov ecx, [rcx - 16]
   uint8_t* to_miss = emit_lookup(out, kNodeLookupAt, edge);
   raw_bytes(out, {0x48, 0x8b, 0x52, 0x08, 0x89, 0xd0});  // mov rdx, [rdx + 8] ; mov eax, edx
-  raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xc5});        // inc gs:[rax * 8 + calls]
-  out.u32(kNodeCallsOffset);
+  emit_increment(out, mode, kRax, kNodeCallsOffset, kRcx);
   return to_miss;
 }
 
@@ -181,11 +195,9 @@ void emit_count_in_context(Emitter& out, const CountedBlock& block, uint32_t off
 
 }  // namespace
 
-void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, const Source& source) {
-  if (mode.contexts) {
-    emit_count_in_context(out, block, source.offset);
-    return;
-  }
+namespace {
+
+void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& source) {
   uint32_t count = kBlockCountOffset + 8 * block.index;
   uint32_t ir = accumulator(block.index % kAccumulators);
   if (block.flags_dead) {
@@ -208,6 +220,50 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
   out.cover(source.offset, {.step = true});
 }
 
+}  // namespace
+
+void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, const Source& source) {
+  uint8_t* over = nullptr;
+  if (mode.collect) {
+    // spill rcx ; mov rcx, gs:[collect] ; jrcxz over the jump ; jmp counts ; unspill rcx ; jmp over ; counts: unspill
+    // rcx
+    out.spill(kRcx);
+    gs_operand(out, 0x8b, kRcx, kCollectOffset);
+    out.jrcxz(5);
+    out.byte(0xe9);
+    uint8_t* to_count = place_rel32(out);
+    out.unspill(kRcx);
+    out.byte(0xe9);
+    over = place_rel32(out);
+    land_here(out, to_count);
+    out.unspill(kRcx);
+    out.cover(source.offset, {.step = true});
+  }
+  if (mode.contexts) {
+    emit_count_in_context(out, block, source.offset);
+  } else {
+    emit_plain_count(out, block, source);
+  }
+  if (over != nullptr) land_here(out, over);
+}
+
+void emit_flagged_edge(Emitter& out, EdgeRecord* edge, const Source& source) {
+  emit_tool_exit(out, reinterpret_cast<uint64_t>(edge) | kExitFlagged, out.here());
+  edge->block = static_cast<uint32_t>(reinterpret_cast<uint64_t>(out.here()) - protocol::kCacheBase);
+  out.cover(source.offset, {.step = true});
+}
+
+void emit_jump_count(Emitter& out, uint32_t edge, const Source& source) {
+  const uint32_t count = kCallsOffset + 8 * edge;
+  out.spill(kRcx);
+  out.cover(source.offset);
+  gs_operand(out, 0x8b, kRcx, count);
+  raw_bytes(out, {0x48, 0x8d, 0x49, 0x01});  // lea rcx, [rcx + 1]
+  gs_operand(out, 0x89, kRcx, count);
+  out.unspill(kRcx);
+  out.cover(source.offset, {.step = true});
+}
+
 void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edge, const Source& source) {
   const uint8_t* retry = out.here();
   spill_three(out, source.offset);
@@ -215,9 +271,10 @@ void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edg
   uint8_t* to_stale = emit_top_unless_stale(out);
   uint8_t* to_miss = nullptr;
   if (mode.tree) {
-    to_miss = emit_node_call(out, &edge.index);
+    to_miss = emit_node_call(out, mode, &edge.index);
   } else if (edge.counted) {
-    gs_operand(out, 0xff, 0, kCallsOffset + 8 * edge.index);  // inc
+    out.load_constant(kRdx, edge.index);
+    emit_increment(out, mode, kRdx, kCallsOffset, kRax);
   }
   push_frame(out, mode.tree ? nullptr : &edge.index, edge.is_call);
   restore_borrowed(out);
@@ -277,16 +334,15 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   raw_bytes(out, {0x48, 0x39, 0x4a, 0x08});  // cmp [rdx + 8], rcx
   out.byte(0x75);                            // jne next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
-  uint8_t* to_stale = emit_top_unless_stale(out);
+  uint8_t* to_stale = edge.is_jump ? nullptr : emit_top_unless_stale(out);
   raw_bytes(out, {0x8b, 0x52, 0x1c});  // mov edx, [rdx + 28]
   uint8_t* to_node_miss = nullptr;
-  if (mode.tree) {
-    to_node_miss = emit_node_call(out, nullptr);
+  if (mode.tree && !edge.is_jump) {
+    to_node_miss = emit_node_call(out, mode, nullptr);
   } else {
-    raw_bytes(out, {0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + calls]
-    out.u32(kCallsOffset);
+    emit_increment(out, mode, kRdx, kCallsOffset, kRax);
   }
-  push_frame(out, nullptr, edge.is_call, edge.passed_ir);
+  if (!edge.is_jump) push_frame(out, nullptr, edge.is_call, edge.passed_ir);
   if (stays != nullptr) land_here(out, stays);
   restore_borrowed(out);
   out.byte(0xe9);  // jmp over the misses
@@ -295,8 +351,10 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
     land_here(out, to_node_miss);
     emit_lookup_miss(out, kExitNewNode, raw(source.pc), retry);
   }
-  land_here(out, to_stale);
-  emit_lookup_miss(out, kExitStale, raw(source.pc), retry);
+  if (to_stale != nullptr) {
+    land_here(out, to_stale);
+    emit_lookup_miss(out, kExitStale, raw(source.pc), retry);
+  }
   land_here(out, to_miss);
   gs_operand(out, 0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
   restore_borrowed(out);
@@ -345,11 +403,18 @@ void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
   raw_bytes(out, {0x48, 0x8d, 0x49, 0xe0, 0x48, 0x39, 0x61, 0xe0, 0x74});  // lea rcx, [rcx - 32] ; cmp ; je next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
   gs_operand(out, 0x89, kRcx, VSUP_CTX_TOOL_STACK);
+  uint8_t* to_flagged = nullptr;
+  if (mode.collect) {
+    raw_bytes(out, {0x48, 0x8d, 0x44, 0x24, 0x01});        // lea rax, [rsp + 1]
+    raw_bytes(out, {0x48, 0x39, 0x41, 0xe0, 0x0f, 0x84});  // cmp [rcx - 32], rax ; je rel32
+    to_flagged = place_rel32(out);
+  }
   restore_borrowed(out);
   const uint8_t* goes_on = out.here();
   out.byte(0xe9);
   uint8_t* over = place_rel32(out);
   land_here(out, to_unknown);
+  if (to_flagged != nullptr) land_here(out, to_flagged);
   restore_borrowed(out);
   emit_tool_exit(out, raw(source.pc) << kExitKindBits | kExitReturn, goes_on);
   land_here(out, over);

@@ -11,6 +11,7 @@ namespace vsup::agent::callgrind {
 struct CountMode {
   bool tree = false;      // calls are counted by node of the calling-context tree, not by edge
   bool contexts = false;  // blocks are counted by context
+  bool collect = false;   // only while the thread's word at kCollectOffset is set
 };
 
 // Cookies of tool exits, whose low bits tell them apart.
@@ -21,6 +22,7 @@ enum ExitKind : uint64_t {
   kExitResolved = 3,    // as the first
   kExitReturn = 4,      // the rest is the site's app pc, shifted: the shadow stack has another return address on top
   kExitStale = 5,       // likewise, at a call: it has functions that were left by a jump
+  kExitFlagged = 6,     // the rest is the address of the edge's record: a call of a function that options name
 };
 inline constexpr unsigned kExitKindBits = 3;
 
@@ -48,8 +50,15 @@ struct IndirectEdge {
   uint64_t slot;         // a direct one to an entry of a linkage table: the word that the entry jumps through; or 0
   uint32_t passed_ir;    // of that entry
   FunctionRange inside;  // where it may lead without leaving the function; empty: nowhere
+  bool is_jump = false;  // within the function: is counted, and calls nothing
 };
 void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge& edge, const Source& source);
+
+// A call or jump to a function that options name: the tool is told of each. edge->block is where it goes on.
+void emit_flagged_edge(Emitter& out, EdgeRecord* edge, const Source& source);
+
+// Counts at kCallsOffset.
+void emit_jump_count(Emitter& out, uint32_t edge, const Source& source);
 
 // The dynamic linker goes on to the function that it was called for: the tool is told of each.
 void emit_resolved_jump(Emitter& out, EdgeRecord* head, const Source& source);

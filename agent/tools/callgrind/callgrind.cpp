@@ -87,6 +87,7 @@ uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
   uint64_t kind = cookie & ((1u << kExitKindBits) - 1);
   auto* head = reinterpret_cast<EdgeRecord*>(cookie - kind);
   if (kind == kExitNewCallee) return callee_met(ctx, mode, head, retry);
+  if (kind == kExitFlagged) return flagged_call(ctx, mode, head);
   if (kind == kExitResolved) return callee_resolved(ctx, mode, head);
   ctx.app_pc = cookie >> kExitKindBits;
   if (kind == kExitReturn || top_frame(ctx)->sp < ctx.gpr[protocol::kRsp]) {
@@ -114,7 +115,10 @@ void clear_slot(const ThreadContext& ctx) {
 }
 
 void thread_started(ThreadContext& ctx) {
+  LockGuard guard(engine_lock);  // the stacks' records are everybody's
   if (*in_slot<uint64_t>(ctx, kGenerationOffset) != vsup_state.generation) clear_slot(ctx);
+  memset(in_slot<uint8_t>(ctx, kActiveOffset), 0, kMaxFunctions / 8);
+  *in_slot<uint64_t>(ctx, kCollectOffset) = vsup_settings.tool_options[kOptionCollectAtStart] != 0 ? ~0ull : 0;
   start_stack(ctx);
 }
 
@@ -150,7 +154,9 @@ constexpr Instrumenter kInstrumenter{begin,  before,  exit_taken,       thread_s
                                      forked, entered, signal_returning, client_request};
 
 void install() {
-  mode = {.tree = has_tree() || has_contexts(), .contexts = has_contexts()};
+  mode = {.tree = has_tree() || has_contexts(),
+          .contexts = has_contexts(),
+          .collect = vsup_settings.tool_options[kOptionCollect] != 0};
   if (mode.tree) start_tree();
   set_instrumenter(&kInstrumenter);
 }

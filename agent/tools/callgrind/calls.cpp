@@ -15,10 +15,30 @@ namespace {
 
 using protocol::ThreadContext;
 
+constexpr uint64_t kNoMatch = 1;  // EdgeRecord::match_pc where no code lies
 constexpr uint32_t kMaxResolvers = 8;
 uint64_t resolvers[kMaxResolvers];  // functions of the dynamic linker that unbound table entries lead to
 
-EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block) {
+// The record of what options say of the function, or none.
+const FunctionRecord* named_function(uint64_t pc) {
+  const uint64_t count = reinterpret_cast<const Header*>(kToolBase)->functions;
+  const auto* records = reinterpret_cast<const FunctionRecord*>(kFunctionsAt);
+  for (uint64_t i = 0; i < count && i < kMaxFunctions; ++i)
+    if (records[i].pc == pc) return records + i;
+  return nullptr;
+}
+
+// Notes that the function is entered or left; false when that changes nothing.
+bool set_active(const ThreadContext& ctx, const FunctionRecord& function, bool active) {
+  const auto index = static_cast<uint64_t>(&function - reinterpret_cast<const FunctionRecord*>(kFunctionsAt));
+  auto& word = in_slot<uint64_t>(ctx, kActiveOffset)[index / 64];
+  const uint64_t bit = uint64_t{1} << index % 64;
+  if (((word & bit) != 0) == active) return false;
+  word ^= bit;
+  return true;
+}
+
+EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block, EdgeKind kind = EdgeKind::kCall) {
   Header& records = *reinterpret_cast<Header*>(kToolBase);
   if (records.edges == kMaxEdges) return nullptr;
   auto index = static_cast<uint32_t>(records.edges);
@@ -29,13 +49,19 @@ EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block) {
           .block = block,
           .index = index,
           .callee_pc = callee,
-          .passed_pc = {}};
+          .passed_pc = {},
+          .kind = kind,
+          .unused = 0};
   records.edges = index + 1;
   return &edge;
 }
 
 bool skips_plt() {
   return vsup_settings.tool_options[kOptionSkipPlt] != 0;
+}
+
+bool counts_jumps() {
+  return vsup_settings.tool_options[kOptionJumps] != 0;
 }
 
 bool is_resolver(uint64_t function) {
@@ -65,8 +91,14 @@ void emit_direct(Emitter& out, const CountMode& mode, uint32_t block, bool is_ca
     emit_indirect_edge(out, mode, {head, is_call, entry.slot, entry.instructions, {}}, source);
     return;
   }
-  if (EdgeRecord* edge = add_edge(raw(source.pc), target, counted ? kNoBlock : block))
+  const bool flagged = named_function(target) != nullptr;
+  EdgeRecord* edge = add_edge(raw(source.pc), target, counted || flagged ? kNoBlock : block);
+  if (edge == nullptr) return;
+  if (flagged) {
+    emit_flagged_edge(out, edge, source);
+  } else {
     emit_direct_edge(out, mode, {edge->index, is_call, counted}, source);
+  }
 }
 
 // Jumps are calls when they lead to the start of another function.
@@ -93,7 +125,11 @@ bool is_switch(const Block& block, uint32_t index) {
 }
 
 void emit_indirect_jump(Emitter& out, const CountMode& mode, const Block& block, uint32_t index, const Source& source) {
-  if (is_switch(block, index)) return;
+  if (is_switch(block, index)) {
+    EdgeRecord* head = counts_jumps() ? add_edge(raw(source.pc), 0, kNoBlock, EdgeKind::kJump) : nullptr;
+    if (head != nullptr) emit_indirect_edge(out, mode, {head, false, 0, 0, {}, true}, source);
+    return;
+  }
   // A linkage table's own jumps were told of where the table was called.
   if (skips_plt() && (plt_entry(raw(block.tag)).slot != 0 || plt_head(raw(block.tag)).slot != 0)) return;
   const FunctionRange range = function_range(source.pc);
@@ -107,20 +143,31 @@ void emit_indirect_jump(Emitter& out, const CountMode& mode, const Block& block,
   emit_indirect_edge(out, mode, {head, false, 0, 0, bounded ? range : FunctionRange{}}, source);
 }
 
+void toggle_collection(ThreadContext& ctx) {
+  uint64_t& collects = *in_slot<uint64_t>(ctx, kCollectOffset);
+  collects = ~collects;
+}
+
 // Counts a call by `edge`, and pushes its frame.
 void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edge, uint64_t sp,
                     uint64_t passed_ir) {
+  // Of a recursion the outermost activation counts.
+  const FunctionRecord* named = named_function(edge.callee_pc);
+  const bool flagged = named != nullptr && set_active(ctx, *named, true);
+  const uint64_t counts = mode.collect ? *in_slot<uint64_t>(ctx, kCollectOffset) & 1 : 1;
+  if (flagged) sp |= kFlaggedFrame;
   Frame frame{.sp = sp, .ir = ir_so_far(ctx) + passed_ir, .cost = edge.index, .context = 0, .unused = 0};
   if (mode.tree) {
     uint64_t node = add_node(*top_frame(ctx), edge.index);
     frame.cost = static_cast<uint32_t>(node);
     frame.context = static_cast<uint32_t>(node >> 32);
-    ++in_slot<uint64_t>(ctx, kNodeCallsOffset)[frame.cost];
+    in_slot<uint64_t>(ctx, kNodeCallsOffset)[frame.cost] += counts;
   } else {
-    ++in_slot<uint64_t>(ctx, kCallsOffset)[frame.cost];
+    in_slot<uint64_t>(ctx, kCallsOffset)[frame.cost] += counts;
   }
   *reinterpret_cast<Frame*>(ctx.tool_stack) = frame;
   if (ctx.tool_stack + sizeof frame < ctx.tool_stack_end) ctx.tool_stack += sizeof frame;
+  if (flagged && (named->flags & kFunctionToggles) != 0) toggle_collection(ctx);
 }
 
 const EdgeRecord& edge_of(const CountMode& mode, const Frame& frame) {
@@ -146,12 +193,22 @@ void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_
       emit_direct(out, mode, number, true, false, source);
       return;
     case Flow::kJump:
-      if (leaves_function(source)) emit_direct(out, mode, number, false, false, source);
+      if (leaves_function(source)) {
+        emit_direct(out, mode, number, false, false, source);
+      } else if (counts_jumps()) {
+        add_edge(raw(source.pc), source.instr.target, number, EdgeKind::kJump);
+      }
       return;
     case Flow::kCondJump:
       if (leaves_function(source)) {
         uint8_t* place = emit_if_taken(out, source);
         emit_direct(out, mode, number, false, true, source);
+        end_if_taken(out, place);
+      } else if (counts_jumps()) {
+        const EdgeRecord* edge = add_edge(raw(source.pc), source.instr.target, number, EdgeKind::kConditionalJump);
+        if (edge == nullptr) return;
+        uint8_t* place = emit_if_taken(out, source);
+        emit_jump_count(out, edge->index, source);
         end_if_taken(out, place);
       }
       return;
@@ -173,12 +230,37 @@ void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_
 uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head, uint32_t retry) {
   const uint64_t target = ctx.request_argument[0];
   ctx.app_pc = head->site_pc;
+  if (head->kind == EdgeKind::kJump) {
+    EdgeRecord* edge = add_edge(head->site_pc, target, kNoBlock, EdgeKind::kJump);
+    if (edge == nullptr) return head->block;
+    edge->next = head->next;
+    __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+    return retry;
+  }
   settle_stack(ctx, mode, false);
   const bool is_call = call_length(head->site_pc) != 0;
   // A jump into the middle of a function goes back to one that has called: longjmp, and what handles exceptions.
   if (!is_call && function_start(AppPc{target}) != target && function_start(AppPc{target}) != 0 &&
       plt_entry(target).slot == 0 && unbound_entry(target).head == 0)
     return head->block;
+  const uint64_t sp = ctx.gpr[protocol::kRsp], callee_sp = is_call ? sp - 8 : sp;
+  if (named_function(target) != nullptr) {
+    // Found in the chain here alone, so that the tool is told of each call.
+    uint64_t next = head->next;
+    while (next != 0 && reinterpret_cast<const EdgeRecord*>(next)->callee_pc != target)
+      next = reinterpret_cast<const EdgeRecord*>(next)->next;
+    auto* edge = reinterpret_cast<EdgeRecord*>(next);
+    if (edge == nullptr) {
+      edge = add_edge(head->site_pc, target, kNoBlock);
+      if (edge == nullptr) return head->block;
+      edge->match_pc = kNoMatch;
+      edge->passed_pc[0] = head->passed_pc[0];
+      edge->next = head->next;
+      __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+    }
+    enter_function(ctx, mode, *edge, callee_sp, edge->passed_pc[0] != 0 ? 1 : 0);
+    return head->block;
+  }
   EdgeRecord* edge = add_edge(head->site_pc, target, kNoBlock);
   if (edge == nullptr) return head->block;  // the table is full: not counted
   edge->passed_pc[0] = head->passed_pc[0];
@@ -197,8 +279,7 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
       edge->passed_pc[1] = leads_to;
       edge->passed_pc[2] = unbound.head;
       constexpr uint64_t kPassedIr = 5;
-      const uint64_t sp = ctx.gpr[protocol::kRsp];
-      enter_function(ctx, mode, *edge, is_call ? sp - 8 : sp, kPassedIr);
+      enter_function(ctx, mode, *edge, callee_sp, kPassedIr);
       return head->block;
     }
   }
@@ -207,14 +288,22 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
   return retry;
 }
 
+uint32_t flagged_call(ThreadContext& ctx, const CountMode& mode, const EdgeRecord* edge) {
+  ctx.app_pc = edge->site_pc;
+  settle_stack(ctx, mode, false);
+  const uint64_t sp = ctx.gpr[protocol::kRsp];
+  enter_function(ctx, mode, *edge, call_length(edge->site_pc) != 0 ? sp - 8 : sp, 0);
+  return edge->block;
+}
+
 uint32_t callee_resolved(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head) {
   ctx.app_pc = head->site_pc;
   const Frame resolver = *top_frame(ctx);
-  if (resolver.sp != ctx.gpr[protocol::kRsp]) return head->block;  // not called through a table
+  if (frame_sp(resolver) != ctx.gpr[protocol::kRsp]) return head->block;  // not called through a table
   const uint64_t site = edge_of(mode, resolver).site_pc;
   leave_function(ctx, mode);
   if (const EdgeRecord* edge = add_edge(site, ctx.request_argument[0], kNoBlock))
-    enter_function(ctx, mode, *edge, resolver.sp, 0);
+    enter_function(ctx, mode, *edge, frame_sp(resolver), 0);
   return head->block;
 }
 
@@ -237,7 +326,7 @@ bool return_address_stands(const CountMode& mode, const Frame& frame) {
   const uint64_t site = edge_of(mode, frame).site_pc;
   const uint32_t length = site != 0 ? call_length(site) : 0;
   uint64_t word = 0;
-  return length == 0 || !vsup_safe_copy(&word, reinterpret_cast<const void*>(frame.sp), sizeof word) ||
+  return length == 0 || !vsup_safe_copy(&word, reinterpret_cast<const void*>(frame_sp(frame)), sizeof word) ||
          word == site + length;
 }
 
@@ -246,6 +335,10 @@ void leave_function(ThreadContext& ctx, const CountMode& mode) {
   in_slot<uint64_t>(ctx, mode.tree ? kNodeInclusiveOffset : kInclusiveOffset)[frame->cost] +=
       ir_so_far(ctx) - frame->ir;
   ctx.tool_stack -= sizeof *frame;
+  if ((frame->sp & kFlaggedFrame) == 0) return;
+  const FunctionRecord* named = named_function(edge_of(mode, *frame).callee_pc);
+  if (named != nullptr && set_active(ctx, *named, false) && (named->flags & kFunctionToggles) != 0)
+    toggle_collection(ctx);
 }
 
 }  // namespace vsup::agent::callgrind

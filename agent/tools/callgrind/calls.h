@@ -14,6 +14,9 @@ void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_
 // where the thread goes on.
 uint32_t callee_met(protocol::ThreadContext& ctx, const CountMode& mode, EdgeRecord* head, uint32_t retry);
 
+// A function is called that options name: likewise.
+uint32_t flagged_call(protocol::ThreadContext& ctx, const CountMode& mode, const EdgeRecord* edge);
+
 // The dynamic linker has found the function that it was called for: likewise.
 uint32_t callee_resolved(protocol::ThreadContext& ctx, const CountMode& mode, EdgeRecord* head);
 

@@ -41,7 +41,9 @@ inline constexpr uint64_t kMaxLengths = 0x0800'0000;
 inline constexpr unsigned kAccumulators = 4;
 inline constexpr uint32_t kAccumulatorOffset = 0x10'0000;
 inline constexpr uint32_t kGenerationOffset = kAccumulatorOffset + 64 * kAccumulators;
-inline constexpr uint32_t kStackIndexOffset = kGenerationOffset + 8;  // which StackRecord the thread runs on
+inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;     // all ones while the thread collects, else 0
+inline constexpr uint32_t kActiveOffset = kAccumulatorOffset + 0x400;  // a bit for each FunctionRecord: it was entered
+inline constexpr uint32_t kStackIndexOffset = kGenerationOffset + 8;   // which StackRecord the thread runs on
 inline constexpr uint32_t kBlockCountOffset = 0x10'1000;
 inline constexpr uint32_t kInclusiveOffset = 0xd0'0000;
 inline constexpr uint32_t kCallsOffset = 0x110'0000;
@@ -73,6 +75,17 @@ inline constexpr uint32_t kMaxStacks = 8192;
 inline constexpr uint64_t kStackSize = 0x4'0000;
 inline constexpr uint64_t kStackRecordsAt = kToolBase + 0x3800'0000;
 inline constexpr uint64_t kStacksAt = kToolBase + 0x4000'0000;
+// Functions that options name, with what is to be done at their entry and end. Filled by the supervisor as modules are
+// mapped, before the agent translates their code.
+enum FunctionFlags : uint64_t { kFunctionToggles = 1 };
+struct FunctionRecord {
+  uint64_t pc;
+  uint64_t flags;
+};
+inline constexpr uint32_t kMaxFunctions = 4096;
+inline constexpr uint64_t kFunctionsAt = kToolBase + 0x00f0'0000;
+static_assert(kActiveOffset + kMaxFunctions / 8 <= kBlockCountOffset && kStackIndexOffset < kActiveOffset);
+static_assert(kFunctionsAt + kMaxFunctions * sizeof(FunctionRecord) <= kBlocksAt);
 static_assert(kStacksAt + kMaxStacks * kStackSize <= kToolBase + protocol::kToolSize);
 
 inline constexpr uint64_t kNodesAt = kToolBase + 0x2000'0000;
@@ -95,6 +108,7 @@ struct Header {
   uint64_t callers;
   uint64_t counters;  // 0: executions are counted by block, else by CounterRecord
   uint64_t stacks;
+  uint64_t functions;
 };
 
 // Indices of AgentSettings::tool_options.
@@ -103,6 +117,9 @@ enum Option : unsigned {
   kOptionSeparateCallers,  // callers that tell costs of a function apart
   kOptionSeparateRecs,     // recursion levels that do; 0 and 1: none
   kOptionSkipPlt,          // 1: a call through a procedure linkage table is a call of where it leads
+  kOptionJumps,            // 1: count jumps within functions
+  kOptionCollect,          // 1: collection is switched by functions; blocks look at kCollectOffset
+  kOptionCollectAtStart,   // 0: with the former, threads begin without
 };
 
 struct BlockRecord {
@@ -113,7 +130,13 @@ struct BlockRecord {
 };
 static_assert(sizeof(BlockRecord) == 16);
 
-// A place that calls, or jumps into another function, and where it goes.
+enum class EdgeKind : uint32_t {
+  kCall,             // also a jump into another function
+  kJump,             // within a function: executed as often as its block, or counted at kCallsOffset
+  kConditionalJump,  // executed as often as `block`; counted at kCallsOffset when followed
+};
+
+// A place that calls or jumps, and where it goes.
 struct EdgeRecord {
   uint64_t site_pc;   // of the call or jump instruction
   uint64_t match_pc;  // where the site's indirect branch leads, which may be a table entry on the way
@@ -123,8 +146,10 @@ struct EdgeRecord {
   uint32_t index;
   uint64_t callee_pc;     // 0: of an indirect site's head record, which has no count
   uint64_t passed_pc[3];  // blocks of a procedure linkage table on the way: their cost is the caller's
+  EdgeKind kind;
+  uint32_t unused;
 };
-static_assert(sizeof(EdgeRecord) == 64);
+static_assert(sizeof(EdgeRecord) == 72);
 inline constexpr uint32_t kNoBlock = ~0u;
 
 // A function where it was called: a way from the thread's first function to it.
@@ -162,7 +187,8 @@ struct StackRecord {
 
 // Shadow stack entry.
 struct Frame {
-  uint64_t sp;       // stack pointer at the callee's entry: where the return address lies
+  uint64_t sp;       // stack pointer at the callee's entry: where the return address lies; bit 0 set: the tool looks at
+                     // its end
   uint64_t ir;       // the thread's Ir before the callee's first instruction
   uint32_t cost;     // index of the edge or, with the tree, of the node whose cost it is
   uint32_t context;  // with the tree: the node's

@@ -16,7 +16,6 @@ using protocol::ThreadContext;
 constexpr uint64_t kFar = 1 << 20;
 // A return to a function's start so near below is a way to call, not the start of a coroutine.
 constexpr uint64_t kPushedCalls = 4096;
-constexpr uint64_t kBottomSp = ~0ull;  // above every stack pointer
 
 Header& header() {
   return *reinterpret_cast<Header*>(kToolBase);
@@ -94,13 +93,13 @@ constexpr uint32_t kNone = ~0u;
 uint32_t parked_at(uint64_t sp) {
   for (uint32_t i = 0; i < header().stacks; ++i) {
     const StackRecord& stack = stacks()[i];
-    if (stack.state == StackState::kParked && reinterpret_cast<const Frame*>(stack.top)[-1].sp == sp) return i;
+    if (stack.state == StackState::kParked && frame_sp(reinterpret_cast<const Frame*>(stack.top)[-1]) == sp) return i;
   }
   return kNone;
 }
 
 void forget_current(ThreadContext& ctx, const CountMode& mode) {
-  while (top_frame(ctx)->sp != kBottomSp) leave_function(ctx, mode);
+  while (frame_sp(*top_frame(ctx)) != kBottomSp) leave_function(ctx, mode);
   current(ctx).state = StackState::kFree;
 }
 
@@ -115,14 +114,22 @@ bool leave_handler(ThreadContext& ctx, const CountMode& mode) {
   return true;
 }
 
+// Whether functions that are still open run near `sp`: then those below it were left, however far it is.
+bool has_frame_near(const ThreadContext& ctx, uint64_t sp) {
+  for (const Frame* frame = top_frame(ctx); frame_sp(*frame) != kBottomSp; --frame)
+    if (frame_sp(*frame) >= sp) return !is_far(frame_sp(*frame), sp);
+  return false;
+}
+
 // A coroutine begins: the function that a return goes to the first instruction of.
 bool start_coroutine(ThreadContext& ctx, const CountMode& mode) {
-  const uint64_t sp = stack_pointer(ctx), top = top_frame(ctx)->sp;
+  const uint64_t sp = stack_pointer(ctx), top = frame_sp(*top_frame(ctx));
   uint64_t target = 0;
   if (!vsup_safe_copy(&target, reinterpret_cast<const void*>(sp), sizeof target)) return false;
   const bool at_start = function_start(AppPc{target}) == target;
   const bool far = top != kBottomSp && is_far(sp, top);
   if (!far && (!at_start || top == kBottomSp || (sp < top && top - sp < kPushedCalls))) return false;
+  if (sp > top && !at_start && has_frame_near(ctx, sp)) return false;
   park(ctx);
   begin_empty(ctx, allocate(ctx));
   if (at_start) enter_from_nowhere(ctx, mode, target, sp + 8);
@@ -165,7 +172,7 @@ void restart_stacks(ThreadContext& ctx) {
 
 void settle_stack(ThreadContext& ctx, const CountMode& mode, bool is_return) {
   const uint64_t sp = stack_pointer(ctx);
-  if (is_return && top_frame(ctx)->sp != sp) {
+  if (is_return && frame_sp(*top_frame(ctx)) != sp) {
     if (uint32_t parked = parked_at(sp); parked != kNone) {
       // A handler's own stack is left for good.
       if (stacks()[current_index(ctx)].interrupted == parked + 1)
@@ -176,17 +183,20 @@ void settle_stack(ThreadContext& ctx, const CountMode& mode, bool is_return) {
     } else if (!leave_handler(ctx, mode) && start_coroutine(ctx, mode)) {
       return;
     }
-  } else if (!is_return && !leave_handler(ctx, mode) && top_frame(ctx)->sp != kBottomSp &&
-             is_far(sp, top_frame(ctx)->sp)) {
+  } else if (!is_return && !leave_handler(ctx, mode) && frame_sp(*top_frame(ctx)) != kBottomSp &&
+             is_far(sp, frame_sp(*top_frame(ctx)))) {
     // A return made by hand: the address has been popped.
     const uint32_t parked = parked_at(sp - 8);
-    park(ctx);
-    if (parked != kNone)
+    if (parked == kNone && sp < frame_sp(*top_frame(ctx))) return;  // a large frame
+    if (parked != kNone) {
+      park(ctx);
       resume(ctx, parked);
-    else
+    } else if (!has_frame_near(ctx, sp)) {
+      park(ctx);
       begin_empty(ctx, allocate(ctx));
+    }
   }
-  while (top_frame(ctx)->sp < sp || (is_return && top_frame(ctx)->sp == sp)) leave_function(ctx, mode);
+  while (frame_sp(*top_frame(ctx)) < sp || (is_return && frame_sp(*top_frame(ctx)) == sp)) leave_function(ctx, mode);
 }
 
 void start_handler(ThreadContext& ctx, const CountMode& mode) {
@@ -210,7 +220,7 @@ void end_handler(ThreadContext& ctx, const CountMode& mode) {
 void drop_stale_frames(ThreadContext& ctx, const CountMode& mode) {
   auto* frame = reinterpret_cast<Frame*>(current(ctx).bottom) + 1;
   const uint64_t sp = stack_pointer(ctx);
-  while (frame <= top_frame(ctx) && frame->sp >= sp && return_address_stands(mode, *frame)) ++frame;
+  while (frame <= top_frame(ctx) && frame_sp(*frame) >= sp && return_address_stands(mode, *frame)) ++frame;
   while (frame <= top_frame(ctx)) leave_function(ctx, mode);
 }
 

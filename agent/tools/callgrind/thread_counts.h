@@ -6,6 +6,9 @@
 
 namespace vsup::agent::callgrind {
 
+inline constexpr uint64_t kBottomSp = ~0ull;  // above every stack pointer: of a stack's bottom frame
+inline constexpr uint64_t kFlaggedFrame = 1;  // in Frame::sp: of a function that options name
+
 template <typename T>
 T* in_slot(const protocol::ThreadContext& ctx, uint32_t offset) {
   return reinterpret_cast<T*>(ctx.self + offset);
@@ -14,6 +17,11 @@ T* in_slot(const protocol::ThreadContext& ctx, uint32_t offset) {
 // The bottom frame, when the thread has entered no function yet: its stack pointer is above every one.
 inline Frame* top_frame(const protocol::ThreadContext& ctx) {
   return reinterpret_cast<Frame*>(ctx.tool_stack) - 1;
+}
+
+// Where the frame's return address lies.
+inline uint64_t frame_sp(const Frame& frame) {
+  return frame.sp == kBottomSp ? kBottomSp : frame.sp & ~kFlaggedFrame;
 }
 
 inline uint64_t ir_so_far(const protocol::ThreadContext& ctx) {

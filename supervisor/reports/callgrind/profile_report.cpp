@@ -31,8 +31,8 @@ uint64_t executed_instructions(const Profile& profile) {
 
 }  // namespace
 
-ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions options)
-    : output_(std::move(options), context.post, context.write_file) {}
+ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions options, std::vector<std::string> toggles)
+    : output_(std::move(options), context.post, context.write_file), functions_(std::move(toggles)) {}
 
 void ProfileReport::image_started(const ProcessSummary& process) {
   images_[process.pid] = {process};
@@ -40,6 +40,7 @@ void ProfileReport::image_started(const ProcessSummary& process) {
 
 void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
   output_.prepare(pid, module.path);
+  functions_.module_mapped(pid, module);
 }
 
 void ProfileReport::image_ended(pid_t pid) {

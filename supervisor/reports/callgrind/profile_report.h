@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "supervisor/reports/callgrind/live_records.h"
+#include "supervisor/reports/callgrind/named_functions.h"
 #include "supervisor/reports/callgrind/profile_output.h"
 #include "supervisor/session/tool_report.h"
 
@@ -17,7 +18,7 @@ class ProfileReport : public ToolReport {
  public:
   using Written = std::function<void(unsigned part, const std::vector<std::string>& files)>;
 
-  ProfileReport(const ToolContext& context, ProfileOutputOptions options);
+  ProfileReport(const ToolContext& context, ProfileOutputOptions options, std::vector<std::string> toggles = {});
 
   void image_started(const ProcessSummary& process) override;
   void module_mapped(pid_t pid, const MappedModule& module) override;
@@ -47,6 +48,7 @@ class ProfileReport : public ToolReport {
   void answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer);
 
   ProfileOutput output_;
+  NamedFunctions functions_;
   std::map<pid_t, Image> images_;
 };
 

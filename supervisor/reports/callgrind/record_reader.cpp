@@ -66,6 +66,7 @@ struct Slot {
   uint64_t ir = 0;
   std::vector<uint64_t> executions;        // by counter or block
   std::vector<uint64_t> inclusive, calls;  // by node or edge
+  std::vector<uint64_t> edge_calls;        // by edge
 };
 
 // Functions that the thread has not left yet count up to now, on each of its stacks.
@@ -106,6 +107,7 @@ std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, ui
       !read_table(tid, base + (tree ? records::kNodeInclusiveOffset : records::kInclusiveOffset), costs,
                   slot.inclusive) ||
       !read_table(tid, base + (tree ? records::kNodeCallsOffset : records::kCallsOffset), costs, slot.calls) ||
+      !read_table(tid, base + records::kCallsOffset, tables.edges.size(), slot.edge_calls) ||
       !add_open_frames(tid, base, tables, slot))
     return {};
   return slot;
@@ -174,6 +176,7 @@ void add_edges(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
   for (size_t i = 0; i < tables.edges.size(); ++i) {
     const records::EdgeRecord& edge = tables.edges[i];
     if (edge.callee_pc == 0 || edge.site_pc == 0) continue;  // head of an indirect site; called by nobody
+    if (edge.kind != records::EdgeKind::kCall) continue;
     const uint64_t count = edge.block < slot.executions.size() ? slot.executions[edge.block] : slot.calls[i];
     // A call that was made before the last dump and has not returned has a cost only.
     if (count != 0 || slot.inclusive[i] != 0) add_call(edge, 0, 0, count, slot.inclusive[i], thread);
@@ -200,6 +203,24 @@ void add_nodes(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
     call.count += slot.calls[i];
     thread.inclusive[call.first_cost] += slot.inclusive[i];
     passed.move_cost(tables.edges[node.edge], from, slot.calls[i]);
+  }
+}
+
+void add_jumps(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
+  std::vector<uint64_t> by_block;
+  if (tables.has_contexts()) {
+    by_block.resize(tables.blocks.size());
+    for (size_t i = 0; i < tables.counters.size(); ++i) by_block[tables.counters[i].block] += slot.executions[i];
+  }
+  const std::vector<uint64_t>& executions = tables.has_contexts() ? by_block : slot.executions;
+  for (size_t i = 0; i < tables.edges.size(); ++i) {
+    const records::EdgeRecord& edge = tables.edges[i];
+    if (edge.kind == records::EdgeKind::kCall || edge.callee_pc == 0) continue;
+    JumpEdge jump{.from = edge.site_pc, .to = edge.callee_pc};
+    jump.conditional = edge.kind == records::EdgeKind::kConditionalJump;
+    jump.executed = edge.block < executions.size() ? executions[edge.block] : slot.edge_calls[i];
+    jump.followed = jump.conditional ? std::min(slot.edge_calls[i], jump.executed) : jump.executed;
+    if (jump.followed != 0) thread.jumps.push_back(jump);
   }
 }
 
@@ -249,6 +270,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation) {
     ThreadProfile& thread = profile.threads.emplace_back();
     thread.number = number + 1;
     add_blocks(tables, *slot, thread);
+    add_jumps(tables, *slot, thread);
     if (tables.has_tree()) {
       add_nodes(tables, *slot, thread);
       add_stacks(tables, *slot, profile.stacks);

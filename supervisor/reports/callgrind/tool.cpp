@@ -1,4 +1,6 @@
 // Purpose: the tools callgrind and cachegrind: what --tool= finds, and their ToolReport.
+#include <utility>
+
 #include "agent/tools/callgrind/records.h"
 #include "supervisor/reports/callgrind/profile_report.h"
 #include "supervisor/session/tool_report.h"
@@ -37,10 +39,35 @@ callgrind::ProfileOutputOptions callgrind_output(const ToolOptionValues& options
   return output;
 }
 
+// Options of Valgrind's that are not there, and why.
+constexpr std::pair<const char*, const char*> kRefused[] = {
+    {"collect-bus", "bus events are not counted"},
+    {"collect-systime", "system calls are not timed"},
+    {"combine-dumps", "each part is a file of its own"},
+    {"dump-every-bb", "parts are dumped by vctl -d or by the program's CALLGRIND_DUMP_STATS"},
+    {"dump-before", "parts are dumped by vctl -d or by the program's CALLGRIND_DUMP_STATS"},
+    {"dump-after", "parts are dumped by vctl -d or by the program's CALLGRIND_DUMP_STATS"},
+    {"zero-before", "counts are zeroed by vctl -z or by the program's CALLGRIND_ZERO_STATS"},
+    {"fn-skip", "functions are skipped in procedure linkage tables only"},
+};
+
+void refuse_options(const ToolOptionValues& options) {
+  for (const auto& [name, why] : kRefused) {
+    if (!options.given(name) || options.text(name) == "no" || options.text(name) == "0") continue;
+    throw OptionError("--" + std::string(name) + " is not there: " + why);
+  }
+}
+
 void configure_callgrind(const ToolOptionValues& options, protocol::AgentSettings& settings) {
   namespace records = agent::callgrind;
   uint64_t* values = settings.tool_options;
   values[records::kOptionTree] = options.yes("collapsed") ? 1 : 0;
+  refuse_options(options);
+  const bool switches = options.given("toggle-collect") || !options.yes("collect-atstart");
+  values[records::kOptionJumps] = options.yes("collect-jumps") ? 1 : 0;
+  values[records::kOptionCollect] = switches ? 1 : 0;
+  // As Valgrind has it, a function to switch on by means that nothing is collected before.
+  values[records::kOptionCollectAtStart] = options.yes("collect-atstart") && !options.given("toggle-collect") ? 1 : 0;
   values[records::kOptionSkipPlt] = options.yes("skip-plt") ? 1 : 0;
   values[records::kOptionSeparateCallers] = options.number("separate-callers");
   values[records::kOptionSeparateRecs] = options.number("separate-recs");
@@ -57,7 +84,8 @@ constexpr ToolDescription kTools[] = {
     {"callgrind", "counts instructions, calls and their inclusive cost; writes callgrind.out", "callgrind",
      kCallgrindOptions, configure_callgrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
-       return std::make_unique<callgrind::ProfileReport>(context, callgrind_output(context.options));
+       return std::make_unique<callgrind::ProfileReport>(context, callgrind_output(context.options),
+                                                         context.options.all("toggle-collect"));
      },
      true},
     {"cachegrind", "counts instructions by line; writes cachegrind.out", "callgrind", kCachegrindOptions, nullptr,
