@@ -130,7 +130,8 @@ def dump_and_zero_storm(place):
             answer = session_.request(name)
             if name == "zero":
                 for row in answer["result"]["processes"]:
-                    zeroed += row["result"]["values"][0]
+                    if "result" in row:  # else the program has ended meanwhile
+                        zeroed += row["result"]["values"][0]
     except (ConnectionError, OSError, control.Refused):
         pass
     process.communicate(timeout=120)
