@@ -197,5 +197,7 @@ vsup_exports:
     .quad   vsup_hook_call_door
     .quad   vsup_hook_jump_door
     .quad   vsup_hook_return
+    .quad   vsup_step_start
+    .quad   vsup_step_end
 
 .section .note.GNU-stack, "", @progbits

@@ -11,17 +11,17 @@
 //                                +0x3000'0000  code cache, cold: stubs and thunks   (rwx, 512 MiB)
 //                                +0x5000'0000  literals, rip-reachable from both    (rw, 256 MiB)
 //                                +0x6000'0000  agent heap: fragment table, maps     (rw, 1 GiB)
-//                                +0x1'0000'0000  thread slots, 64 MiB each          (rw, 256 GiB)
-//                                +0x41'0000'0000 the tool's records                 (rw, 4 GiB)
-//                                +0x42'0000'0000 stacks, see callstack.h            (rw, 4 GiB)
-//                                +0x43'0000'0000 heap layer, see heap.h             (rw, 8 GiB)
+//                                +0x1'0000'0000  thread slots, 512 MiB each         (rw, 2 TiB)
+//                                +0x201'0000'0000 the tool's records                (rw, 4 GiB)
+//                                +0x202'0000'0000 stacks, see callstack.h           (rw, 4 GiB)
+//                                +0x203'0000'0000 heap layer, see heap.h            (rw, 8 GiB)
 //
 // A thread slot, GS base of its thread while that thread is instrumented:
 //
 //   +0x00000  ThreadContext                                  (one page)
 //   +0x01000  indirect branch table: 65,536 cache pcs, indexed by the low 16 bits of the app pc
 //   +0x100000 the tool's counts of this thread
-//   +0x3f00000 agent stack of this thread, grows down from the slot's end
+//   +0x1ff00000 agent stack of this thread, grows down from the slot's end
 #pragma once
 
 #include <stddef.h>
@@ -33,7 +33,7 @@ inline constexpr uint32_t kBootMagic = 0x50555356;  // "VSUP"
 inline constexpr uint32_t kBootVersion = 1;
 
 inline constexpr uint64_t kArenaBase = 0x2700'0000'0000;
-inline constexpr uint64_t kArenaSize = 0x45'0000'0000;
+inline constexpr uint64_t kArenaSize = 0x205'0000'0000;
 inline constexpr uint64_t kBlobBase = kArenaBase;
 inline constexpr uint64_t kBlobMaxSize = 0x0100'0000;
 inline constexpr uint64_t kSharedBase = kArenaBase + 0x0100'0000;
@@ -47,7 +47,7 @@ inline constexpr uint64_t kLiteralSize = 0x1000'0000;
 inline constexpr uint64_t kHeapBase = kLiteralBase + kLiteralSize;
 inline constexpr uint64_t kHeapSize = 0x4000'0000;
 inline constexpr uint64_t kSlotsBase = kArenaBase + 0x1'0000'0000;
-inline constexpr uint64_t kSlotSize = 0x400'0000;
+inline constexpr uint64_t kSlotSize = 0x2000'0000;
 inline constexpr uint32_t kMaxSlots = 4096;
 inline constexpr uint64_t kToolBase = kSlotsBase + kMaxSlots * kSlotSize;  // a tool's own records
 inline constexpr uint64_t kToolSize = 0x1'0000'0000;
@@ -233,7 +233,8 @@ struct Exports {
   // Behind the int3s at which a thread with HeapThread::hold leaves the heap layer. What is left to do there: return to
   // the app; push hook_return and go to r11; go to r11.
   uint64_t hook_return_door, hook_call_door, hook_jump_door;
-  uint64_t hook_return;  // the return address that a hooked function finds
+  uint64_t hook_return;           // the return address that a hooked function finds
+  uint64_t step_start, step_end;  // agent code that fragments call and that leads back: rip in here means "step on"
 };
 
 // An instruction of the agent that may fault, and where it goes on then.

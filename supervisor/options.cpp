@@ -228,6 +228,7 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
       break;
     }
     case OptionId::kInstrAtStart:
+    case OptionId::kInstrAtStartToo:
       session.instrument_at_start = parse_yes_no(row, value);
       break;
     case OptionId::kLogDir:

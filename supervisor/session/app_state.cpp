@@ -18,7 +18,7 @@ using protocol::Exports;
 using protocol::ThreadContext;
 
 constexpr uint64_t kTrapFlag = 0x100;
-constexpr int kMaxCacheSteps = 256;
+constexpr int kMaxCacheSteps = 1 << 14;  // a tool's check of a whole block's accesses
 constexpr auto kNudgePeriod = std::chrono::milliseconds(1);
 constexpr uint64_t kUnusedSyscall = ~uint64_t{0};
 
@@ -62,7 +62,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
   const Exports& agent = agent_.exports;
   const uint64_t pc = registers.rip;
   if (in_hot(pc)) return locate_in_fragment(task, registers, context);
-  if (in_cold(pc)) return Place::kStep;
+  if (in_cold(pc) || (pc >= agent.step_start && pc < agent.step_end)) return Place::kStep;
   const bool complete = pc >= agent.restore_start && pc < agent.restore_end;
   const bool complete_syscall = pc >= agent.syscall_restore_start && pc < agent.syscall_restore_end;
   if (complete || complete_syscall) {

@@ -92,7 +92,7 @@ TEST_CASE("attach is repeatable, in both spellings") {
 
 TEST_CASE("unknown names are answered with the nearest") {
   CHECK(contains(error_of({"--trace-childen=yes", "p"}), "the nearest is '--trace-children=yes|no'"));
-  CHECK(contains(error_of({"--instr-at-start=no", "p"}), "the nearest is '--instr-atstart=yes|no'"));
+  CHECK(contains(error_of({"--instr-atstrat=no", "p"}), "the nearest is '--instr-atstart=yes|no'"));
   CHECK(contains(error_of({"--tol=none", "p"}), "--tool="));
   CHECK(contains(error_of({"--tool=nome", "p"}), "the nearest is 'none'"));
   CHECK(contains(error_of({"--completely-different-thing", "p"}), "vsup --help"));

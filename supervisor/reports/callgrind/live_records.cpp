@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/tools/cachesim/records.h"
 #include "agent/tools/callgrind/records.h"
 
 namespace vsup::supervisor::callgrind {
@@ -65,6 +66,17 @@ void restart_frames(StoppedProcess& process, uint64_t slot, const records::Heade
   }
 }
 
+// The caches stay as they are.
+void zero_simulated(StoppedProcess& process, uint64_t slot, const records::Header& header) {
+  namespace cachesim = agent::cachesim;
+  cachesim::InstrRecord last{};
+  if (header.lengths == 0 || header.lengths > cachesim::kMaxInstrs ||
+      !process.read(cachesim::kInstrsAt + (header.lengths - 1) * sizeof last, &last, sizeof last))
+    return;
+  const uint64_t end = uint64_t{last.first_counter} + cachesim::kMostCounters;
+  write_zeros(process, slot + cachesim::kCountersOffset, 8 * std::min<uint64_t>(end, cachesim::kMaxCounters));
+}
+
 template <typename T>
 T read_or_zero(const StoppedProcess& process, uint64_t address) {
   T value{};
@@ -123,7 +135,7 @@ void read_frames(const StoppedProcess& process, uint64_t slot, const records::He
 
 }  // namespace
 
-void zero_records(StoppedProcess& process) {
+void zero_records(StoppedProcess& process, bool simulated) {
   records::Header header{};
   if (!read_header(process, header)) return;
   unsigned missing = 0;
@@ -141,6 +153,7 @@ void zero_records(StoppedProcess& process) {
     write_zeros(process, slot + records::kNodeInclusiveOffset, 8 * header.nodes);
     write_zeros(process, slot + records::kNodeCallsOffset, 8 * header.nodes);
     restart_frames(process, slot, header);
+    if (simulated) zero_simulated(process, slot, header);
   }
 }
 

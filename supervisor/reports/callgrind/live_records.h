@@ -14,7 +14,7 @@
 namespace vsup::supervisor::callgrind {
 
 // All counts of all threads become 0; what open functions cost counts from here on.
-void zero_records(StoppedProcess& process);
+void zero_records(StoppedProcess& process, bool simulated);
 
 // A function that a thread has not left yet.
 struct OpenFrame {

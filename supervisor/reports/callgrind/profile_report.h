@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/reports/cachesim/cache_options.h"
 #include "supervisor/reports/callgrind/live_records.h"
 #include "supervisor/reports/callgrind/named_functions.h"
 #include "supervisor/reports/callgrind/profile_output.h"
@@ -18,7 +19,8 @@ class ProfileReport : public ToolReport {
  public:
   using Written = std::function<void(unsigned part, const std::vector<std::string>& files)>;
 
-  ProfileReport(const ToolContext& context, ProfileOutputOptions options, std::vector<std::string> toggles = {});
+  ProfileReport(const ToolContext& context, ProfileOutputOptions options, cachesim::Simulation simulation,
+                std::vector<std::string> toggles = {});
 
   void image_started(const ProcessSummary& process) override;
   void module_mapped(pid_t pid, const MappedModule& module) override;
@@ -47,6 +49,8 @@ class ProfileReport : public ToolReport {
   void answer_call_stacks(StoppedProcess& process, const std::function<void(ToolAnswer)>& answer);
   void answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer);
 
+  const bool cachegrind_;
+  const cachesim::Simulation simulation_;
   ProfileOutput output_;
   NamedFunctions functions_;
   std::map<pid_t, Image> images_;

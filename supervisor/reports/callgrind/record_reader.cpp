@@ -5,6 +5,7 @@
 
 #include "agent/tools/callgrind/records.h"
 #include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/reports/cachesim/event_reader.h"
 
 namespace vsup::supervisor::callgrind {
 
@@ -244,7 +245,8 @@ void start_stacks(const Tables& tables, Profile& profile) {
 
 }  // namespace
 
-std::optional<Profile> read_records(pid_t tid, uint64_t generation) {
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation,
+                                    bool cachegrind) {
   Tables tables;
   Profile profile;
   if (!tables.read(tid) || !read_table(tid, records::kLengthsAt, tables.header.lengths, profile.lengths) ||
@@ -258,6 +260,10 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation) {
     profile.contexts.push_back({context.recursion, context.first_caller, context.caller_count});
   if (profile.contexts.empty()) profile.contexts.emplace_back();
   if (tables.has_tree()) start_stacks(tables, profile);
+  cachesim::EventReader events(simulation.events(cachegrind));
+  profile.events = events.names();
+  profile.process.descriptions = simulation.descriptions(cachegrind);
+  if (simulation.any() && !events.read_instrs(tid, tables.header.lengths)) return {};
   // Slots are given out from the first on and given back; the ones in use or used before are the first of all.
   unsigned missing = 0;
   for (unsigned number = 0; number < protocol::kMaxSlots && missing < 64; ++number) {
@@ -271,6 +277,8 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation) {
     thread.number = number + 1;
     add_blocks(tables, *slot, thread);
     add_jumps(tables, *slot, thread);
+    const uint64_t base = protocol::kSlotsBase + number * protocol::kSlotSize;
+    if (simulation.any() && !events.read_thread(tid, base, profile, thread)) return {};
     if (tables.has_tree()) {
       add_nodes(tables, *slot, thread);
       add_stacks(tables, *slot, profile.stacks);

@@ -7,11 +7,14 @@
 
 #include <optional>
 
+#include "supervisor/reports/cachesim/cache_options.h"
 #include "supervisor/reports/callgrind/profile.h"
 
 namespace vsup::supervisor::callgrind {
 
-// `generation` is AgentState's. None when `tid` has no records or is gone. The caller fills Profile::process.
-std::optional<Profile> read_records(pid_t tid, uint64_t generation);
+// `generation` is AgentState's. None when `tid` has no records or is gone. The caller fills Profile::process,
+// but for its descriptions. Events are in cachegrind's order or callgrind's.
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation,
+                                    bool cachegrind);
 
 }  // namespace vsup::supervisor::callgrind

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "agent/tools/callgrind/records.h"
+#include "supervisor/reports/cachesim/cache_options.h"
 #include "supervisor/reports/callgrind/profile_report.h"
 #include "supervisor/session/tool_report.h"
 
@@ -73,6 +74,10 @@ void configure_callgrind(const ToolOptionValues& options, protocol::AgentSetting
   values[records::kOptionSeparateRecs] = options.number("separate-recs");
 }
 
+void configure_cachegrind(const ToolOptionValues& options, protocol::AgentSettings& settings) {
+  cachesim::configure(cachesim::simulation_of(options), settings);
+}
+
 callgrind::ProfileOutputOptions cachegrind_output(const ToolOptionValues& options) {
   callgrind::ProfileOutputOptions output;
   output.cachegrind = true;
@@ -85,12 +90,14 @@ constexpr ToolDescription kTools[] = {
      kCallgrindOptions, configure_callgrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
        return std::make_unique<callgrind::ProfileReport>(context, callgrind_output(context.options),
-                                                         context.options.all("toggle-collect"));
+                                                         cachesim::Simulation{}, context.options.all("toggle-collect"));
      },
      true},
-    {"cachegrind", "counts instructions by line; writes cachegrind.out", "callgrind", kCachegrindOptions, nullptr,
+    {"cachegrind", "counts instructions by line, simulates caches and branches; writes cachegrind.out", "cachegrind",
+     kCachegrindOptions, configure_cachegrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
-       return std::make_unique<callgrind::ProfileReport>(context, cachegrind_output(context.options));
+       return std::make_unique<callgrind::ProfileReport>(context, cachegrind_output(context.options),
+                                                         cachesim::simulation_of(context.options));
      },
      true},
 };

@@ -1,0 +1,87 @@
+// Purpose: the cachegrind tool: executions of each block, by thread, and the simulation of caches and branches. Its
+// records are callgrind's, without calls.
+#include "agent/base/memory.h"
+#include "agent/engine/instrumenter.h"
+#include "agent/toolapi/tool.h"
+#include "agent/tools/cachesim/instrument.h"
+#include "agent/tools/callgrind/records.h"
+#include "protocol/client_requests.h"
+
+namespace vsup::agent::cachegrind {
+
+namespace {
+
+using namespace callgrind;
+using protocol::ThreadContext;
+
+bool counted;  // the block that is being translated
+
+Header& header() {
+  return *reinterpret_cast<Header*>(protocol::kToolBase);
+}
+
+void begin(const Block& block) {
+  Header& records = header();
+  const auto index = static_cast<uint32_t>(records.blocks);
+  const auto first = static_cast<uint32_t>(records.lengths);
+  counted =
+      index < kMaxBlocks && first + block.count <= kMaxLengths &&
+      cachesim::begin(block, first, {kBlockCountOffset + 8 * index, kAccumulatorOffset + 64 * (index % kAccumulators)});
+  if (!counted) {
+    ++records.lost_blocks;
+    return;
+  }
+  auto* lengths = reinterpret_cast<uint8_t*>(kLengthsAt) + first;
+  for (uint32_t i = 0; i < block.count; ++i) lengths[i] = block.instructions[i].length;
+  reinterpret_cast<BlockRecord*>(kBlocksAt)[index] = {raw(block.tag), first, static_cast<uint16_t>(block.count),
+                                                      static_cast<uint16_t>(block.size)};
+  records.lengths += block.count;
+  records.blocks = index + 1;
+}
+
+void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {
+  if (counted) cachesim::before(out, block, index, source);
+}
+
+uint64_t& generation_of(const ThreadContext& ctx) {
+  return *reinterpret_cast<uint64_t*>(ctx.self + kGenerationOffset);
+}
+
+void clear_slot(const ThreadContext& ctx) {
+  memset(reinterpret_cast<void*>(ctx.self + kAccumulatorOffset), 0, 64 * kAccumulators);
+  memset(reinterpret_cast<void*>(ctx.self + kBlockCountOffset), 0, 8 * header().blocks);
+  cachesim::clear_counts(ctx);
+  generation_of(ctx) = vsup_state.generation;
+}
+
+void thread_started(ThreadContext& ctx) {
+  if (generation_of(ctx) != vsup_state.generation) clear_slot(ctx);
+  cachesim::empty_caches(ctx);
+  ctx.tool_stack = ctx.self + kShadowStackOffset + sizeof(Frame);  // no frame but the one at the bottom
+}
+
+void thread_ending(ThreadContext&) {}
+
+void forked(ThreadContext& ctx) {
+  clear_slot(ctx);
+}
+
+// What starts and stops instrumentation is the supervisor's.
+ClientAnswer client_request(ThreadContext&, const uint64_t* request) {
+  const bool ours = request[0] >> 16 == protocol::client_request::kCachegrindStart >> 16;
+  return ours ? ClientAnswer::kAskSupervisor : ClientAnswer::kUnknown;
+}
+
+constexpr Instrumenter kInstrumenter{begin,         before, cachesim::exit_taken, thread_started,
+                                     thread_ending, forked, client_request};
+
+void install() {
+  cachesim::configure();
+  set_instrumenter(&kInstrumenter);
+}
+
+}  // namespace
+
+}  // namespace vsup::agent::cachegrind
+
+VSUP_TOOL(cachegrind, vsup::agent::cachegrind::install);

@@ -1,0 +1,302 @@
+#include "agent/tools/cachesim/code.h"
+
+#include "agent/base/memory.h"
+
+#pragma GCC visibility push(hidden)
+extern "C" void vsup_simulate();
+#pragma GCC visibility pop
+
+namespace vsup::agent::cachesim {
+
+namespace {
+
+using protocol::kRax;
+using protocol::kRcx;
+using protocol::kRsp;
+
+constexpr uint32_t kArgumentOffset = kStateOffset + offsetof(ThreadState, argument);
+constexpr uint32_t kDescriptorOffset = kStateOffset + offsetof(ThreadState, descriptor);
+constexpr uint32_t kStackSpill = VSUP_CTX_SPILL + 8 * protocol::kRsp;
+constexpr uint8_t kJumpAbove = 0x87, kJumpNotEqual = 0x85, kJumpAlways = 0;
+
+constexpr uint8_t kMove = 0x8b, kMoveTo = 0x89, kAdd = 0x03, kSubtract = 0x2b;
+
+template <size_t N>
+void raw_bytes(Emitter& out, const uint8_t (&code)[N]) {
+  out.bytes(code, N);
+}
+
+void gs_absolute_to(Emitter& out, uint8_t opcode, uint8_t reg, uint32_t offset) {
+  out.byte(0x65);
+  out.byte(reg >= 8 ? 0x4c : 0x48);
+  out.byte(opcode);
+  out.byte(static_cast<uint8_t>(0x04 | (reg & 7) << 3));
+  out.byte(0x25);
+  out.u32(offset);
+}
+
+bool fits_byte(int64_t value) {
+  return value >= -128 && value <= 127;
+}
+
+}  // namespace
+
+void Code::gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset) {
+  gs_absolute_to(out_, opcode, reg, offset);
+}
+
+// opcode reg, gs:[index + offset]; index is neither rsp nor r12.
+void Code::gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset) {
+  out_.byte(0x65);
+  out_.byte(static_cast<uint8_t>(0x48 | (reg >= 8 ? 4 : 0) | (index >= 8 ? 1 : 0)));
+  out_.byte(opcode);
+  out_.byte(static_cast<uint8_t>(0x80 | (reg & 7) << 3 | (index & 7)));
+  out_.u32(offset);
+}
+
+void Code::register_pair(uint8_t opcode, GprIndex reg, GprIndex rm, bool wide) {
+  const auto rex = static_cast<uint8_t>(0x40 | (wide ? 8 : 0) | (reg >= 8 ? 4 : 0) | (rm >= 8 ? 1 : 0));
+  if (rex != 0x40) out_.byte(rex);
+  out_.byte(opcode);
+  out_.byte(static_cast<uint8_t>(0xc0 | (reg & 7) << 3 | (rm & 7)));
+}
+
+void Code::save_flags() {
+  raw_bytes(out_, {0x9f, 0x0f, 0x90, 0xc0});
+  gs_absolute(kMoveTo, kRax, VSUP_CTX_SPILL_FLAGS);
+}
+
+// al is 0 or 1: adding 0x7f sets the overflow flag, and sahf the others.
+void Code::restore_flags() {
+  gs_absolute(kMove, kRax, VSUP_CTX_SPILL_FLAGS);
+  raw_bytes(out_, {0x04, 0x7f, 0x9e});
+}
+
+void Code::add_to(uint32_t offset, uint32_t amount) {
+  if (amount == 1) {
+    gs_absolute(0xff, 0, offset);
+  } else if (amount < 128) {
+    gs_absolute(0x83, 0, offset);
+    out_.byte(static_cast<uint8_t>(amount));
+  } else {
+    gs_absolute(0x81, 0, offset);
+    out_.u32(amount);
+  }
+}
+
+void Code::add_keeping_flags(uint32_t offset, uint32_t amount, GprIndex scratch) {
+  gs_absolute(kMove, scratch, offset);
+  out_.byte(static_cast<uint8_t>(0x48 | (scratch >= 8 ? 5 : 0)));
+  out_.byte(0x8d);
+  out_.byte(static_cast<uint8_t>(0x80 | (scratch & 7) << 3 | (scratch & 7)));
+  if ((scratch & 7) == kRsp) out_.byte(0x24);
+  out_.u32(amount);
+  gs_absolute(kMoveTo, scratch, offset);
+}
+
+void Code::store_immediate(Emitter& to, uint32_t offset, uint32_t value) {
+  gs_absolute_to(to, 0xc7, 0, offset);
+  to.u32(value);
+}
+
+// On the agent's stack: the app's may not be written. rsp is no scratch register, so its spill slot is free.
+void Code::call_slow_path(Emitter& to, uint32_t number) {
+  store_immediate(to, kDescriptorOffset, number);
+  gs_absolute_to(to, kMoveTo, kRsp, kStackSpill);
+  gs_absolute_to(to, kMove, kRsp, VSUP_CTX_AGENT_SP);
+  to.byte(0xe8);
+  to.u32(static_cast<uint32_t>(reinterpret_cast<const uint8_t*>(&vsup_simulate) - (to.here() + 4)));
+  gs_absolute_to(to, kMove, kRsp, kStackSpill);
+}
+
+template <typename Fill>
+void Code::detour(uint8_t jcc, Fill fill) {
+  uint8_t* stub = code_cache.cold();
+  if (jcc != kJumpAlways) {
+    out_.byte(0x0f);
+    out_.byte(jcc);
+  } else {
+    out_.byte(0xe9);
+  }
+  out_.u32(static_cast<uint32_t>(stub - (out_.here() + 4)));
+  Emitter cold(stub, nullptr);
+  fill(cold);
+  cold.jump(out_.here());
+  code_cache.set_cold(cold.here());
+}
+
+void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
+  const CacheShape& i1 = configuration.i1;
+  const auto compare = [&](uint32_t line, uint64_t address) {
+    const uint64_t set = (address >> i1.line_bits) & (i1.sets - 1);
+    raw_bytes(out_, {0x65, 0x81, 0x3c, 0x25});  // cmp dword gs:[disp32], imm32
+    out_.u32(static_cast<uint32_t>(kI1FirstOffset + 4 * set));
+    out_.u32(line);
+  };
+  uint8_t* to_cold = nullptr;
+  if (checks_first && place.second_line != 0) {
+    compare(place.first_line, place.address);
+    raw_bytes(out_, {0x0f, kJumpNotEqual});
+    to_cold = out_.here();
+    out_.u32(0);
+  }
+  if (place.second_line != 0)
+    compare(place.second_line, place.address + place.size - 1);
+  else
+    compare(place.first_line, place.address);
+  if (to_cold != nullptr) store(to_cold, static_cast<uint32_t>(code_cache.cold() - (to_cold + 4)));
+  detour(kJumpNotEqual, [&](Emitter& cold) { call_slow_path(cold, number); });
+}
+
+// lea reg, [address]; a segment is not part of it.
+void Code::lea(GprIndex reg, const MemOperand& address) {
+  if (address.address32) out_.byte(0x67);
+  const bool has_base = address.base != kNoReg, has_index = address.index != kNoReg;
+  const unsigned base = has_base ? address.base : 5, index = has_index ? address.index : 4;
+  out_.byte(static_cast<uint8_t>(0x48 | (reg >= 8 ? 4 : 0) | (has_index && index >= 8 ? 2 : 0) |
+                                 (has_base && base >= 8 ? 1 : 0)));
+  out_.byte(0x8d);
+  const bool short_form = has_base && fits_byte(address.displacement);
+  const bool with_sib = has_index || !has_base || (base & 7) == 4;
+  const unsigned mod = !has_base ? 0x00 : short_form ? 0x40 : 0x80;
+  out_.byte(static_cast<uint8_t>(mod | (reg & 7u) << 3 | (with_sib ? 4 : base & 7)));
+  if (with_sib) {
+    const unsigned scale = address.scale == 8 ? 3 : address.scale == 4 ? 2 : address.scale == 2 ? 1 : 0;
+    out_.byte(static_cast<uint8_t>(scale << 6 | (index & 7) << 3 | (base & 7)));
+  }
+  if (short_form)
+    out_.byte(static_cast<uint8_t>(address.displacement));
+  else
+    out_.u32(static_cast<uint32_t>(address.displacement));
+}
+
+// s = the address of the access; t may be used.
+void Code::address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, GprIndex t) {
+  const MemOperand& address = access.address;
+  const auto displacement = static_cast<uint64_t>(address.displacement);
+  if (address.base == kRipReg) {
+    const uint64_t target = next_pc + displacement;
+    out_.load_constant(s, address.address32 ? target & 0xffff'ffff : target);
+  } else if (address.base == kNoReg && address.index == kNoReg) {
+    out_.load_constant(s, address.address32 ? displacement & 0xffff'ffff : displacement);
+  } else {
+    lea(s, address);
+  }
+  if (address.segment == Segment::kFs) {
+    out_.byte(0xf3);  // rdfsbase t
+    out_.byte(static_cast<uint8_t>(0x48 | (t >= 8 ? 1 : 0)));
+    raw_bytes(out_, {0x0f, 0xae});
+    out_.byte(static_cast<uint8_t>(0xc0 | (t & 7)));
+    register_pair(kAdd, s, t, true);
+  } else if (address.segment == Segment::kGs) {
+    gs_absolute(kAdd, s, VSUP_CTX_APP_GS_BASE);
+  }
+  const auto bits = static_cast<GprIndex>(access.bit_register);
+  switch (access.kind) {
+    case AddressKind::kPlain:
+      return;
+    case AddressKind::kByteIndex:
+      // movzx t, al
+      out_.byte(static_cast<uint8_t>(0x40 | (t >= 8 ? 4 : 0)));
+      raw_bytes(out_, {0x0f, 0xb6});
+      out_.byte(static_cast<uint8_t>(0xc0 | (t & 7) << 3));
+      break;
+    case AddressKind::kBitOffset:
+      // movsx t, bits of its size ; sar t, 3
+      if (access.bit_size == 2) {
+        out_.byte(static_cast<uint8_t>(0x48 | (t >= 8 ? 4 : 0) | (bits >= 8 ? 1 : 0)));
+        raw_bytes(out_, {0x0f, 0xbf});
+        out_.byte(static_cast<uint8_t>(0xc0 | (t & 7) << 3 | (bits & 7)));
+      } else {
+        register_pair(access.bit_size == 4 ? 0x63 : kMove, t, bits, true);
+      }
+      out_.byte(static_cast<uint8_t>(0x48 | (t >= 8 ? 1 : 0)));
+      raw_bytes(out_, {0xc1});
+      out_.byte(static_cast<uint8_t>(0xf8 | (t & 7)));
+      out_.byte(3);
+      break;
+    case AddressKind::kBitRemainder:
+      // mov t, bits ; and t, operand's bits - 1 ; shr t, 3
+      register_pair(kMove, t, bits, false);
+      out_.byte(static_cast<uint8_t>(0x40 | (t >= 8 ? 1 : 0)));
+      out_.byte(0x83);
+      out_.byte(static_cast<uint8_t>(0xe0 | (t & 7)));
+      out_.byte(static_cast<uint8_t>(8 * access.bit_size - 1));
+      out_.byte(static_cast<uint8_t>(0x40 | (t >= 8 ? 1 : 0)));
+      out_.byte(0xc1);
+      out_.byte(static_cast<uint8_t>(0xe8 | (t & 7)));
+      out_.byte(3);
+      break;
+  }
+  register_pair(kAdd, s, t, true);
+}
+
+void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, GprIndex s, GprIndex t) {
+  address_of(access, next_pc, s, t);
+  const CacheShape& d1 = configuration.d1;
+  if (access.write && configuration.has(kWriteBack)) {
+    always(number, s);
+    return;
+  }
+  register_pair(kMove, t, s, false);
+  out_.byte(static_cast<uint8_t>(0x40 | (t >= 8 ? 1 : 0)));  // and t, the bits of the set
+  out_.byte(0x81);
+  out_.byte(static_cast<uint8_t>(0xe0 | (t & 7)));
+  out_.u32((d1.sets - 1) << d1.line_bits);
+  gs_indexed(kSubtract, s, t, kD1FirstOffset);
+  const int64_t last = (int64_t{1} << d1.line_bits) - access.size;
+  out_.byte(static_cast<uint8_t>(0x48 | (s >= 8 ? 1 : 0)));  // cmp s, last
+  out_.byte(fits_byte(last) ? 0x83 : 0x81);
+  out_.byte(static_cast<uint8_t>(0xf8 | (s & 7)));
+  if (fits_byte(last))
+    out_.byte(static_cast<uint8_t>(last));
+  else
+    out_.u32(static_cast<uint32_t>(last));
+  detour(kJumpAbove, [&](Emitter& cold) {
+    // add s, gs:[t + ...]: the address again
+    cold.byte(0x65);
+    cold.byte(static_cast<uint8_t>(0x48 | (s >= 8 ? 4 : 0) | (t >= 8 ? 1 : 0)));
+    cold.byte(kAdd);
+    cold.byte(static_cast<uint8_t>(0x80 | (s & 7) << 3 | (t & 7)));
+    cold.u32(kD1FirstOffset);
+    gs_absolute_to(cold, kMoveTo, s, kArgumentOffset);
+    call_slow_path(cold, number);
+  });
+}
+
+void Code::always(uint32_t number, GprIndex reg) {
+  gs_absolute(kMoveTo, reg, kArgumentOffset);
+  call_slow_path(out_, number);
+}
+
+void Code::taken(const Instr& instr, GprIndex reg, GprIndex other) {
+  const auto set = [this](uint8_t condition, GprIndex to) {  // setcc to ; movzx to, to
+    for (int i = 0; i < 2; ++i) {
+      out_.byte(static_cast<uint8_t>(0x40 | (to >= 8 ? (i == 0 ? 1 : 5) : 0)));
+      out_.byte(0x0f);
+      out_.byte(i == 0 ? static_cast<uint8_t>(0x90 | condition) : 0xb6);
+      out_.byte(static_cast<uint8_t>(0xc0 | (i == 0 ? 0 : (to & 7) << 3) | (to & 7)));
+    }
+  };
+  constexpr uint8_t kEqual = 4, kNotEqual = 5;
+  if (instr.flow == Flow::kCondJump) {
+    set(instr.condition(), reg);
+    return;
+  }
+  const bool counts = instr.opcode != 0xe3;
+  if (instr.opcode == 0xe0) set(kNotEqual, other);
+  if (instr.opcode == 0xe1) set(kEqual, other);
+  // lea reg, [rcx - 1] or [rcx] ; test reg, reg ; setcc reg
+  MemOperand count{};
+  count.base = kRcx;
+  count.index = kNoReg;
+  count.scale = 1;
+  count.address32 = instr.address32;
+  count.displacement = counts ? -1 : 0;
+  lea(reg, count);
+  register_pair(0x85, reg, reg, true);
+  set(counts ? kNotEqual : kEqual, reg);
+  if (instr.opcode <= 0xe1) register_pair(0x23, reg, other, false);
+}
+
+}  // namespace vsup::agent::cachesim

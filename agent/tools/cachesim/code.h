@@ -1,0 +1,56 @@
+// Purpose: the inserted code that checks an access against the last used way of its set, and leaves for the slow path
+// otherwise.
+// Assumes: the app's flags are saved or dead where it is placed; scratch registers are spilled. Promises: encodings
+// live here and nowhere else.
+#pragma once
+
+#include "agent/engine/rules.h"
+#include "agent/tools/cachesim/state.h"
+
+namespace vsup::agent::cachesim {
+
+using protocol::GprIndex;
+
+class Code {
+ public:
+  explicit Code(Emitter& out) : out_(out) {}
+
+  // lahf ; seto al ; mov gs:[spill_flags], rax; and back. rax must be spilled.
+  void save_flags();
+  void restore_flags();
+
+  // add qword gs:[offset], amount
+  void add_to(uint32_t offset, uint32_t amount);
+  // The same by lea, without a change of the flags; `scratch` must be spilled.
+  void add_keeping_flags(uint32_t offset, uint32_t amount, GprIndex scratch);
+
+  // Whether the lines of a fetch are the last used of their sets. `checks_first`: the first is not known to be.
+  void fetch(const Descriptor& place, uint32_t number, bool checks_first);
+
+  // Whether the line of an access is the last used of its set and the access lies within it. The displacement of
+  // `access` is that from the registers as they are here. Uses `s` and `t`.
+  void data(const DataAccess& access, uint64_t next_pc, uint32_t number, GprIndex s, GprIndex t);
+
+  // Leaves for the slow path with ThreadState::argument = reg.
+  void always(uint32_t number, GprIndex reg);
+
+  // reg = whether the branch will be taken, 0 or 1: of jcc by its condition, of loop and jrcxz by rcx. Changes flags.
+  // `other` is used by loope and loopne.
+  void taken(const Instr& instr, GprIndex reg, GprIndex other);
+
+ private:
+  void gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset);
+  void gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset);
+  void register_pair(uint8_t opcode, GprIndex reg, GprIndex rm, bool wide);
+  void lea(GprIndex reg, const MemOperand& address);
+  void address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, GprIndex t);
+  void call_slow_path(Emitter& cold, uint32_t number);
+  void store_immediate(Emitter& to, uint32_t offset, uint32_t value);
+  // jcc to the cold area, where `fill` emits what leads to the slow path; then back here.
+  template <typename Fill>
+  void detour(uint8_t jcc, Fill fill);
+
+  Emitter& out_;
+};
+
+}  // namespace vsup::agent::cachesim

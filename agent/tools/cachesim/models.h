@@ -1,0 +1,230 @@
+// Purpose: the simulated caches and branch predictors, as Valgrind 3.19's cachegrind and callgrind have them.
+// Assumes: memory that was zero at first. Promises: pure; freestanding and hosted.
+//
+// Caches: least recently used, inclusive of nothing: LL sees what misses in the first level. An access that straddles
+// two lines counts as one, and misses if either line does; LL then sees both lines. An instruction that reads and
+// writes the same operand reads only.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/tools/cachesim/records.h"
+
+namespace vsup::agent::cachesim {
+
+#define CACHESIM_INLINE __attribute__((always_inline)) inline
+
+// Looks for `value`, which is not 0, among a set's ways, last used first, and makes it the first. An empty way is 0,
+// and those behind it are empty, too; `empty_matches` says that it counts as holding the value. Returns whether it was
+// there.
+template <typename Value>
+CACHESIM_INLINE bool touch(Value* first, Value* rest, uint64_t step, uint32_t more, Value value, bool empty_matches) {
+  Value here = *first;
+  *first = value;
+  if (here == value) return true;
+  if (here == 0) return empty_matches;
+  for (; more != 0; --more, rest += step) {
+    const Value carried = here;
+    here = *rest;
+    *rest = carried;
+    if (here == value) return true;
+    if (here == 0) return empty_matches;
+  }
+  return false;
+}
+
+enum class Outcome : uint8_t { kHit, kFirstMiss, kLastMiss, kDirtyMiss };
+
+// The same where the lowest bit of a way says that it is dirty. Ways hold tags as Valgrind has them, without the bits
+// that choose the set, so that an empty one, 0, cannot be told from the lowest line.
+CACHESIM_INLINE Outcome touch_dirty(uint64_t* first, uint64_t* rest, uint64_t step, uint32_t more, uint64_t tag,
+                                    uint64_t dirty) {
+  uint64_t here = *first;
+  if ((here & ~uint64_t{1}) == tag) {
+    *first = here | dirty;
+    return Outcome::kHit;
+  }
+  for (; more != 0; --more, rest += step) {
+    const uint64_t carried = here;
+    here = *rest;
+    *rest = carried;
+    if ((here & ~uint64_t{1}) == tag) {
+      *first = here | dirty;
+      return Outcome::kHit;
+    }
+  }
+  *first = tag | dirty;
+  return (here & 1) != 0 ? Outcome::kDirtyMiss : Outcome::kLastMiss;
+}
+
+// And where an exact value is looked for that is no tag (see prefetch()).
+CACHESIM_INLINE void touch_exact(uint64_t* first, uint64_t* rest, uint64_t step, uint32_t more, uint64_t value) {
+  uint64_t here = *first;
+  *first = value;
+  for (; more != 0 && here != value; --more, rest += step) {
+    const uint64_t carried = here;
+    here = *rest;
+    *rest = carried;
+  }
+}
+
+// Small state of a thread.
+struct ThreadState {
+  uint64_t argument;           // of inserted code to the slow path: an address, a target, or whether taken
+  uint64_t descriptor;         // likewise, its number
+  uint64_t history;            // outcomes of conditional branches, the last in bit 0
+  uint32_t stream_line[8];     // prefetcher: the last line of each stream
+  int32_t stream_run[8];       // and how many came in a row, downward when negative
+  uint64_t targets[512];       // of indirect branches, by address
+  uint8_t counters[1u << 14];  // of conditional branches: 2 and 3 predict taken
+};
+static_assert(sizeof(ThreadState) <= kD1FirstOffset - kStateOffset);
+
+struct Configuration {
+  uint64_t flags = 0;
+  CacheShape i1, d1, ll;
+
+  CACHESIM_INLINE bool has(Flag flag) const { return (flags & flag) != 0; }
+  CACHESIM_INLINE uint32_t ll_tag_shift() const { return ll.line_bits + static_cast<uint32_t>(__builtin_ctz(ll.sets)); }
+};
+
+// One thread's caches.
+struct Caches {
+  const Configuration& shape;
+  ThreadState& state;
+  uint64_t* d1_first;  // one each line size
+  uint64_t* d1_rest;
+  uint32_t* i1_first;
+  uint32_t* i1_rest;
+  uint64_t* ll;
+
+  // Where the slot at `slot` has them.
+  static CACHESIM_INLINE Caches of_slot(const Configuration& shape, uint64_t slot) {
+    return {shape,
+            *reinterpret_cast<ThreadState*>(slot + kStateOffset),
+            reinterpret_cast<uint64_t*>(slot + kD1FirstOffset),
+            reinterpret_cast<uint64_t*>(slot + kD1RestOffset),
+            reinterpret_cast<uint32_t*>(slot + kI1FirstOffset),
+            reinterpret_cast<uint32_t*>(slot + kI1RestOffset),
+            reinterpret_cast<uint64_t*>(slot + kLLOffset)};
+  }
+
+  // Valgrind's empty ways hold line 0.
+  static CACHESIM_INLINE bool empty_matches(const CacheShape& cache, uint64_t address) {
+    return address >> cache.line_bits == 0;
+  }
+
+  static CACHESIM_INLINE bool straddles(const CacheShape& cache, uint64_t address, uint64_t size) {
+    return (address >> cache.line_bits) != ((address + size - 1) >> cache.line_bits);
+  }
+
+  CACHESIM_INLINE bool d1_line(uint64_t address) {
+    const CacheShape& d1 = shape.d1;
+    const uint64_t set = (address >> d1.line_bits) & (d1.sets - 1);
+    const uint64_t line = address >> d1.line_bits << d1.line_bits;
+    // Line 0 has no value of its own, and no program has it.
+    return line == 0 || touch(d1_first + (set << d1.line_bits >> 3), d1_rest + set * (d1.ways - 1), 1, d1.ways - 1,
+                              line, empty_matches(d1, address));
+  }
+
+  CACHESIM_INLINE bool i1_line(uint32_t number, uint64_t address) {
+    const CacheShape& i1 = shape.i1;
+    const uint64_t set = (address >> i1.line_bits) & (i1.sets - 1);
+    return touch(i1_first + set, i1_rest + set * (i1.ways - 1), 1, i1.ways - 1, number, empty_matches(i1, address));
+  }
+
+  CACHESIM_INLINE Outcome ll_line(uint64_t address, bool write) {
+    const CacheShape& cache = shape.ll;
+    uint64_t* set = ll + ((address >> cache.line_bits) & (cache.sets - 1));
+    const uint64_t tag = address >> shape.ll_tag_shift();
+    if (shape.has(kWriteBack))
+      return touch_dirty(set, set + cache.sets, cache.sets, cache.ways - 1, tag << shape.ll_tag_shift(), write ? 1 : 0);
+    return touch(set, set + cache.sets, cache.sets, cache.ways - 1, tag + 1, empty_matches(cache, address))
+               ? Outcome::kHit
+               : Outcome::kLastMiss;
+  }
+
+  // Hit: the first level had missed, LL had it.
+  CACHESIM_INLINE Outcome ll_access(uint64_t address, uint64_t size, bool write) {
+    Outcome outcome = ll_line(address, write);
+    if (straddles(shape.ll, address, size)) {
+      const Outcome second = ll_line(address + size - 1, write);
+      if (second > outcome) outcome = second;
+    }
+    return outcome == Outcome::kHit ? Outcome::kFirstMiss : outcome;
+  }
+
+  // Three lines in a row within a 4 KiB page's stream fetch the one five lines on. With write-back Valgrind looks for
+  // another tag here than anywhere else, so that what it prefetches is never hit.
+  CACHESIM_INLINE void prefetch(uint64_t address) {
+    const CacheShape& cache = shape.ll;
+    const uint64_t stream = address >> 12 & 7;
+    const auto line = static_cast<uint32_t>(address >> cache.line_bits);
+    uint32_t& last = state.stream_line[stream];
+    int32_t& run = state.stream_run[stream];
+    if (line == last) return;
+    const int32_t direction = line == last + 1 ? 1 : line == last - 1 ? -1 : 0;
+    const bool goes_on = direction != 0 && (run == 0 || (run > 0) == (direction > 0));
+    last = line;
+    if (!goes_on) {
+      run = 0;
+      return;
+    }
+    run += direction;
+    if (run > -2 && run < 2) return;
+    const uint64_t ahead = address + static_cast<uint64_t>(int64_t{direction} * 5) * (uint64_t{1} << cache.line_bits);
+    if (!shape.has(kWriteBack)) {
+      ll_line(ahead, false);
+      return;
+    }
+    uint64_t* set = ll + ((ahead >> cache.line_bits) & (cache.sets - 1));
+    touch_exact(set, set + cache.sets, cache.sets, cache.ways - 1, ahead >> cache.line_bits);
+  }
+
+  // One data access; a modification counts as a read.
+  CACHESIM_INLINE Outcome data(uint64_t address, uint64_t size, bool write) {
+    const bool passes_on = write && shape.has(kWriteBack);  // writes go through to LL and make the line dirty
+    if (passes_on && shape.has(kPrefetch)) prefetch(address);
+    bool hit = d1_line(address);
+    if (straddles(shape.d1, address, size)) hit = d1_line(address + size - 1) && hit;
+    if (hit) {
+      if (passes_on) ll_access(address, size, true);
+      return Outcome::kHit;
+    }
+    if (!passes_on && shape.has(kPrefetch)) prefetch(address);
+    return ll_access(address, size, write);
+  }
+
+  // One instruction; `first` and `second` are the numbers of its lines, `second` 0 if it has one line.
+  CACHESIM_INLINE Outcome fetch(uint64_t address, uint64_t size, uint32_t first, uint32_t second) {
+    bool hit = i1_line(first, address);
+    if (second != 0 && straddles(shape.i1, address, size)) hit = i1_line(second, address + size - 1) && hit;
+    if (hit) return Outcome::kHit;
+    if (shape.has(kPrefetch)) prefetch(address);
+    return ll_access(address, size, false);
+  }
+};
+
+// Whether a conditional branch was predicted wrongly: 2-bit counters, chosen by 7 bits of history and of the address.
+CACHESIM_INLINE bool mispredicts(ThreadState& state, uint64_t pc, bool taken) {
+  uint8_t& counter = state.counters[(state.history & 127) << 7 | (pc & 127)];
+  const bool predicted = counter >= 2;
+  state.history = state.history << 1 | (taken ? 1 : 0);
+  if (taken) {
+    if (counter < 3) ++counter;
+  } else if (counter > 0) {
+    --counter;
+  }
+  return predicted != taken;
+}
+
+// Whether an indirect branch went elsewhere than the last one that shares the low 9 bits of its address.
+CACHESIM_INLINE bool mispredicts_target(ThreadState& state, uint64_t pc, uint64_t target) {
+  uint64_t& last = state.targets[pc & 511];
+  const bool wrong = last != target;
+  last = target;
+  return wrong;
+}
+
+}  // namespace vsup::agent::cachesim

@@ -1,0 +1,118 @@
+// Purpose: what the cache and branch simulation leaves in the process's memory: one record of each instruction for all
+// threads, and each thread's caches and counts in its slot. The tool's own records come before these.
+// Assumes: the supervisor reads while every thread of the process stands still. Promises: plain structures.
+//
+//   kToolBase  +0x8000'0000  InstrRecord of each instruction, in the order of the tool's instruction lengths
+//              +0xc000'0000  Descriptor[kMaxDescriptors], private to the agent
+//              +0xe000'0000  uint64_t first addresses of code lines, by number from 1, private to the agent
+//              +0xe400'0000  uint32_t numbers of code lines, a hash table, private to the agent
+//
+//   thread slot  +0x400'0000   ThreadState, private to the agent
+//                +0x410'0000   D1: the last used way of each set, a line's size apart
+//                +0x490'0000   D1: the other ways, set by set
+//                +0x590'0000   I1: the last used way of each set, a number of a line
+//                +0x5d0'0000   I1: the other ways, set by set
+//                +0x700'0000   counters
+//                +0xb00'0000   LL: way by way, so that sets that are hardly filled cost little memory
+#pragma once
+
+#include "protocol/agent_boot.h"
+
+namespace vsup::agent::cachesim {
+
+// AgentSettings::tool_options.
+inline constexpr unsigned kFlagsOption = 40;
+inline constexpr unsigned kI1Option = 41, kD1Option = 42, kLLOption = 43;  // packed CacheShape
+
+enum Flag : uint64_t {
+  kCaches = 1,
+  kBranches = 2,
+  kWriteBack = 4,      // LL is write-back: misses that evict a dirty line are counted
+  kPrefetch = 8,       // a stream of three lines fetches one five lines ahead into LL
+  kModifyWrites = 16,  // what reads and writes an operand counts as a write (callgrind), else as a read (cachegrind)
+};
+
+struct CacheShape {
+  uint32_t sets = 1;  // a power of two
+  uint32_t ways = 1;
+  uint32_t line_bits = 6;
+
+  constexpr uint64_t pack() const { return sets | uint64_t{ways} << 32 | uint64_t{line_bits} << 56; }
+  static constexpr CacheShape unpack(uint64_t packed) {
+    return {static_cast<uint32_t>(packed), static_cast<uint32_t>(packed >> 32) & 0xff'ffff,
+            static_cast<uint32_t>(packed >> 56)};
+  }
+};
+
+inline constexpr uint64_t kInstrsAt = protocol::kToolBase + 0x8000'0000;
+inline constexpr uint64_t kDescriptorsAt = protocol::kToolBase + 0xc000'0000;
+inline constexpr uint64_t kLinesAt = protocol::kToolBase + 0xe000'0000;
+inline constexpr uint64_t kLineNumbersAt = protocol::kToolBase + 0xe400'0000;
+inline constexpr uint32_t kMaxInstrs = 128u << 20;
+inline constexpr uint32_t kMaxDescriptors = 16u << 20;
+inline constexpr uint32_t kMaxLines = 8u << 20;
+inline constexpr uint32_t kLineBuckets = 16u << 20;
+
+inline constexpr uint32_t kStateOffset = 0x400'0000;
+inline constexpr uint32_t kD1FirstOffset = 0x410'0000;
+inline constexpr uint32_t kD1RestOffset = 0x490'0000;
+inline constexpr uint32_t kI1FirstOffset = 0x590'0000;
+inline constexpr uint32_t kI1RestOffset = 0x5d0'0000;
+inline constexpr uint32_t kCountersOffset = 0x700'0000;
+inline constexpr uint32_t kLLOffset = 0xb00'0000;
+inline constexpr uint32_t kSimulationEnd = 0x1880'0000;
+inline constexpr uint32_t kMaxCounters = (kLLOffset - kCountersOffset) / 8;
+static_assert(kSimulationEnd + 0x10'0000ull <= protocol::kSlotSize);
+
+// Whether each cache has room.
+constexpr bool fits(const CacheShape& i1, const CacheShape& d1, const CacheShape& ll) {
+  return uint64_t{d1.sets} << d1.line_bits <= kD1RestOffset - kD1FirstOffset &&
+         uint64_t{d1.sets} * d1.ways * 8 <= kI1FirstOffset - kD1RestOffset &&
+         uint64_t{i1.sets} * 4 <= kI1RestOffset - kI1FirstOffset &&
+         uint64_t{i1.sets} * i1.ways * 4 <= kCountersOffset - kI1RestOffset &&
+         uint64_t{ll.sets} * ll.ways * 8 <= kSimulationEnd - kLLOffset;
+}
+
+// In callgrind's order.
+enum Event : uint8_t {
+  // clang-format off
+  kIr, kDr, kDw, kI1mr, kD1mr, kD1mw, kILmr, kDLmr, kDLmw, kILdmr, kDLdmr, kDLdmw, kBc, kBcm, kBi, kBim,
+  // clang-format on
+  kEventCount,
+};
+
+// Groups of counters that an instruction has, in this order, from InstrRecord::first_counter on.
+enum Group : uint8_t {
+  kFetchGroup = 1,      // 3: misses in I1, in LL, evictions of dirty lines
+  kReadGroup = 2,       // 3: likewise
+  kWriteGroup = 4,      // 3: likewise
+  kConditional = 8,     // 1: mispredicted
+  kIndirect = 16,       // 1: mispredicted
+  kVariableGroup = 32,  // 4: Ir beyond one an execution, Dr, Dw, Bc
+};
+
+struct GroupShape {
+  uint8_t bit;
+  uint8_t counters;
+  Event events[4];
+};
+inline constexpr GroupShape kGroups[] = {
+    {kFetchGroup, 3, {kI1mr, kILmr, kILdmr}},
+    {kReadGroup, 3, {kD1mr, kDLmr, kDLdmr}},
+    {kWriteGroup, 3, {kD1mw, kDLmw, kDLdmw}},
+    {kConditional, 1, {kBcm}},
+    {kIndirect, 1, {kBim}},
+    {kVariableGroup, 4, {kIr, kDr, kDw, kBc}},
+};
+
+inline constexpr uint32_t kMostCounters = 15;  // of one instruction
+
+struct InstrRecord {
+  uint32_t first_counter;  // index into the thread's counters; of those that have groups
+  uint8_t groups;          // Group
+  uint8_t reads, writes;   // accesses of each execution
+  uint8_t branches;        // conditional ones of each execution; an indirect one is in the groups
+};
+static_assert(sizeof(InstrRecord) == 8);
+
+}  // namespace vsup::agent::cachesim

@@ -1,0 +1,43 @@
+// Purpose: the simulation of one access, fetch or branch that inserted code could not settle itself.
+// Assumes: called by slow_path.S. Promises: no call, no loop without bound, nothing but the thread's slot is written: a
+// thread in here can be stepped out of it (Exports::step_start).
+#include "agent/base/context.h"
+#include "agent/tools/cachesim/state.h"
+
+#pragma GCC visibility push(hidden)
+extern "C" [[gnu::section(".text.step")]] void vsup_simulate_one(vsup::protocol::ThreadContext* ctx);
+#pragma GCC visibility pop
+
+void vsup_simulate_one(vsup::protocol::ThreadContext* ctx) {
+  using namespace vsup::agent::cachesim;
+  Caches caches = Caches::of_slot(configuration, ctx->self);
+  ThreadState& state = caches.state;
+  const Descriptor& place = descriptors()[state.descriptor];
+  auto* counters = reinterpret_cast<uint64_t*>(ctx->self + kCountersOffset) + place.counter;
+  Outcome outcome = Outcome::kHit;
+  switch (place.kind) {
+    case Kind::kFetch:
+      outcome = caches.fetch(place.address, place.size, place.first_line, place.second_line);
+      break;
+    case Kind::kRead:
+      outcome = caches.data(state.argument, place.size, false);
+      break;
+    case Kind::kWrite:
+      outcome = caches.data(state.argument, place.size, true);
+      break;
+    case Kind::kConditional:
+      if (mispredicts(state, place.address, state.argument != 0)) outcome = Outcome::kFirstMiss;
+      break;
+    case Kind::kIndirect:
+      if (mispredicts_target(state, place.address, state.argument)) outcome = Outcome::kFirstMiss;
+      break;
+    case Kind::kRepetition:
+      return;
+  }
+  if (outcome == Outcome::kHit) return;
+  ++counters[0];
+  if (outcome == Outcome::kFirstMiss) return;
+  ++counters[1];
+  if (outcome == Outcome::kLastMiss) return;
+  ++counters[2];
+}

@@ -1,0 +1,62 @@
+// Purpose: what the simulation keeps in the agent and in the tool's region, for the code that makes and runs it.
+// Assumes: the engine lock is held where something is added.
+#pragma once
+
+#include "agent/tools/cachesim/accesses.h"
+#include "agent/tools/cachesim/models.h"
+
+namespace vsup::agent::cachesim {
+
+enum class Kind : uint8_t { kFetch, kRead, kWrite, kConditional, kIndirect, kRepetition };
+
+// What the slow path must know of one place in inserted code.
+struct Descriptor {
+  uint64_t address;      // of the instruction
+  uint32_t counter;      // the first of its group
+  uint32_t first_line;   // kFetch: numbers of its lines, second_line 0 if it has one
+  uint32_t second_line;  // kRepetition: number of accesses of a round
+  uint16_t size;         // of the instruction, of the access
+  Kind kind;
+  uint8_t conditional_counter;  // kRepetition: Bcm's, from `counter` on
+};
+
+// The accesses of one round of a string instruction, packed into Descriptor::first_line.
+struct Round {
+  bool reads_source, reads_destination, writes_destination;
+  bool address32;
+  Segment source_segment;
+  Repetition repetition;
+  uint8_t miss_read, miss_write;  // their groups' first counters, from Descriptor::counter on
+
+  uint32_t pack() const {
+    return (reads_source ? 1u : 0u) | (reads_destination ? 2u : 0u) | (writes_destination ? 4u : 0u) |
+           (address32 ? 8u : 0u) | static_cast<uint32_t>(source_segment) << 4 | static_cast<uint32_t>(repetition) << 8 |
+           uint32_t{miss_read} << 16 | uint32_t{miss_write} << 24;
+  }
+  static Round unpack(uint32_t packed) {
+    return {(packed & 1) != 0,
+            (packed & 2) != 0,
+            (packed & 4) != 0,
+            (packed & 8) != 0,
+            static_cast<Segment>(packed >> 4 & 15),
+            static_cast<Repetition>(packed >> 8 & 255),
+            static_cast<uint8_t>(packed >> 16),
+            static_cast<uint8_t>(packed >> 24)};
+  }
+};
+
+#pragma GCC visibility push(hidden)
+extern Configuration configuration;
+#pragma GCC visibility pop
+
+CACHESIM_INLINE Descriptor* descriptors() {
+  return reinterpret_cast<Descriptor*>(kDescriptorsAt);
+}
+
+// The number of the line of code that holds an address, from 1 on; 0 when there are too many.
+uint32_t line_number(uint64_t address);
+
+// One round after the other, before the instruction runs.
+void simulate_repetition(const protocol::ThreadContext& ctx, const Descriptor& place);
+
+}  // namespace vsup::agent::cachesim

@@ -1,0 +1,83 @@
+#include "supervisor/reports/cachesim/event_reader.h"
+
+#include <algorithm>
+
+#include "supervisor/ptrace/tracee_memory.h"
+
+namespace vsup::supervisor::cachesim {
+
+namespace {
+
+namespace records = agent::cachesim;
+
+using Values = std::array<uint64_t, records::kEventCount>;
+
+uint64_t counters_of(const records::InstrRecord& record) {
+  uint64_t count = 0;
+  for (const records::GroupShape& group : records::kGroups)
+    if ((record.groups & group.bit) != 0) count += group.counters;
+  return count;
+}
+
+// What depends on the number of executions alone; Ir counts from 0.
+void add_fixed(const records::InstrRecord& record, uint64_t executions, Values& values) {
+  values[records::kDr] += executions * record.reads;
+  values[records::kDw] += executions * record.writes;
+  values[records::kBc] += executions * record.branches;
+  if ((record.groups & records::kIndirect) != 0) values[records::kBi] += executions;
+}
+
+void add_counted(const records::InstrRecord& record, const std::vector<uint64_t>& counters, Values& values) {
+  uint64_t next = record.first_counter;
+  for (const records::GroupShape& group : records::kGroups) {
+    if ((record.groups & group.bit) == 0) continue;
+    for (unsigned i = 0; i < group.counters; ++i) values[group.events[i]] += counters[next++];
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> EventReader::names() const {
+  std::vector<std::string> names;
+  for (const records::Event event : events_) names.emplace_back(event_name(event));
+  return names;
+}
+
+bool EventReader::read_instrs(pid_t tid, uint64_t count) {
+  if (count > records::kMaxInstrs) return false;
+  instrs_.resize(count);
+  if (count != 0 && !read_memory(tid, records::kInstrsAt, instrs_.data(), count * sizeof instrs_[0])) return false;
+  counters_ = 0;
+  for (const records::InstrRecord& record : instrs_)
+    counters_ = std::max(counters_, record.first_counter + counters_of(record));
+  return counters_ <= records::kMaxCounters;
+}
+
+bool EventReader::read_thread(pid_t tid, uint64_t slot, const callgrind::Profile& profile,
+                              callgrind::ThreadProfile& thread) const {
+  std::vector<uint64_t> counters(counters_);
+  if (counters_ != 0 && !read_memory(tid, slot + records::kCountersOffset, counters.data(), counters_ * 8))
+    return false;
+  // A block may be counted in several contexts: its misses belong to the first.
+  std::vector<bool> seen(profile.shapes.size());
+  for (callgrind::BlockCount& block : thread.blocks) {
+    const callgrind::BlockShape& shape = profile.shapes[block.shape];
+    if (uint64_t{shape.first_length} + shape.instruction_count > instrs_.size()) return false;
+    block.first_simulated = thread.simulated.size();
+    uint64_t pc = shape.pc;
+    for (uint32_t i = 0; i < shape.instruction_count; ++i) {
+      const records::InstrRecord& record = instrs_[shape.first_length + i];
+      Values values{};
+      add_fixed(record, block.count, values);
+      if (!seen[block.shape]) add_counted(record, counters, values);
+      for (size_t event = 1; event < events_.size(); ++event) thread.simulated.push_back(values[events_[event]]);
+      if (const uint64_t rounds = values[records::kIr]; rounds != 0)
+        thread.extra.push_back({.pc = pc, .context = block.context, .event = 0, .value = static_cast<int64_t>(rounds)});
+      pc += profile.lengths[shape.first_length + i];
+    }
+    seen[block.shape] = true;
+  }
+  return true;
+}
+
+}  // namespace vsup::supervisor::cachesim

@@ -1,0 +1,30 @@
+// Purpose: the simulated events of a thread, from the records of the simulation into a callgrind::Profile.
+// Assumes: every thread of the process stands still. Promises: what the process left is checked before it is used.
+#pragma once
+
+#include "supervisor/reports/cachesim/cache_options.h"
+#include "supervisor/reports/callgrind/profile.h"
+
+namespace vsup::supervisor::cachesim {
+
+class EventReader {
+ public:
+  // `events` as Simulation::events(), Ir first.
+  explicit EventReader(std::vector<agent::cachesim::Event> events) : events_(std::move(events)) {}
+
+  std::vector<std::string> names() const;
+
+  // Of all threads: the records of `count` instructions.
+  bool read_instrs(pid_t tid, uint64_t count);
+
+  // Fills thread.simulated for thread.blocks, and adds to thread.extra; `slot` is its address. False when it cannot be
+  // read.
+  bool read_thread(pid_t tid, uint64_t slot, const callgrind::Profile& profile, callgrind::ThreadProfile& thread) const;
+
+ private:
+  std::vector<agent::cachesim::Event> events_;
+  std::vector<agent::cachesim::InstrRecord> instrs_;
+  uint64_t counters_ = 0;  // in use
+};
+
+}  // namespace vsup::supervisor::cachesim
