@@ -72,8 +72,13 @@ ClientAnswer client_request(ThreadContext&, const uint64_t* request) {
   return ours ? ClientAnswer::kAskSupervisor : ClientAnswer::kUnknown;
 }
 
-constexpr Instrumenter kInstrumenter{begin,         before, cachesim::exit_taken, thread_started,
-                                     thread_ending, forked, client_request};
+constexpr Instrumenter kInstrumenter{.begin = begin,
+                                     .before = before,
+                                     .exit_taken = cachesim::exit_taken,
+                                     .thread_started = thread_started,
+                                     .thread_ending = thread_ending,
+                                     .forked = forked,
+                                     .client_request = client_request};
 
 void install() {
   cachesim::configure();
