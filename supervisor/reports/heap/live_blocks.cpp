@@ -19,6 +19,7 @@ LiveBlocks read_live_blocks(const StoppedProcess& process) {
   live.all_known = control.late == 0 && live.lost == 0;
   const uint64_t count = std::min<uint64_t>(control.node_count, kMaxChunkNodes);
   std::vector<ChunkNode> nodes;
+  live.blocks.reserve(count);
   for (uint64_t first = 0; first < count; first += kPiece) {
     nodes.resize(std::min(kPiece, count - first));
     if (!process.read(kChunkNodesBase + first * sizeof(ChunkNode), nodes.data(), nodes.size() * sizeof(ChunkNode)))

@@ -33,6 +33,12 @@ const char* linkage_name(HeapFunction function) {
       return "_Znam";
     case HeapFunction::kNewArrayAligned:
       return "_ZnamSt11align_val_t";
+    case HeapFunction::kPythonMalloc:
+      return "PyObject_Malloc";
+    case HeapFunction::kPythonCalloc:
+      return "PyObject_Calloc";
+    case HeapFunction::kPythonRealloc:
+      return "PyObject_Realloc";
     default:
       return "malloc";
   }

@@ -7,6 +7,7 @@
 
 #include "agent/tools/leaks/records.h"
 #include "protocol/control.h"
+#include "supervisor/reports/heap/python_options.h"
 #include "supervisor/reports/leaks/leak_checks.h"
 #include "supervisor/reports/leaks/leak_options.h"
 #include "supervisor/session/log_name.h"
@@ -28,6 +29,7 @@ constexpr ToolOption kOptions[] = {
 
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
   leaks::leak_options(options);  // throws
+  configure_python(options, settings);
   settings.hook_heap = 1;
   settings.run_native = 1;
   settings.tool_options[records::kOptionDepth] = options.number("num-callers") - 1;
