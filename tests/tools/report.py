@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """`vctl report` and `vsup --report`: pages of real sessions, ended and running, looked at in Chromium where there is
 one; and what is said when there is nothing to report on."""
+import glob
 import os
+import re
 import subprocess
 import sys
 
@@ -63,6 +65,29 @@ def of_an_ended_session(place):
         check(executable.endswith("/profiled"), f"another process is shown: {executable}")
 
 
+def of_leaks(place):
+    """The tool leaks' records are those of its log, with their stacks."""
+    program = os.path.join(place.programs, "leaks", "tree")
+    status, _, errors = place.run(["-q", "--tool=leaks", "--show-leak-kinds=all", program], timeout=60)
+    check(status == 0, f"the program failed: {errors}")
+    (log,) = glob.glob(os.path.join(place.log, "*", "log.txt"))
+    with open(log, encoding="utf-8") as f:
+        text = f.read()
+    heads = re.findall(r"^==\d+== ([\d,]+)(?: \([^)]*\))? bytes in .* in loss record", text, re.M)
+    wanted = [int(number.replace(",", "")) for number in heads]
+    check(wanted, f"no loss records: {text[-1000:]}")
+    seen = look(place, report(place, place.log), "current.leaks.records.map(r => r[1])",
+                "document.querySelectorAll('#leak-records tr').length",
+                "current.leaks.sums.map(s => s[0])", "document.querySelector('#leak-records summary').textContent")
+    if seen:
+        records, rows, kinds, site = seen
+        check(sorted(records) == sorted(wanted), f"records of {sorted(records)} bytes, the log has {sorted(wanted)}")
+        check(rows == min(len(wanted), 200), f"{rows} rows for {len(wanted)} records")
+        check(kinds[:4] == ["definitely lost", "indirectly lost", "possibly lost", "still reachable"],
+              f"kinds: {kinds}")
+        check(site.startswith("grow (tree.c:"), f"the first one is allocated by {site}")
+
+
 def of_a_running_session(place):
     """While it runs, by pid or as the only one."""
     process = place.start(["-q", "sleep", "60"])
@@ -100,5 +125,5 @@ def with_nothing_to_report(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (of_an_ended_session, of_a_running_session, of_the_newest_session,
+    session.main({f.__name__: f for f in (of_an_ended_session, of_leaks, of_a_running_session, of_the_newest_session,
                                           with_nothing_to_report)}, __doc__)
