@@ -10,7 +10,7 @@ __attribute__((noinline)) static void loop(int n) {
 }
 
 void _start(void) {
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 1500; ++i) {
     sink += fib(20);
     loop(300000);
   }
