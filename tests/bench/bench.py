@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""Measures vsup against native runs and valgrind, paired in the same rounds, and prints a markdown table.
+"""Measures vsup against native runs, valgrind and heaptrack, paired in the same rounds, and prints a markdown table.
 
-    bench.py --vsup build/bin/vsup [--tool none|callgrind] [--rounds 5] [ROW...]
+    bench.py --vsup build/bin/vsup [--tool none|callgrind|cachegrind|massif] [--rounds 5] [ROW...]
+
+cachegrind simulates caches here; heaptrack stands beside massif.
 
 Every figure is a median over the rounds; a round runs each variant once, in turn, so that a change of the machine's
 speed meets all of them alike. Rows whose program is missing are left out, and named at the end. A missed target is
@@ -99,6 +101,36 @@ int main(int argc, char** argv) {
 """
 
 
+PAIRS = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+static void* volatile block;
+__attribute__((noinline)) static void pairs(long n) {
+  for (long i = 0; i < n; ++i) {
+    block = malloc(64);
+    free(block);
+  }
+}
+__attribute__((noinline)) static int deeper(int depth, long n) {
+  if (depth == 0) pairs(n);
+  else deeper(depth - 1, n);
+  return depth + (block != 0);
+}
+int main(int argc, char** argv) {
+  struct timespec a, b;
+  long n = atol(argv[1]);
+  deeper(12, n / 10);
+  clock_gettime(CLOCK_MONOTONIC, &a);
+  deeper(12, n);
+  clock_gettime(CLOCK_MONOTONIC, &b);
+  printf("%.1f\n", ((b.tv_sec - a.tv_sec) * 1e9 + (b.tv_nsec - a.tv_nsec)) / n);
+}
+"""
+# What the tools are given beside their names.
+TOOL_OPTIONS = {"cachegrind": ["--cache-sim=yes"]}
+
+
 class Bench:
     def __init__(self, args):
         self.args = args
@@ -120,11 +152,15 @@ class Bench:
 
     def vsup(self, *options):
         self.logs += 1
-        return [self.args.vsup, "-q", f"--tool={self.args.tool}", f"--log-dir={self.path('log')}{self.logs}", *options]
+        return [self.args.vsup, "-q", f"--tool={self.args.tool}", f"--log-dir={self.path('log')}{self.logs}",
+                *TOOL_OPTIONS.get(self.args.tool, []), *options]
 
     def valgrind(self, *options):
         files = [f"--{self.args.tool}-out-file={self.path('valgrind.%p')}"] if self.args.tool != "none" else []
-        return ["valgrind", "-q", f"--tool={self.args.tool}", *files, *options]
+        return ["valgrind", "-q", f"--tool={self.args.tool}", *files, *TOOL_OPTIONS.get(self.args.tool, []), *options]
+
+    def heaptrack(self):
+        return ["heaptrack", "-o", self.path("heaptrack")]
 
     def seconds(self, command):
         started = time.monotonic()
@@ -137,8 +173,8 @@ class Bench:
         return taken
 
     def paired(self, command, children=False, valgrind=True, rounds=None):
-        """Medians of {native, vsup, off, valgrind} in seconds; None where a run failed."""
-        times = {"native": [], "vsup": [], "off": [], "valgrind": []}
+        """Medians of {native, vsup, off, valgrind, heaptrack} in seconds; None where a run failed."""
+        times = {"native": [], "vsup": [], "off": [], "valgrind": [], "heaptrack": []}
         for _ in range(rounds or self.args.rounds):
             option = ["--trace-children=yes"] if children else []
             times["native"].append(self.seconds(command))
@@ -146,6 +182,8 @@ class Bench:
             times["off"].append(self.seconds(self.vsup("--instr-atstart=no", *option) + command))
             if valgrind and self.args.valgrind and len(times["valgrind"]) < 2:  # slow and steady: two are enough
                 times["valgrind"].append(self.seconds(self.valgrind(*option) + command))
+            if self.args.heaptrack:
+                times["heaptrack"].append(self.seconds(self.heaptrack() + command))
         return {name: statistics.median(values) if values and None not in values else None
                 for name, values in times.items()}
 
@@ -156,7 +194,7 @@ class Bench:
 
         def cell(name):
             if t[name] is None:
-                return "failed" if name != "valgrind" or self.args.valgrind else "-"
+                return "failed" if name in ("vsup", "off") or getattr(self.args, name) else "-"
             return f"{t[name] * 1e3:.1f} ms" if milliseconds else f"{t[name] / native:.2f}x"
         limit = targets.get(self.args.tool)
         if limit is None:
@@ -166,7 +204,7 @@ class Bench:
         else:
             target, missed = f"{limit}x", t["vsup"] is None or t["vsup"] / native > limit
         return (f"{title} ({native:.3f} s)", cell("vsup"), cell("off"), cell("valgrind"),
-                target + (" missed" if missed else ""))
+                target + (" missed" if missed else ""), cell("heaptrack"))
 
     def data(self):
         file = self.path("data")
@@ -182,18 +220,18 @@ class Bench:
         if not shutil.which("bzip2"):
             return None
         return self.work("bzip2 -9 of 12 MB", ["bzip2", "-9", "-k", "-c", self.data()],
-                         {"none": 1.05, "callgrind": 2.2})
+                         {"none": 1.05, "callgrind": 2.2, "cachegrind": 8})
 
     def xz(self):
         return self.work("xz -T2 -1 of 12 MB", ["xz", "-T2", "-1", "--block-size=2000000", "-c", self.data()],
                          {"none": 1.15, "callgrind": 2.2})
 
     def maps(self):
-        return self.work("C++ map and strings", [self.compile("maps", MAPS)], {"none": 1.4})
+        return self.work("C++ map and strings", [self.compile("maps", MAPS)], {"none": 1.4, "massif": 1.4})
 
     def python(self):
         return self.work("python3: json, re, float loops, sort", [PYTHON, "-c", PYTHON_MIX],
-                         {"none": 2, "callgrind": 4})
+                         {"none": 2, "callgrind": 4, "massif": 1.6})
 
     def gxx(self):
         file = self.path("small.cpp")
@@ -214,7 +252,8 @@ class Bench:
         if subprocess.run([PYTHON, "-c", "import sage.version"], capture_output=True).returncode != 0:
             return None
         return self.work("python3 -c 'from sage.all import *'", [PYTHON, "-c", "from sage.all import *"],
-                         {"none": 2.5, "callgrind": 4.5})
+                         {"none": 2.5, "callgrind": 4.5, "cachegrind": 8, "massif": 2000},
+                         milliseconds=self.args.tool == "massif")
 
     def signal(self):
         program = self.compile("signals", SIGNALS)
@@ -234,6 +273,17 @@ class Bench:
         return (f"a signal to a thread ({figures['native']:.2f} us)", f"{figures['vsup']:.1f} us",
                 f"{figures['off']:.1f} us",
                 f"{figures['valgrind']:.1f} us" if "valgrind" in figures else "-", "40 us" + missed)
+
+    def pair(self):
+        program = self.compile("pairs", PAIRS)
+        figures = {}
+        for name, prefix in (("native", []), ("vsup", self.vsup()), ("off", self.vsup("--instr-atstart=no"))):
+            values = [float(subprocess.run(prefix + [program, "1000000"], capture_output=True, text=True, env=self.env,
+                                           check=True).stdout) for _ in range(self.args.rounds)]
+            figures[name] = statistics.median(values)
+        missed = " missed" if figures["vsup"] > 250 else ""
+        return (f"malloc and free with a 15-frame stack ({figures['native']:.0f} ns)", f"{figures['vsup']:.0f} ns",
+                f"{figures['off']:.0f} ns", "-", "250 ns" + missed, "-")
 
     def toggle(self):
         program = self.compile("threads", THREADS)
@@ -259,7 +309,8 @@ class Bench:
         return (f"memory added to python3 ({native:.0f} MB)", f"+{added:.1f} MB", f"+{off - native:.1f} MB", other,
                 "+20 MB" + ("" if added <= 20 else " missed"))
 
-    ROWS = ("bzip2", "xz", "maps", "python", "gxx", "python_pass", "sage", "true", "toggle", "signal", "memory")
+    ROWS = ("bzip2", "xz", "maps", "python", "gxx", "python_pass", "sage", "true", "pair", "toggle", "signal",
+            "memory")
 
     def run(self):
         with open("/proc/cpuinfo", encoding="utf-8") as f:
@@ -275,10 +326,12 @@ class Bench:
         print(f"{model}, {os.cpu_count()} processors, kernel {os.uname().release}; "
               f"medians of {self.args.rounds} rounds\n")
         tool = self.args.tool
-        print(f"| work (native) | vsup --tool={tool} | switched off | valgrind --tool={tool} | target |")
-        print("|---|---|---|---|---|")
+        columns = ["work (native)", f"vsup --tool={tool}", "switched off", f"valgrind --tool={tool}", "target"]
+        columns += ["heaptrack"] if self.args.heaptrack else []
+        print("| " + " | ".join(columns) + " |")
+        print("|---" * len(columns) + "|")
         for row in rows:
-            print("| " + " | ".join(row) + " |")
+            print("| " + " | ".join((*row, "-")[:len(columns)]) + " |")
         if self.missing:
             print(f"\nNot measured, the program is not installed: {', '.join(self.missing)}")
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -287,13 +340,14 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vsup", required=True)
-    parser.add_argument("--tool", default="none", choices=["none", "callgrind"])
+    parser.add_argument("--tool", default="none", choices=["none", "callgrind", "cachegrind", "massif"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-valgrind", dest="valgrind", action="store_false")
     parser.add_argument("row", nargs="*", help=f"rows to measure: {', '.join(Bench.ROWS)}")
     args = parser.parse_args()
     args.vsup = os.path.abspath(args.vsup)
     args.valgrind = args.valgrind and shutil.which("valgrind") is not None
+    args.heaptrack = args.tool == "massif" and shutil.which("heaptrack") is not None
     Bench(args).run()
 
 
