@@ -178,11 +178,12 @@ inline constexpr unsigned kChunkShift = 9;
 struct AgentState {
   uint64_t fragments;  // FragmentInfo[]
   uint64_t fragment_count;
-  uint64_t state_maps;   // bytes
-  uint64_t chunk_first;  // uint32_t[]
-  uint64_t cold_used;    // bytes of the cold area in use
-  uint64_t cache_used;   // bytes of the hot area in use
-  uint64_t generation;   // counts forks, from 1: what a tool recorded before belongs to an ancestor
+  uint64_t state_maps;    // bytes
+  uint64_t chunk_first;   // uint32_t[]
+  uint64_t cold_used;     // bytes of the cold area in use
+  uint64_t cache_used;    // bytes of the hot area in use
+  uint64_t generation;    // counts forks, from 1: what a tool recorded before belongs to an ancestor
+  uint64_t flush_wanted;  // set by the supervisor while nobody is in the cache: to be emptied before anybody enters it
 };
 
 inline constexpr unsigned kToolOptionCount = 64;

@@ -36,6 +36,7 @@ void CodeCache::initialize() {
 }
 
 bool CodeCache::full() const {
+  if (vsup_state.flush_wanted != 0) return true;
   uint64_t limit =
       vsup_settings.cache_limit < protocol::kCacheHotSize ? vsup_settings.cache_limit : protocol::kCacheHotSize;
   if (vsup_state.cache_used + kHeadroom > limit && translations_ > 0) return true;
@@ -50,6 +51,7 @@ void CodeCache::reset() {
   memset(thunk_heads(), 0, protocol::kBranchTableEntries * sizeof(uint32_t));
   memset(thunk_of(), 0, vsup_state.fragment_count * sizeof(uint32_t));
   memset(chunk_first(), 0, ((vsup_state.cache_used >> protocol::kChunkShift) + 2) * sizeof(uint32_t));
+  vsup_state.flush_wanted = 0;
   vsup_state.cache_used = 0;
   vsup_state.cold_used = 0;
   vsup_state.fragment_count = 0;

@@ -163,7 +163,8 @@ bool BlockTranslator::translate_one(const Source& source) {
       }
       if (!stores_x87_pointer(instr)) return true;
       emit_x87_exit(out_, source.pc, instr.length);
-      out_.cover(source.offset + instr.length);
+      // Not an app state: a thread that was moved from here would keep the cache's address in what it has stored.
+      out_.cover(source.offset + instr.length, {.step = true});
       return false;
     case Flow::kJump:
       translate_jump(out_, source);

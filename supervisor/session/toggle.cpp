@@ -35,7 +35,10 @@ std::string SessionImpl::inject(Process& process) {
   AddressSpace& space = *process.space;
   if (space.vdso_syscall == 0) return "no vdso to make system calls by";
   if (is_sandboxed(process.pid)) return "its own seccomp filter might kill it for the agent's system calls";
-  for (Task* task : space.tasks) {
+  std::vector<Task*> tasks = space.tasks;
+  // For the same reason as in refresh_code, rather by one without a signal.
+  std::stable_partition(tasks.begin(), tasks.end(), [](const Task* task) { return task->held.empty(); });
+  for (Task* task : tasks) {
     if (!task->stopped || task->gone) continue;
     try {
       if ((task->registers().cs & 0xffff) != 0x33) return "a 32-bit program";
@@ -141,7 +144,12 @@ void SessionImpl::refresh_code(AddressSpace& space, bool on) {
     mix(std::hash<std::string>()(mapping.path));
     mix((mapping.writable ? 1 : 0) | (mapping.shared ? 2 : 0) | (mapping.readable ? 4 : 0));
   }
-  if (on && space.code_fingerprint != 0 && space.code_fingerprint != fingerprint) reset_cache(space);
+  if (on && space.code_fingerprint != 0 && space.code_fingerprint != fingerprint) {
+    // By the first thread that enters the cache, not by a remote call now: one that stands at a signal's delivery would
+    // lose the mask that pselect and others set for just that signal.
+    const uint64_t wanted = 1;
+    write_value(space.tasks.front()->tid, agent_.exports.state + offsetof(protocol::AgentState, flush_wanted), wanted);
+  }
   space.code_fingerprint = on ? 0 : fingerprint;
 }
 
