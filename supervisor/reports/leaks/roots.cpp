@@ -34,9 +34,8 @@ class RootFinder {
       }
       for (const RootThread& thread : input_.threads) cut_stack(entry, thread, holes);
     }
-    if (!input_.all_blocks_known) {
-      for (const Block& block : input_.blocks) holes.push_back({block.start, block.start + block.size});
-    }
+    // Python's lie in mappings of its own, whoever knows them.
+    for (const Block& block : input_.blocks) holes.push_back({block.start, block.start + block.size});
     std::vector<Range> rest = without(normalized(std::move(roots)), normalized(std::move(holes)));
     add_static_tls(rest);
     return normalized(std::move(rest));
