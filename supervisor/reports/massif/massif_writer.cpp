@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
+#include <unordered_map>
 
 namespace vsup::supervisor::massif {
 
@@ -14,7 +14,14 @@ constexpr const char* kTop = "(heap allocation functions) malloc/new/new[], --al
 struct Context {
   std::vector<CapturedFrame> frames;
   std::vector<uint64_t> addresses;  // frames' lookup addresses, to sort and group by
-  uint64_t bytes = 0;
+  uint32_t rank = 0;                // its place among all contexts sorted by addresses
+};
+
+// What a context holds in one snapshot.
+struct Share {
+  const Context* context;
+  uint64_t bytes;
+  uint32_t rank;  // the context's, at hand for sorting
 };
 
 enum class MainKind { kNeither, kMain, kBelowMain };
@@ -36,14 +43,13 @@ class TreeWriter {
   TreeWriter(const WriterOptions& options, const Describe& describe, std::string& text)
       : options_(options), describe_(describe), text_(text) {}
 
-  void write(std::vector<Context> contexts, uint64_t heap_bytes, uint64_t other_bytes) {
-    std::sort(contexts.begin(), contexts.end(),
-              [](const Context& a, const Context& b) { return a.addresses < b.addresses; });
+  void write(std::vector<Share> shares, uint64_t heap_bytes, uint64_t other_bytes) {
+    std::sort(shares.begin(), shares.end(), [](const Share& a, const Share& b) { return a.rank < b.rank; });
     significant_ =
         heap_bytes == 0 && options_.threshold != 0
             ? 1
             : static_cast<uint64_t>(static_cast<double>(heap_bytes + other_bytes) * options_.threshold / 100);
-    const std::vector<Group> groups = group(contexts.data(), contexts.data() + contexts.size(), 0);
+    const std::vector<Group> groups = group(shares.data(), shares.data() + shares.size(), 0);
     text_ += "n" + std::to_string(groups.size()) + ": " + std::to_string(heap_bytes) + " " + kTop + "\n";
     for (const Group& one : groups) write_group(one, 0, 0);
   }
@@ -51,24 +57,26 @@ class TreeWriter {
  private:
   // Contexts with the same frame at one depth; or, without a first one, places below the threshold.
   struct Group {
-    const Context *first = nullptr, *last = nullptr;
+    const Share *first = nullptr, *last = nullptr;
     uint64_t address = 0;
     uint64_t bytes = 0;
     unsigned places = 0;
   };
 
-  std::vector<Group> group(const Context* first, const Context* last, size_t depth) const {
+  std::vector<Group> group(const Share* first, const Share* last, size_t depth) const {
     std::vector<Group> groups;
     Group minor;
     while (first != last) {
-      if (first->frames.size() <= depth) {
+      if (first->context->frames.size() <= depth) {
         ++first;
         continue;
       }
-      Group one{first, first, first->addresses[depth], 0, 1};
-      for (; one.last != last && one.last->frames.size() > depth && one.last->addresses[depth] == one.address;
-           ++one.last)
+      Group one{first, first, first->context->addresses[depth], 0, 1};
+      for (; one.last != last; ++one.last) {
+        const std::vector<uint64_t>& addresses = one.last->context->addresses;
+        if (addresses.size() <= depth || addresses[depth] != one.address) break;
         one.bytes += one.last->bytes;
+      }
       first = one.last;
       if (one.bytes >= significant_) {
         groups.push_back(one);
@@ -93,7 +101,7 @@ class TreeWriter {
       return;
     }
     const std::vector<Group> below = group(group_to_write.first, group_to_write.last, depth + 1);
-    const CapturedFrame& frame = group_to_write.first->frames[depth];
+    const CapturedFrame& frame = group_to_write.first->context->frames[depth];
     const DescribedFrame& described = describe_(frame);
     const size_t lines = std::max<size_t>(described.lines.size(), 1);
     for (size_t line = 0; line < lines; ++line) {
@@ -152,6 +160,28 @@ Context make_context(std::vector<CapturedFrame> frames, const WriterOptions& opt
   return context;
 }
 
+// Of each stack that a snapshot shows. A large program has hundreds of thousands: they are sorted once for all
+// snapshots.
+std::unordered_map<uint32_t, Context> make_contexts(const HeapProfile& profile, const WriterOptions& options,
+                                                    const Describe& describe) {
+  std::unordered_map<uint32_t, Context> contexts;
+  for (const SnapshotData& snapshot : profile.snapshots) {
+    if (!snapshot.detailed) continue;
+    for (const auto& [id, bytes] : snapshot.stacks) {
+      const auto [place, fresh] = contexts.try_emplace(id);
+      if (fresh) place->second = make_context(profile.stacks.frames(id), options, describe);
+    }
+  }
+  std::vector<Context*> sorted;
+  sorted.reserve(contexts.size());
+  for (auto& [id, context] : contexts) sorted.push_back(&context);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Context* a, const Context* b) { return a->addresses < b->addresses; });
+  uint32_t rank = 0;
+  for (Context* context : sorted) context->rank = rank++;
+  return contexts;
+}
+
 }  // namespace
 
 const std::vector<std::string>& default_alloc_fns() {
@@ -180,7 +210,7 @@ std::string write_massif(const HeapProfile& profile, const WriterOptions& option
   std::string text = "desc: " + (options.description.empty() ? "(none)" : options.description) + "\n";
   text += "cmd: " + profile.command + "\n";
   text += "time_unit: " + options.time_unit + "\n";
-  std::map<uint32_t, Context> contexts;  // of each stack, its bytes unset
+  const std::unordered_map<uint32_t, Context> contexts = make_contexts(profile, options, describe);
   unsigned number = 0;
   for (const SnapshotData& snapshot : profile.snapshots) {
     text += "#-----------\nsnapshot=" + std::to_string(number++) + "\n#-----------\n";
@@ -190,13 +220,11 @@ std::string write_massif(const HeapProfile& profile, const WriterOptions& option
     text += "mem_stacks_B=" + std::to_string(snapshot.stack_bytes) + "\n";
     text += std::string("heap_tree=") + (!snapshot.detailed ? "empty" : snapshot.peak ? "peak" : "detailed") + "\n";
     if (!snapshot.detailed) continue;
-    std::vector<Context> live;
+    std::vector<Share> live;
+    live.reserve(snapshot.stacks.size());
     for (const auto& [id, bytes] : snapshot.stacks) {
-      auto known = contexts.find(id);
-      if (known == contexts.end())
-        known = contexts.emplace(id, make_context(profile.stacks.frames(id), options, describe)).first;
-      live.push_back(known->second);
-      live.back().bytes = bytes;
+      const Context& context = contexts.at(id);
+      live.push_back({&context, bytes, context.rank});
     }
     TreeWriter(options, describe, text)
         .write(std::move(live), snapshot.heap_bytes, snapshot.extra_bytes + snapshot.stack_bytes);
