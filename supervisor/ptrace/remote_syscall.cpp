@@ -77,7 +77,7 @@ void RemoteCalls::call(uint64_t function, uint64_t stack_top, uint64_t gs_base, 
   tracee_.write_as<uint64_t>(registers.rsp, return_trap);
   registers.rip = function;
   registers.gs_base = gs_base;
-  registers.eflags &= ~uint64_t{0x500};  // DF, TF
+  registers.eflags &= ~uint64_t{0x40500};  // AC, DF, TF
   registers.orig_rax = ~uint64_t{0};
   tracee_.set_registers(registers);
   for (int disturbance = 0; disturbance < kMaxDisturbances; ++disturbance) {

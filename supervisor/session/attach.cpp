@@ -120,13 +120,16 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
             guarded(task->tid, [this, space, &ejected](Task& leaving) {
               if (!leaving.parked) return;
               if (!ejected) {
-                if (remove_hooks(*space, leaving)) {
+                const bool sandboxed = is_sandboxed(leaving.tid);
+                if (remove_hooks(*space, leaving) && !sandboxed) {
                   const bool trap_is_ignored = ignores_trap(*leaving.process, leaving.tid);
                   eject_agent(leaving, space->vdso_syscall);
                   if (trap_is_ignored) ignore_trap_again(leaving);
                   space->injected = false;
                 } else {
-                  note(*leaving.process, "a thread was inside an allocation function: the agent's memory stays mapped");
+                  note(*leaving.process, std::string(sandboxed ? "its own seccomp filter might kill it for unmapping"
+                                                               : "a thread was inside an allocation function") +
+                                             ": the agent's memory stays mapped");
                 }
                 ejected = true;
               }
