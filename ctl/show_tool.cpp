@@ -24,7 +24,7 @@ std::string each_process(const Json& result, const std::function<std::string(con
   return text;
 }
 
-std::string or_none(std::string text) {
+std::string or_none(const std::string& text) {
   return text.empty() ? "no processes\n" : text;
 }
 

@@ -48,7 +48,7 @@ uint64_t& generation_of(const ThreadContext& ctx) {
 }
 
 void clear_slot(const ThreadContext& ctx) {
-  memset(reinterpret_cast<void*>(ctx.self + kAccumulatorOffset), 0, 64 * kAccumulators);
+  memset(reinterpret_cast<void*>(ctx.self + kAccumulatorOffset), 0, size_t{64} * kAccumulators);
   memset(reinterpret_cast<void*>(ctx.self + kBlockCountOffset), 0, 8 * header().blocks);
   cachesim::clear_counts(ctx);
   generation_of(ctx) = vsup_state.generation;

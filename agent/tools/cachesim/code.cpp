@@ -126,8 +126,8 @@ void Code::detour(uint8_t jcc, Fill fill) {
 }
 
 void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
-  const CacheShape& i1 = configuration.i1;
-  const auto compare = [&](uint32_t line, uint64_t address) {
+  const CacheShape i1 = configuration.i1;
+  const auto compare = [this, i1](uint32_t line, uint64_t address) {
     const uint64_t set = (address >> i1.line_bits) & (i1.sets - 1);
     raw_bytes(out_, {0x65, 0x81, 0x3c, 0x25});  // cmp dword gs:[disp32], imm32
     out_.u32(static_cast<uint32_t>(kI1FirstOffset + 4 * set));

@@ -105,7 +105,7 @@ uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
 
 void clear_slot(const ThreadContext& ctx) {
   const Header& records = header();
-  memset(in_slot<uint8_t>(ctx, kAccumulatorOffset), 0, 64 * kAccumulators);
+  memset(in_slot<uint8_t>(ctx, kAccumulatorOffset), 0, size_t{64} * kAccumulators);
   memset(in_slot<uint8_t>(ctx, kBlockCountOffset), 0, 8 * (mode.contexts ? records.counters : records.blocks));
   memset(in_slot<uint8_t>(ctx, kInclusiveOffset), 0, 8 * records.edges);
   memset(in_slot<uint8_t>(ctx, kCallsOffset), 0, 8 * records.edges);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "supervisor/reports/cachesim/cache_options.h"
@@ -110,7 +111,7 @@ void add_leaf_4(Cpuid cpuid, std::vector<Found>& found) {
     if (type > 3 || level < 1 || level > 3) continue;
     const Use use = type == 1 ? Use::kData : type == 2 ? Use::kInstructions : Use::kUnified;
     // Valgrind counts in 32 bits and whole kilobytes.
-    const uint64_t size = static_cast<uint32_t>(ways * parts * line * sets) / 1024 * 1024;
+    const uint64_t size = uint64_t{static_cast<uint32_t>(ways * parts * line * sets)} / 1024 * 1024;
     found.push_back({level, use, {size, ways, line}});
   }
 }
@@ -204,7 +205,7 @@ void adjust_last_level(Cache& cache) {
   const uint64_t fewer = std::bit_floor(sets);
   if (fewer != sets) {
     const double factor = static_cast<double>(sets) / static_cast<double>(fewer);
-    cache.ways = static_cast<uint64_t>(0.5 + factor * static_cast<double>(cache.ways));
+    cache.ways = static_cast<uint64_t>(std::lround(factor * static_cast<double>(cache.ways)));
   }
   cache.size = cache.line * cache.ways * fewer;
 }

@@ -86,7 +86,7 @@ T read_or_zero(const StoppedProcess& process, uint64_t address) {
 uint64_t read_ir(const StoppedProcess& process, uint64_t slot) {
   uint64_t ir = 0;
   for (unsigned i = 0; i < records::kAccumulators; ++i)
-    ir += read_or_zero<uint64_t>(process, slot + records::kAccumulatorOffset + 64 * i);
+    ir += read_or_zero<uint64_t>(process, slot + records::kAccumulatorOffset + uint64_t{64} * i);
   return ir;
 }
 
@@ -146,7 +146,7 @@ void zero_records(StoppedProcess& process, bool simulated) {
       continue;
     }
     missing = 0;
-    write_zeros(process, slot + records::kAccumulatorOffset, 64 * records::kAccumulators);
+    write_zeros(process, slot + records::kAccumulatorOffset, uint64_t{64} * records::kAccumulators);
     write_zeros(process, slot + records::kBlockCountOffset, 8 * std::max(header.blocks, header.counters));
     write_zeros(process, slot + records::kInclusiveOffset, 8 * header.edges);
     write_zeros(process, slot + records::kCallsOffset, 8 * header.edges);

@@ -34,7 +34,7 @@ uint64_t executed_instructions(const Profile& profile) {
 ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions options, cachesim::Simulation simulation,
                              std::vector<std::string> toggles)
     : cachegrind_(options.cachegrind),
-      simulation_(std::move(simulation)),
+      simulation_(simulation),
       output_(std::move(options), context.post, context.write_file),
       functions_(std::move(toggles)) {}
 

@@ -76,7 +76,7 @@ bool add_open_frames(pid_t tid, uint64_t base, const Tables& tables, Slot& slot)
   if (!read_memory(tid, base, &context, sizeof context)) return false;
   for (unsigned i = 0; i < records::kAccumulators; ++i) {
     uint64_t part = 0;
-    if (!read_memory(tid, base + records::kAccumulatorOffset + 64 * i, &part, sizeof part)) return false;
+    if (!read_memory(tid, base + records::kAccumulatorOffset + uint64_t{64} * i, &part, sizeof part)) return false;
     slot.ir += part;
   }
   for (const records::StackRecord& stack : tables.stacks) {

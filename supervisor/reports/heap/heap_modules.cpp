@@ -99,7 +99,7 @@ class HeapModules : public ModuleWatch {
 }  // namespace
 
 std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches(const protocol::AgentSettings& settings) {
-  return [shared = std::make_shared<Shared>(settings)]() -> std::unique_ptr<ModuleWatch> {
+  return [shared = std::make_shared<Shared>(Shared{settings, {}, {}})]() -> std::unique_ptr<ModuleWatch> {
     return std::make_unique<HeapModules>(shared);
   };
 }

@@ -99,7 +99,7 @@ void add_profile(const callgrind::Grouped& profile, callgrind::NamedStacks stack
     for (const auto& part : profile.parts) view.total += i < part.totals.size() ? part.totals[i] : 0;
     process.totals.emplace_back(event, view.total);
     // Stacks count the first event.
-    if (i == 0) view.stacks = std::move(stacks);
+    if (i == 0) std::swap(view.stacks, stacks);
     view.functions = function_costs(profile, view.stacks, i);
     if (!view.functions.empty()) process.views.push_back(std::move(view));
   }

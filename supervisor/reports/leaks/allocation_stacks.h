@@ -47,7 +47,7 @@ class AllocationStacks {
   struct Shape {
     protocol::HeapFunction function;
     std::vector<uint64_t> frames;
-    auto operator<=>(const Shape&) const = default;
+    auto operator<=>(const Shape&) const = default;  // NOLINT(modernize-use-nullptr): not what it is about
   };
 
   StackNaming naming_;

@@ -69,7 +69,8 @@ class RootFinder {
   // block before. Its last bin is always empty and points to itself: 127 pairs of words, before them fastbinsY[10], top
   // and last_remainder, after them binmap and the arena's links (struct malloc_state, glibc 2.26 to 2.40).
   void find_main_arena(const MapEntry& entry, std::vector<Range>& holes) const {
-    constexpr uint64_t kMostData = uint64_t{1} << 20, kBins = 127, kBefore = 12 * 8, kAfter = 16 + 5 * 8;
+    constexpr uint64_t kMostData = uint64_t{1} << 20, kBins = 127, kBefore = uint64_t{12} * 8,
+                       kAfter = 16 + uint64_t{5} * 8;
     if (entry.path.find("/libc.so") == std::string::npos && entry.path.find("/libc-2") == std::string::npos) return;
     std::vector<uint64_t> words(std::min(entry.end - entry.start, kMostData) / 8);
     words.resize(input_.read(entry.start, words.data(), words.size() * 8) / 8);
