@@ -24,28 +24,28 @@ constexpr uint8_t kInt3 = 0xcc;
 constexpr uint64_t kMaxHeaders = 64;
 constexpr uint64_t kMaxDynamic = 512;
 
-// Where the loader tells of itself, 0: not yet, or no dynamic program.
-uint64_t find_loader_function(pid_t tid) {
+// What the loader tells of itself; without its function, r_brk: not yet, or no dynamic program.
+r_debug find_loader(pid_t tid) {
   const uint64_t headers = read_auxv(tid, AT_PHDR);
   const uint64_t count = std::min<uint64_t>(read_auxv(tid, AT_PHNUM), kMaxHeaders);
-  if (headers == 0) return 0;
+  if (headers == 0) return {};
   uint64_t bias = 0, dynamic = 0;
   for (uint64_t i = 0; i < count; ++i) {
     Elf64_Phdr header{};
-    if (!read_value(tid, headers + i * sizeof header, header)) return 0;
+    if (!read_value(tid, headers + i * sizeof header, header)) return {};
     if (header.p_type == PT_PHDR) bias = headers - header.p_vaddr;
     if (header.p_type == PT_DYNAMIC) dynamic = header.p_vaddr;
   }
-  if (dynamic == 0) return 0;
+  if (dynamic == 0) return {};
   for (uint64_t i = 0; i < kMaxDynamic; ++i) {
     Elf64_Dyn entry{};
-    if (!read_value(tid, bias + dynamic + i * sizeof entry, entry) || entry.d_tag == DT_NULL) return 0;
+    if (!read_value(tid, bias + dynamic + i * sizeof entry, entry) || entry.d_tag == DT_NULL) return {};
     if (entry.d_tag != DT_DEBUG) continue;
     r_debug debug{};
-    if (entry.d_un.d_ptr == 0 || !read_value(tid, entry.d_un.d_ptr, debug)) return 0;
-    return debug.r_brk;
+    if (entry.d_un.d_ptr == 0 || !read_value(tid, entry.d_un.d_ptr, debug)) return {};
+    return debug;
   }
-  return 0;
+  return {};
 }
 
 // Code that is still what the breakpoint was set in.
@@ -76,16 +76,25 @@ void NativeBreakpoints::add(pid_t tid, uint64_t address, NativeBreakpoint::Kind 
 }
 
 void NativeBreakpoints::set(pid_t tid, RequestSiteCache& sites) {
+  const r_debug loader = find_loader(tid);
+  // In the middle of a change there is nothing new yet.
+  if (active_ && loader.r_brk != 0 && loader.r_state != r_debug::RT_CONSISTENT) return;
   active_ = true;
+  std::set<Seen> present;
   for (const Mapping& mapping : read_maps(tid)) {
     if (!mapping.executable || !mapping.file || mapping.shared || mapping.path.empty() || mapping.path[0] != '/' ||
         in_arena(mapping))
       continue;
+    Seen mapped{mapping.start, mapping.end, mapping.offset, mapping.path};
+    const bool known = seen_.contains(mapped);
+    present.insert(std::move(mapped));
+    if (known) continue;
     for (const uint64_t offset : sites.of_file(mapping.path, mapping.offset, mapping.end - mapping.start))
       add(tid, mapping.start + (offset - mapping.offset), NativeBreakpoint::Kind::kRequest);
   }
-  if (const uint64_t loader = find_loader_function(tid)) {
-    add(tid, loader, NativeBreakpoint::Kind::kLoader);
+  seen_ = std::move(present);
+  if (loader.r_brk != 0) {
+    add(tid, loader.r_brk, NativeBreakpoint::Kind::kLoader);
   } else if (const uint64_t entry = read_auxv(tid, AT_ENTRY); entry != 0 && !entry_known_) {
     entry_known_ = true;
     add(tid, entry, NativeBreakpoint::Kind::kEntry);
@@ -94,6 +103,7 @@ void NativeBreakpoints::set(pid_t tid, RequestSiteCache& sites) {
 
 void NativeBreakpoints::remove(pid_t tid) {
   active_ = false;
+  seen_.clear();
   for (NativeBreakpoint& one : known_) take_out(tid, one);
 }
 

@@ -8,6 +8,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "supervisor/session/request_sites.h"
@@ -41,6 +44,9 @@ class NativeBreakpoints {
   void add(pid_t tid, uint64_t address, NativeBreakpoint::Kind kind);
   void take_out(pid_t tid, NativeBreakpoint& one);
 
+  // Executable mappings of files that were looked through: start, end, offset, path. The loader tells of each change.
+  using Seen = std::tuple<uint64_t, uint64_t, uint64_t, std::string>;
+  std::set<Seen> seen_;
   std::vector<NativeBreakpoint> known_;
   bool active_ = false;
   bool entry_known_ = false;

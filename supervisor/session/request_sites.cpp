@@ -27,13 +27,12 @@ std::vector<uint64_t> find_request_sequences(std::span<const uint8_t> bytes) {
 const std::vector<uint64_t>& RequestSiteCache::of_file(const std::string& path, uint64_t offset, uint64_t size) {
   constexpr size_t kPiece = 1 << 20;
   constexpr size_t kOverlap = sizeof protocol::client_request::kSequence - 1;
-  Entry& entry = files_[path];
+  Entry& entry = files_[{path, offset, size}];
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat facts {};
   if (!fd || fstat(fd.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) return entry.offsets;
-  const Version version{
-      facts.st_dev, facts.st_ino, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec, static_cast<uint64_t>(facts.st_size),
-      offset,       size};
+  const Version version{facts.st_dev, facts.st_ino, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec,
+                        static_cast<uint64_t>(facts.st_size)};
   if (version == entry.version) return entry.offsets;
   entry.version = version;
   entry.offsets.clear();

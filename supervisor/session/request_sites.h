@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
-#include <unordered_map>
+#include <tuple>
 #include <vector>
 
 namespace vsup::supervisor {
@@ -21,15 +22,15 @@ class RequestSiteCache {
  private:
   struct Version {
     uint64_t device = 0, inode = 0;
-    int64_t seconds = 0, nanoseconds = 0;     // of the last change
-    uint64_t size = 0, first = 0, count = 0;  // of the file; of the part
+    int64_t seconds = 0, nanoseconds = 0;  // of the last change
+    uint64_t size = 0;                     // of the file
     bool operator==(const Version&) const = default;
   };
   struct Entry {
     Version version;
     std::vector<uint64_t> offsets;
   };
-  std::unordered_map<std::string, Entry> files_;
+  std::map<std::tuple<std::string, uint64_t, uint64_t>, Entry> files_;  // by path, offset, size
 };
 
 }  // namespace vsup::supervisor
