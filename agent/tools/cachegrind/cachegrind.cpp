@@ -4,7 +4,7 @@
 #include "agent/engine/instrumenter.h"
 #include "agent/toolapi/tool.h"
 #include "agent/tools/cachesim/instrument.h"
-#include "agent/tools/callgrind/records.h"
+#include "agent/tools/callgrind/tables.h"
 #include "protocol/client_requests.h"
 
 namespace vsup::agent::cachegrind {
@@ -16,27 +16,16 @@ using protocol::ThreadContext;
 
 bool counted;  // the block that is being translated
 
-Header& header() {
-  return *reinterpret_cast<Header*>(protocol::kToolBase);
-}
-
 void begin(const Block& block) {
-  Header& records = header();
-  const auto index = static_cast<uint32_t>(records.blocks);
-  const auto first = static_cast<uint32_t>(records.lengths);
-  counted =
-      index < kMaxBlocks && first + block.count <= kMaxLengths &&
-      cachesim::begin(block, first, {kBlockCountOffset + 8 * index, kAccumulatorOffset + 64 * (index % kAccumulators)});
-  if (!counted) {
-    ++records.lost_blocks;
-    return;
+  const auto index = static_cast<uint32_t>(header().blocks);
+  counted = has_room_for(block) &&
+            cachesim::begin(block, static_cast<uint32_t>(header().lengths),
+                            {kBlockCountOffset + 8 * index, kAccumulatorOffset + 64 * (index % kAccumulators)});
+  if (counted) {
+    add_block(block);
+  } else {
+    ++header().lost_blocks;
   }
-  auto* lengths = reinterpret_cast<uint8_t*>(kLengthsAt) + first;
-  for (uint32_t i = 0; i < block.count; ++i) lengths[i] = block.instructions[i].length;
-  reinterpret_cast<BlockRecord*>(kBlocksAt)[index] = {raw(block.tag), first, static_cast<uint16_t>(block.count),
-                                                      static_cast<uint16_t>(block.size)};
-  records.lengths += block.count;
-  records.blocks = index + 1;
 }
 
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {

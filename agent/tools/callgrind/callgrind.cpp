@@ -8,6 +8,7 @@
 #include "agent/toolapi/tool.h"
 #include "agent/tools/callgrind/calls.h"
 #include "agent/tools/callgrind/stacks.h"
+#include "agent/tools/callgrind/tables.h"
 #include "agent/tools/callgrind/thread_counts.h"
 #include "agent/tools/callgrind/tree.h"
 #include "agent/x86/decoder.h"
@@ -18,13 +19,6 @@ namespace vsup::agent::callgrind {
 namespace {
 
 using protocol::ThreadContext;
-
-Header& header() {
-  return *reinterpret_cast<Header*>(kToolBase);
-}
-BlockRecord* blocks() {
-  return reinterpret_cast<BlockRecord*>(kBlocksAt);
-}
 
 // Instructions looked at from each place where the count might go.
 constexpr uint32_t kPlacesTried = 3;
@@ -56,21 +50,12 @@ struct {
 } current;
 
 void begin(const Block& block) {
-  Header& records = header();
-  current.counted = records.blocks < kMaxBlocks && records.lengths + block.count <= kMaxLengths;
+  current.counted = has_room_for(block);
   if (!current.counted) {
-    ++records.lost_blocks;
+    ++header().lost_blocks;
     return;
   }
-  current.block = static_cast<uint32_t>(records.blocks);
-  auto* lengths = reinterpret_cast<uint8_t*>(kLengthsAt) + records.lengths;
-  for (uint32_t i = 0; i < block.count; ++i) lengths[i] = block.instructions[i].length;
-  blocks()[current.block] = {.app_pc = raw(block.tag),
-                             .lengths = static_cast<uint32_t>(records.lengths),
-                             .count = static_cast<uint16_t>(block.count),
-                             .size = static_cast<uint16_t>(block.size)};
-  records.lengths += block.count;
-  records.blocks = current.block + 1;
+  current.block = add_block(block);
   current.place = place_without_flags(block);
   current.flags_dead = current.place != kNowhere;
   if (!current.flags_dead) current.place = 0;

@@ -5,6 +5,7 @@
 #include "agent/tools/callgrind/function_starts.h"
 #include "agent/tools/callgrind/plt.h"
 #include "agent/tools/callgrind/stacks.h"
+#include "agent/tools/callgrind/tables.h"
 #include "agent/tools/callgrind/thread_counts.h"
 #include "agent/tools/callgrind/tree.h"
 #include "agent/x86/decoder.h"
@@ -39,7 +40,7 @@ bool set_active(const ThreadContext& ctx, const FunctionRecord& function, bool a
 }
 
 EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block, EdgeKind kind = EdgeKind::kCall) {
-  Header& records = *reinterpret_cast<Header*>(kToolBase);
+  Header& records = header();
   if (records.edges == kMaxEdges) return nullptr;
   auto index = static_cast<uint32_t>(records.edges);
   EdgeRecord& edge = reinterpret_cast<EdgeRecord*>(kEdgesAt)[index];

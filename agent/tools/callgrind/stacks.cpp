@@ -4,6 +4,7 @@
 #include "agent/engine/code_cache.h"
 #include "agent/tools/callgrind/calls.h"
 #include "agent/tools/callgrind/function_starts.h"
+#include "agent/tools/callgrind/tables.h"
 #include "agent/tools/callgrind/thread_counts.h"
 
 namespace vsup::agent::callgrind {
@@ -17,9 +18,6 @@ constexpr uint64_t kFar = 1 << 20;
 // A return to a function's start so near below is a way to call, not the start of a coroutine.
 constexpr uint64_t kPushedCalls = 4096;
 
-Header& header() {
-  return *reinterpret_cast<Header*>(kToolBase);
-}
 StackRecord* stacks() {
   return reinterpret_cast<StackRecord*>(kStackRecordsAt);
 }

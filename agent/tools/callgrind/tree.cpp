@@ -3,6 +3,7 @@
 #include "agent/base/check.h"
 #include "agent/engine/code_cache.h"
 #include "agent/tools/callgrind/lookup_table.h"
+#include "agent/tools/callgrind/tables.h"
 
 namespace vsup::agent::callgrind {
 
@@ -16,9 +17,6 @@ constexpr uint32_t kPlainContext = 0;
 constexpr uint32_t kContextBuckets = 64u << 10;
 uint32_t context_buckets[kContextBuckets];  // index + 1 of each chain's first
 
-Header& header() {
-  return *reinterpret_cast<Header*>(kToolBase);
-}
 NodeRecord* nodes() {
   return reinterpret_cast<NodeRecord*>(kNodesAt);
 }
