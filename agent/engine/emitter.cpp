@@ -22,13 +22,46 @@ void Emitter::cover(uint32_t app_offset, EmitState state) {
   }
 }
 
-void Emitter::context_move(uint8_t opcode, GprIndex reg, uint32_t offset) {
+void Emitter::gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset) {
   byte(0x65);
   byte(reg >= 8 ? 0x4c : 0x48);
   byte(opcode);
   byte(static_cast<uint8_t>(0x04 | (reg & 7) << 3));
   byte(0x25);
   u32(offset);
+}
+
+void Emitter::save_flags() {
+  bytes({0x9f, 0x0f, 0x90, 0xc0});
+  gs_absolute(0x89, protocol::kRax, VSUP_CTX_SPILL_FLAGS);
+}
+
+// al is 0 or 1: adding 0x7f sets the overflow flag, and sahf the others.
+void Emitter::restore_flags() {
+  gs_absolute(0x8b, protocol::kRax, VSUP_CTX_SPILL_FLAGS);
+  bytes({0x04, 0x7f, 0x9e});
+}
+
+void Emitter::add_to(uint32_t offset, uint32_t amount) {
+  if (amount == 1) {
+    gs_absolute(0xff, 0, offset);
+  } else if (amount < 128) {
+    gs_absolute(0x83, 0, offset);
+    byte(static_cast<uint8_t>(amount));
+  } else {
+    gs_absolute(0x81, 0, offset);
+    u32(amount);
+  }
+}
+
+void Emitter::add_keeping_flags(uint32_t offset, uint32_t amount, GprIndex scratch) {
+  gs_absolute(0x8b, scratch, offset);
+  byte(static_cast<uint8_t>(0x48 | (scratch >= 8 ? 5 : 0)));
+  byte(0x8d);
+  byte(static_cast<uint8_t>(0x80 | (scratch & 7) << 3 | (scratch & 7)));
+  if ((scratch & 7) == protocol::kRsp) byte(0x24);
+  u32(amount);
+  gs_absolute(0x89, scratch, offset);
 }
 
 void Emitter::load_constant(GprIndex reg, uint64_t value) {

@@ -33,6 +33,10 @@ class Emitter {
     for (size_t i = 0; i < size; ++i) out_[i] = from[i];
     out_ += size;
   }
+  template <size_t N>
+  void bytes(const uint8_t (&code)[N]) {
+    bytes(code, N);
+  }
   void u32(uint32_t value) {
     store(out_, value);
     out_ += 4;
@@ -42,10 +46,20 @@ class Emitter {
     out_ += 8;
   }
 
-  void spill(GprIndex reg) { context_move(0x89, reg, VSUP_CTX_SPILL + 8u * reg); }
-  void unspill(GprIndex reg) { context_move(0x8b, reg, VSUP_CTX_SPILL + 8u * reg); }
+  // opcode reg, gs:[offset], of 64 bits; reg is the opcode's digit where it takes one
+  void gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset);
+  // lahf ; seto al ; mov gs:[spill_flags], rax; and back: the arithmetic flags. rax must be spilled.
+  void save_flags();
+  void restore_flags();
+  // add qword gs:[offset], amount
+  void add_to(uint32_t offset, uint32_t amount);
+  // The same by lea, without a change of the flags; `scratch` must be spilled.
+  void add_keeping_flags(uint32_t offset, uint32_t amount, GprIndex scratch);
+
+  void spill(GprIndex reg) { gs_absolute(0x89, reg, VSUP_CTX_SPILL + 8u * reg); }
+  void unspill(GprIndex reg) { gs_absolute(0x8b, reg, VSUP_CTX_SPILL + 8u * reg); }
   // mov reg, gs:[offset]
-  void load_context(GprIndex reg, uint32_t offset) { context_move(0x8b, reg, offset); }
+  void load_context(GprIndex reg, uint32_t offset) { gs_absolute(0x8b, reg, offset); }
   // mov reg, imm64 in its shortest form
   void load_constant(GprIndex reg, uint64_t value);
   // mov r64, [base + disp8]; mov r32, [base + disp8]
@@ -74,7 +88,6 @@ class Emitter {
   void align_patch_site(uint32_t offset);
 
  private:
-  void context_move(uint8_t opcode, GprIndex reg, uint32_t offset);
   void load_displaced(uint8_t rex, GprIndex reg, GprIndex base, uint8_t disp8);
 
   uint8_t* out_;

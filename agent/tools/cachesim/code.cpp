@@ -21,29 +21,11 @@ constexpr uint8_t kJumpAbove = 0x87, kJumpNotEqual = 0x85, kJumpAlways = 0;
 
 constexpr uint8_t kMove = 0x8b, kMoveTo = 0x89, kAdd = 0x03, kSubtract = 0x2b;
 
-template <size_t N>
-void raw_bytes(Emitter& out, const uint8_t (&code)[N]) {
-  out.bytes(code, N);
-}
-
-void gs_absolute_to(Emitter& out, uint8_t opcode, uint8_t reg, uint32_t offset) {
-  out.byte(0x65);
-  out.byte(reg >= 8 ? 0x4c : 0x48);
-  out.byte(opcode);
-  out.byte(static_cast<uint8_t>(0x04 | (reg & 7) << 3));
-  out.byte(0x25);
-  out.u32(offset);
-}
-
 bool fits_byte(int64_t value) {
   return value >= -128 && value <= 127;
 }
 
 }  // namespace
-
-void Code::gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset) {
-  gs_absolute_to(out_, opcode, reg, offset);
-}
 
 // opcode reg, gs:[index + offset]; index is neither rsp nor r12.
 void Code::gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset) {
@@ -61,52 +43,19 @@ void Code::register_pair(uint8_t opcode, GprIndex reg, GprIndex rm, bool wide) {
   out_.byte(static_cast<uint8_t>(0xc0 | (reg & 7) << 3 | (rm & 7)));
 }
 
-void Code::save_flags() {
-  raw_bytes(out_, {0x9f, 0x0f, 0x90, 0xc0});
-  gs_absolute(kMoveTo, kRax, VSUP_CTX_SPILL_FLAGS);
-}
-
-// al is 0 or 1: adding 0x7f sets the overflow flag, and sahf the others.
-void Code::restore_flags() {
-  gs_absolute(kMove, kRax, VSUP_CTX_SPILL_FLAGS);
-  raw_bytes(out_, {0x04, 0x7f, 0x9e});
-}
-
-void Code::add_to(uint32_t offset, uint32_t amount) {
-  if (amount == 1) {
-    gs_absolute(0xff, 0, offset);
-  } else if (amount < 128) {
-    gs_absolute(0x83, 0, offset);
-    out_.byte(static_cast<uint8_t>(amount));
-  } else {
-    gs_absolute(0x81, 0, offset);
-    out_.u32(amount);
-  }
-}
-
-void Code::add_keeping_flags(uint32_t offset, uint32_t amount, GprIndex scratch) {
-  gs_absolute(kMove, scratch, offset);
-  out_.byte(static_cast<uint8_t>(0x48 | (scratch >= 8 ? 5 : 0)));
-  out_.byte(0x8d);
-  out_.byte(static_cast<uint8_t>(0x80 | (scratch & 7) << 3 | (scratch & 7)));
-  if ((scratch & 7) == kRsp) out_.byte(0x24);
-  out_.u32(amount);
-  gs_absolute(kMoveTo, scratch, offset);
-}
-
 void Code::store_immediate(Emitter& to, uint32_t offset, uint32_t value) {
-  gs_absolute_to(to, 0xc7, 0, offset);
+  to.gs_absolute(0xc7, 0, offset);
   to.u32(value);
 }
 
 // On the agent's stack: the app's may not be written. rsp is no scratch register, so its spill slot is free.
 void Code::call_slow_path(Emitter& to, uint32_t number) {
   store_immediate(to, kDescriptorOffset, number);
-  gs_absolute_to(to, kMoveTo, kRsp, kStackSpill);
-  gs_absolute_to(to, kMove, kRsp, VSUP_CTX_AGENT_SP);
+  to.gs_absolute(kMoveTo, kRsp, kStackSpill);
+  to.gs_absolute(kMove, kRsp, VSUP_CTX_AGENT_SP);
   to.byte(0xe8);
   to.u32(static_cast<uint32_t>(reinterpret_cast<const uint8_t*>(&vsup_simulate) - (to.here() + 4)));
-  gs_absolute_to(to, kMove, kRsp, kStackSpill);
+  to.gs_absolute(kMove, kRsp, kStackSpill);
 }
 
 template <typename Fill>
@@ -129,14 +78,14 @@ void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
   const CacheShape i1 = configuration.i1;
   const auto compare = [this, i1](uint32_t line, uint64_t address) {
     const uint64_t set = (address >> i1.line_bits) & (i1.sets - 1);
-    raw_bytes(out_, {0x65, 0x81, 0x3c, 0x25});  // cmp dword gs:[disp32], imm32
+    out_.bytes({0x65, 0x81, 0x3c, 0x25});  // cmp dword gs:[disp32], imm32
     out_.u32(static_cast<uint32_t>(kI1FirstOffset + 4 * set));
     out_.u32(line);
   };
   uint8_t* to_cold = nullptr;
   if (checks_first && place.second_line != 0) {
     compare(place.first_line, place.address);
-    raw_bytes(out_, {0x0f, kJumpNotEqual});
+    out_.bytes({0x0f, kJumpNotEqual});
     to_cold = out_.here();
     out_.u32(0);
   }
@@ -185,11 +134,11 @@ void Code::address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, Gp
   if (address.segment == Segment::kFs) {
     out_.byte(0xf3);  // rdfsbase t
     out_.byte(static_cast<uint8_t>(0x48 | (t >= 8 ? 1 : 0)));
-    raw_bytes(out_, {0x0f, 0xae});
+    out_.bytes({0x0f, 0xae});
     out_.byte(static_cast<uint8_t>(0xc0 | (t & 7)));
     register_pair(kAdd, s, t, true);
   } else if (address.segment == Segment::kGs) {
-    gs_absolute(kAdd, s, VSUP_CTX_APP_GS_BASE);
+    out_.gs_absolute(kAdd, s, VSUP_CTX_APP_GS_BASE);
   }
   const auto bits = static_cast<GprIndex>(access.bit_register);
   switch (access.kind) {
@@ -198,20 +147,20 @@ void Code::address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, Gp
     case AddressKind::kByteIndex:
       // movzx t, al
       out_.byte(static_cast<uint8_t>(0x40 | (t >= 8 ? 4 : 0)));
-      raw_bytes(out_, {0x0f, 0xb6});
+      out_.bytes({0x0f, 0xb6});
       out_.byte(static_cast<uint8_t>(0xc0 | (t & 7) << 3));
       break;
     case AddressKind::kBitOffset:
       // movsx t, bits of its size ; sar t, 3
       if (access.bit_size == 2) {
         out_.byte(static_cast<uint8_t>(0x48 | (t >= 8 ? 4 : 0) | (bits >= 8 ? 1 : 0)));
-        raw_bytes(out_, {0x0f, 0xbf});
+        out_.bytes({0x0f, 0xbf});
         out_.byte(static_cast<uint8_t>(0xc0 | (t & 7) << 3 | (bits & 7)));
       } else {
         register_pair(access.bit_size == 4 ? 0x63 : kMove, t, bits, true);
       }
       out_.byte(static_cast<uint8_t>(0x48 | (t >= 8 ? 1 : 0)));
-      raw_bytes(out_, {0xc1});
+      out_.bytes({0xc1});
       out_.byte(static_cast<uint8_t>(0xf8 | (t & 7)));
       out_.byte(3);
       break;
@@ -259,13 +208,13 @@ void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, Gpr
     cold.byte(kAdd);
     cold.byte(static_cast<uint8_t>(0x80 | (s & 7) << 3 | (t & 7)));
     cold.u32(kD1FirstOffset);
-    gs_absolute_to(cold, kMoveTo, s, kArgumentOffset);
+    cold.gs_absolute(kMoveTo, s, kArgumentOffset);
     call_slow_path(cold, number);
   });
 }
 
 void Code::always(uint32_t number, GprIndex reg) {
-  gs_absolute(kMoveTo, reg, kArgumentOffset);
+  out_.gs_absolute(kMoveTo, reg, kArgumentOffset);
   call_slow_path(out_, number);
 }
 

@@ -15,15 +15,6 @@ class Code {
  public:
   explicit Code(Emitter& out) : out_(out) {}
 
-  // lahf ; seto al ; mov gs:[spill_flags], rax; and back. rax must be spilled.
-  void save_flags();
-  void restore_flags();
-
-  // add qword gs:[offset], amount
-  void add_to(uint32_t offset, uint32_t amount);
-  // The same by lea, without a change of the flags; `scratch` must be spilled.
-  void add_keeping_flags(uint32_t offset, uint32_t amount, GprIndex scratch);
-
   // Whether the lines of a fetch are the last used of their sets. `checks_first`: the first is not known to be.
   void fetch(const Descriptor& place, uint32_t number, bool checks_first);
 
@@ -39,7 +30,6 @@ class Code {
   void taken(const Instr& instr, GprIndex reg, GprIndex other);
 
  private:
-  void gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset);
   void gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset);
   void register_pair(uint8_t opcode, GprIndex reg, GprIndex rm, bool wide);
   void lea(GprIndex reg, const MemOperand& address);

@@ -265,9 +265,9 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
 }
 
 // What is the same at every execution.
-void emit_totals(Code& code, uint32_t instructions) {
-  if (plan.counter.executions != 0) code.add_to(plan.counter.executions, 1);
-  if (plan.counter.instructions != 0) code.add_to(plan.counter.instructions, instructions);
+void emit_totals(Emitter& out, uint32_t instructions) {
+  if (plan.counter.executions != 0) out.add_to(plan.counter.executions, 1);
+  if (plan.counter.instructions != 0) out.add_to(plan.counter.instructions, instructions);
 }
 
 GprIndex scratch_beside(uint16_t used) {
@@ -288,8 +288,8 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
   if (keep_flags && group.count == 0) {
     out.spill(kRcx);
     out.cover(source.offset);
-    code.add_keeping_flags(plan.counter.executions, 1, kRcx);
-    code.add_keeping_flags(plan.counter.instructions, block.count, kRcx);
+    out.add_keeping_flags(plan.counter.executions, 1, kRcx);
+    out.add_keeping_flags(plan.counter.instructions, block.count, kRcx);
     out.unspill(kRcx);
     out.cover(source.offset, {.step = true});
     return;
@@ -301,17 +301,17 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
   out.cover(source.offset);
   if (group.accesses) out.spill(t);
   if (keep_flags) {
-    code.save_flags();
+    out.save_flags();
     if ((group.registers & 1) != 0) out.unspill(kRax);
   }
-  if (totals) emit_totals(code, block.count);
+  if (totals) emit_totals(out, block.count);
   emit_events(code, block, s, t);
   if (group.accesses) {
     out.unspill(t);
     if (s != kRax || !keep_flags) out.unspill(s);
   }
   if (keep_flags) {
-    code.restore_flags();
+    out.restore_flags();
     out.unspill(kRax);
   }
   out.cover(source.offset, {.step = true});
@@ -360,7 +360,7 @@ void emit_conditional(Emitter& out, const Instr& instr, const Source& source, co
   out.spill(kRax);
   out.cover(source.offset);
   out.spill(kRdx);
-  code.save_flags();
+  out.save_flags();
   if (planned.untaken != 0) {
     out.load_constant(kRax, 0);
   } else {
@@ -374,7 +374,7 @@ void emit_conditional(Emitter& out, const Instr& instr, const Source& source, co
     }
   }
   code.always(number, kRax);
-  code.restore_flags();
+  out.restore_flags();
   out.unspill(kRdx);
   out.unspill(kRax);
   out.cover(source.offset, {.step = true});
@@ -393,9 +393,9 @@ void emit_indirect(Emitter& out, const Source& source, const PlannedInstr& plann
   out.spill(kRcx);
   out.cover(source.offset);
   emit_load_target(out, source);
-  code.save_flags();
+  out.save_flags();
   code.always(number, kRcx);
-  code.restore_flags();
+  out.restore_flags();
   out.unspill(kRcx);
   out.unspill(kRax);
   out.cover(source.offset, {.step = true});
