@@ -71,7 +71,7 @@ void SessionImpl::act_on_client_request(Task& task, const ClientRequest& request
       };
       const std::string text = format_client_message(read, request[1], request[2]);
       const bool with_stack = request[0] == kPrintfBacktrace || request[0] == kPrintfBacktraceByReference;
-      const ThreadRegisters registers = app_registers(task);
+      const ThreadRegisters registers = thread_registers(task.tid, task.app, context_of(task));
       observer_.client_message(pid, text, with_stack ? &registers : nullptr);
       task.app.rdx = text.size();
       return;
@@ -104,14 +104,6 @@ void SessionImpl::ask_tool(const Task& task, const ClientRequest& request) {
     Task* asking = find_task(tid);
     if (answer && asking != nullptr && asking->at_app_state) asking->app.rdx = *answer;
   });
-}
-
-ThreadRegisters SessionImpl::app_registers(const Task& task) const {
-  ThreadRegisters result;
-  result.tid = task.tid;
-  for (unsigned index = 0; index < 16; ++index) result.gpr[index] = get_gpr(task.app, index);
-  result.pc = task.app.rip;
-  return result;
 }
 
 // NON_SIMD_CALL: a function of the app runs natively, and the request's answer is what it returns. It returns to an

@@ -38,7 +38,51 @@ std::vector<ThreadStack> symbolize_stacks(const RawStacks& stacks, Symbolizer& s
 
 class SymbolWorker::Implementation {
  public:
-  explicit Implementation(std::function<void(Task)> post) : post_(std::move(post)) {
+  explicit Implementation(std::function<void(Task)> post) : post_(std::move(post)) {}
+
+  ~Implementation() {
+    {
+      std::lock_guard lock(mutex_);
+      jobs_.clear();
+    }
+    stop();
+  }
+
+  void run(std::function<void(Symbolizer&)> job, Task then) {
+    std::lock_guard lock(mutex_);
+    jobs_.emplace_back(std::move(job), std::move(then));
+    if (!thread_.joinable()) start();
+    wake_.notify_one();
+  }
+
+  void finish() {
+    stop();
+    done_->do_all();
+  }
+
+ private:
+  // What jobs have left for the event loop. What was posted may outlive the worker.
+  class Done {
+   public:
+    void add(Task then) {
+      std::lock_guard lock(mutex_);
+      tasks_.push_back(std::move(then));
+    }
+    void do_all() {
+      std::deque<Task> tasks;
+      {
+        std::lock_guard lock(mutex_);
+        tasks.swap(tasks_);
+      }
+      for (const Task& task : tasks) task();
+    }
+
+   private:
+    std::mutex mutex_;
+    std::deque<Task> tasks_;
+  };
+
+  void start() {
     // The event loop takes signals through a signalfd, so no other thread may receive them.
     sigset_t all, before;
     sigfillset(&all);
@@ -47,40 +91,34 @@ class SymbolWorker::Implementation {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
-  ~Implementation() {
+  void stop() {
     {
       std::lock_guard lock(mutex_);
       stopping_ = true;
-      jobs_.clear();
     }
     wake_.notify_one();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
-  void run(std::function<void(Symbolizer&)> job, Task then) {
-    {
-      std::lock_guard lock(mutex_);
-      jobs_.emplace_back(std::move(job), std::move(then));
-    }
-    wake_.notify_one();
-  }
-
- private:
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
       wake_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-      if (stopping_) return;
-      auto [job, then] = std::move(jobs_.front());
-      jobs_.pop_front();
-      lock.unlock();
-      job(symbolizer_);
-      post_(std::move(then));
+      if (jobs_.empty()) return;
+      {
+        auto [job, then] = std::move(jobs_.front());
+        jobs_.pop_front();
+        lock.unlock();
+        job(symbolizer_);
+        done_->add(std::move(then));
+        post_([done = done_] { done->do_all(); });
+      }
       lock.lock();
     }
   }
 
-  std::function<void(Task)> post_;
+  const std::function<void(Task)> post_;
+  const std::shared_ptr<Done> done_ = std::make_shared<Done>();
   Symbolizer symbolizer_;
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -95,6 +133,10 @@ SymbolWorker::~SymbolWorker() = default;
 
 void SymbolWorker::run(std::function<void(Symbolizer&)> job, Task then) {
   implementation_->run(std::move(job), std::move(then));
+}
+
+void SymbolWorker::finish() {
+  implementation_->finish();
 }
 
 void collect_thread_stacks(Controller& controller, pid_t pid, std::function<void(std::vector<ThreadStack>)> done) {

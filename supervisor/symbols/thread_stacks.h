@@ -40,8 +40,9 @@ RawStacks walk_stacks(pid_t pid, const std::vector<ThreadRegisters>& threads);
 // Any thread, any time later.
 std::vector<ThreadStack> symbolize_stacks(const RawStacks& stacks, Symbolizer& symbolizer);
 
-// Runs jobs one after the other on a thread of its own, which blocks every signal; what a job leaves for the event loop
-// is handed to `post`. Destroying it drops jobs that have not begun and waits for the one that runs.
+// Runs jobs one after the other on a thread of its own, which blocks every signal and starts with the first job; what a
+// job leaves for the event loop is done there by way of `post`. Destroying it drops jobs that have not begun and waits
+// for the one that runs.
 class SymbolWorker {
  public:
   using Task = std::function<void()>;
@@ -55,6 +56,9 @@ class SymbolWorker {
 
   // `job` runs on the worker thread, then `then` on the event loop's.
   void run(std::function<void(Symbolizer&)> job, Task then);
+
+  // Waits for all jobs and does here what they have left for the event loop. None may come after it.
+  void finish();
 
  private:
   class Implementation;

@@ -6,30 +6,11 @@
 #include "agent/tools/callgrind/records.h"
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/reports/callgrind/code_map.h"
+#include "supervisor/session/skip_patterns.h"
 
 namespace vsup::supervisor::callgrind {
 
 namespace records = agent::callgrind;
-
-bool matches_pattern(std::string_view pattern, std::string_view name) {
-  size_t at = 0, in = 0, star = std::string_view::npos, retry = 0;
-  while (in < name.size()) {
-    if (at < pattern.size() && pattern[at] == '*') {
-      star = at++;
-      retry = in;
-    } else if (at < pattern.size() && (pattern[at] == '?' || pattern[at] == name[in])) {
-      ++at;
-      ++in;
-    } else if (star != std::string_view::npos) {
-      at = star + 1;
-      in = ++retry;
-    } else {
-      return false;
-    }
-  }
-  while (at < pattern.size() && pattern[at] == '*') ++at;
-  return at == pattern.size();
-}
 
 void NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
   if (toggles_.empty()) return;

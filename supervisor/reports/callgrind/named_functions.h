@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "supervisor/session/session_observer.h"
@@ -11,12 +10,10 @@
 
 namespace vsup::supervisor::callgrind {
 
-// * stands for any text, ? for one character.
-bool matches_pattern(std::string_view pattern, std::string_view name);
-
 class NamedFunctions {
  public:
-  // Names as callgrind shows them, of functions at whose entry and end collection is switched.
+  // Names as callgrind shows them, of functions at whose entry and end collection is switched;
+  // patterns as matches_pattern() (session/skip_patterns.h) takes them.
   explicit NamedFunctions(std::vector<std::string> toggles) : toggles_(std::move(toggles)) {}
 
   void module_mapped(pid_t pid, const MappedModule& module);

@@ -5,6 +5,7 @@
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/reports/callgrind/live_answers.h"
 #include "supervisor/reports/callgrind/record_reader.h"
+#include "supervisor/reports/output_name.h"
 
 namespace vsup::supervisor::callgrind {
 
@@ -61,8 +62,7 @@ std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::s
   Image& image = images_[process.pid()];
   ProcessFacts& facts = profile->process;
   facts.pid = process.pid();
-  for (const std::string& argument : image.process.arguments)
-    facts.command += (facts.command.empty() ? "" : " ") + argument;
+  facts.command = command_line(image.process);
   facts.part = image.part;
   facts.trigger = trigger.substr(0, kLongestTrigger);
   facts.first_block = image.blocks;

@@ -1,12 +1,9 @@
 #include "supervisor/reports/leaks/leak_checks.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
-#include <thread>
 
 #include "supervisor/reports/numbers.h"
+#include "supervisor/symbols/thread_stacks.h"
 
 namespace vsup::supervisor::leaks {
 
@@ -16,12 +13,6 @@ struct Job {
   std::shared_ptr<ImageChecks> image;
   LeakSnapshot snapshot;
   CheckRequest request;
-  LeakChecks::Done done;
-};
-
-struct Result {
-  CheckAnswer answer;
-  LeakChecks::Done done;
 };
 
 // What __libc_freeres and __gnu_cxx::__freeres free of programs that do no more than write and throw: the buffers of
@@ -39,9 +30,10 @@ bool belongs_to_library(const std::vector<ReportFrame>& stack) {
 }  // namespace
 
 struct LeakChecks::Impl {
-  Impl(SuppressionSet set, Post loop) : suppressions(std::move(set)), post(std::move(loop)) {}
+  Impl(SuppressionSet set, Post post) : suppressions(std::move(set)), worker(std::move(post)) {}
 
-  CheckAnswer run(Job& job) {
+  CheckAnswer run(Job& job, Symbolizer& with) {
+    symbolizer = &with;
     const LeakSnapshot& snapshot = job.snapshot;
     ImageChecks& image = *job.image;
     CheckAnswer answer;
@@ -77,7 +69,7 @@ struct LeakChecks::Impl {
 
   const std::vector<ReportFrame>& frames(Job& job, uint32_t origin) {
     const LeakSnapshot& snapshot = job.snapshot;
-    return job.image->stacks.frames(origin, snapshot.depot, snapshot.modules, snapshot.functions, symbolizer);
+    return job.image->stacks.frames(origin, snapshot.depot, snapshot.modules, snapshot.functions, *symbolizer);
   }
 
   uint32_t origin_of(Job& job, size_t block) {
@@ -121,65 +113,29 @@ struct LeakChecks::Impl {
     answer.shown = made.shown;
   }
 
-  void work() {
-    std::unique_lock lock(mutex);
-    for (;;) {
-      wake.wait(lock, [this] { return stopping || !jobs.empty(); });
-      if (jobs.empty()) return;
-      Job job = std::move(jobs.front());
-      jobs.pop_front();
-      lock.unlock();
-      Result result{run(job), std::move(job.done)};
-      lock.lock();
-      ready.push_back(std::move(result));
-      post([this] { hand_over(); });
-    }
-  }
+  // The worker's alone.
+  SuppressionSet suppressions;
+  Symbolizer* symbolizer = nullptr;
 
-  void hand_over() {
-    std::vector<Result> results;
-    {
-      std::lock_guard lock(mutex);
-      results.swap(ready);
-    }
-    for (const Result& result : results) result.done(result.answer);
-  }
-
-  SuppressionSet suppressions;  // the worker's alone, as the next
-  Symbolizer symbolizer;
-  const Post post;
-
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::deque<Job> jobs;
-  std::vector<Result> ready;
-  bool stopping = false;
-  std::thread worker;
+  SymbolWorker worker;
 };
 
 LeakChecks::LeakChecks(SuppressionSet suppressions, Post post)
     : impl_(std::make_unique<Impl>(std::move(suppressions), std::move(post))) {}
 
-LeakChecks::~LeakChecks() {
-  finish();
-}
+LeakChecks::~LeakChecks() = default;
 
 void LeakChecks::check(std::shared_ptr<ImageChecks> image, LeakSnapshot snapshot, const CheckRequest& request,
                        Done done) {
-  std::lock_guard lock(impl_->mutex);
-  impl_->jobs.push_back({std::move(image), std::move(snapshot), request, std::move(done)});
-  if (!impl_->worker.joinable()) impl_->worker = std::thread([this] { impl_->work(); });
-  impl_->wake.notify_one();
+  auto job = std::make_shared<Job>(Job{std::move(image), std::move(snapshot), request});
+  auto answer = std::make_shared<CheckAnswer>();
+  impl_->worker.run(
+      [impl = impl_.get(), job, answer](Symbolizer& symbolizer) { *answer = impl->run(*job, symbolizer); },
+      [answer, done = std::move(done)] { done(*answer); });
 }
 
 void LeakChecks::finish() {
-  {
-    std::lock_guard lock(impl_->mutex);
-    impl_->stopping = true;
-    impl_->wake.notify_one();
-  }
-  if (impl_->worker.joinable()) impl_->worker.join();
-  impl_->hand_over();
+  impl_->worker.finish();
 }
 
 }  // namespace vsup::supervisor::leaks

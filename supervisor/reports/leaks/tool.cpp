@@ -10,7 +10,7 @@
 #include "supervisor/reports/heap/python_options.h"
 #include "supervisor/reports/leaks/leak_checks.h"
 #include "supervisor/reports/leaks/leak_options.h"
-#include "supervisor/session/log_name.h"
+#include "supervisor/reports/output_name.h"
 #include "supervisor/session/tool_report.h"
 
 namespace vsup::supervisor {
@@ -177,23 +177,14 @@ class LeaksReport : public ToolReport {
     XmlProgram program;
     program.pid = image.summary.pid;
     program.parent = image.summary.parent;
-    program.preamble = {"vsup " VSUP_VERSION ", tool leaks", "Command: " + command_of(image.summary)};
+    program.preamble = {"vsup " VSUP_VERSION ", tool leaks", "Command: " + command_line(image.summary)};
     program.user_comment = context_.options.text("xml-user-comment");
     program.vsup_words = leaks::given_words(context_.options, kOptions);
     program.program_words = image.summary.arguments;
     program.started_seconds = image.started_seconds;
     program.ended_seconds = ended_seconds;
-    std::string error;
-    std::string name =
-        expand_log_name(context_.options.text("xml-file"), image.summary.pid, image.summary.image, error);
-    if (name.empty() || name.front() != '/') name = image.summary.directory + "/" + name;
-    context_.write_file(name, valgrind_xml(program, answer.xml, answer.suppression_counts));
-  }
-
-  static std::string command_of(const ProcessSummary& process) {
-    std::string command;
-    for (const std::string& word : process.arguments) command += (command.empty() ? "" : " ") + word;
-    return command;
+    context_.write_file(output_name(context_.options.text("xml-file"), image.summary),
+                        valgrind_xml(program, answer.xml, answer.suppression_counts));
   }
 
   const ToolContext& context_;

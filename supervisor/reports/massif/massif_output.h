@@ -3,10 +3,10 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "supervisor/reports/massif/massif_writer.h"
+#include "supervisor/symbols/thread_stacks.h"
 
 namespace vsup::supervisor::massif {
 
@@ -20,17 +20,16 @@ class MassifOutput {
   // On the event loop's thread.
   using Done = std::function<void(const Texts&)>;
 
-  MassifOutput(WriterOptions options, Post post);
-  ~MassifOutput();
-  MassifOutput(const MassifOutput&) = delete;
-  MassifOutput& operator=(const MassifOutput&) = delete;
+  MassifOutput(WriterOptions options, Post post) : options_(std::move(options)), worker_(std::move(post)) {}
 
   void add(HeapProfile profile, Done done);
-  void finish();
+  void finish() { worker_.finish(); }
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  Texts texts_of(const HeapProfile& profile, Symbolizer& symbolizer) const;
+
+  const WriterOptions options_;
+  SymbolWorker worker_;
 };
 
 }  // namespace vsup::supervisor::massif

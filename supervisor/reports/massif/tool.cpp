@@ -1,5 +1,6 @@
 // Purpose: the tool massif: what --tool= finds, and its ToolReport.
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "agent/tools/massif/records.h"
 #include "supervisor/reports/heap/python_options.h"
@@ -7,7 +8,7 @@
 #include "supervisor/reports/heap/weighted_stacks.h"
 #include "supervisor/reports/massif/massif_output.h"
 #include "supervisor/reports/massif/record_reader.h"
-#include "supervisor/session/log_name.h"
+#include "supervisor/reports/output_name.h"
 #include "supervisor/session/tool_report.h"
 
 namespace vsup::supervisor {
@@ -15,6 +16,7 @@ namespace vsup::supervisor {
 namespace {
 
 namespace records = agent::massif;
+using Json = nlohmann::json;
 
 constexpr ToolOption kOptions[] = {
 #define MASSIF_OPTION(name, kind, argument, low, high, default_text, help) \
@@ -88,16 +90,12 @@ class MassifReport : public ToolReport {
   bool serves(std::string_view name) const override { return name == "snapshot"; }
 
   void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override {
-    const bool detailed = request.line.find("\"detailed\":true") != std::string::npos;
+    const Json line = Json::parse(request.line, nullptr, false);
+    const bool detailed = line.is_object() && line.value("detailed", Json()) == true;
     auto profile = massif::read_present(process, detailed);
     if (!profile) return answer({{}, "the heap's records cannot be read"});
     write(std::move(*profile), "massif.vctl.out." + std::to_string(++requested_), [answer](const std::string& name) {
-      std::string escaped;
-      for (const char c : name) {
-        if (c == '"' || c == '\\') escaped += '\\';
-        escaped += c;
-      }
-      answer({"{\"file\":\"" + escaped + "\"}", {}});
+      answer({Json{{"file", name}}.dump(-1, ' ', false, Json::error_handler_t::replace), {}});
     });
   }
 
@@ -106,11 +104,8 @@ class MassifReport : public ToolReport {
  private:
   void write(massif::HeapProfile profile, const std::string& pattern, std::function<void(const std::string&)> written) {
     const ProcessSummary& image = images_[profile.pid];
-    for (const std::string& argument : image.arguments)
-      profile.command += (profile.command.empty() ? "" : " ") + argument;
-    std::string error;
-    std::string name = expand_log_name(pattern, profile.pid, image.image, error);
-    if (name.empty() || name.front() != '/') name = image.directory + "/" + name;
+    profile.command = command_line(image);
+    const std::string name = output_name(pattern, image);
     const std::string directory = image.directory;
     const pid_t pid = profile.pid;
     const bool weighted = profile.weighted;
