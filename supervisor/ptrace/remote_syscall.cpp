@@ -24,8 +24,8 @@ bool is_fault(int number) {
 RemoteCalls::RemoteCalls(Tracee& tracee, uint64_t syscall_pc)
     : tracee_(tracee), syscall_pc_(syscall_pc), saved_(tracee.registers()) {
   owns_trap_ = !tracee.trap_unblocked;
-  // A wait with a mask of its own is about to get its old mask back: leave that to the kernel.
-  if (owns_trap_ && !is_interrupted_syscall(saved_)) tracee.unblock_trap();
+  tracee.take_over_wait_mask();
+  if (owns_trap_) tracee.unblock_trap();
 }
 
 RemoteCalls::~RemoteCalls() {

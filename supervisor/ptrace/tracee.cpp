@@ -8,6 +8,7 @@
 
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/tracee_memory.h"
 
 namespace vsup::supervisor {
@@ -84,21 +85,39 @@ void Tracee::listen() {
   }
 }
 
+uint64_t Tracee::signal_mask() {
+  uint64_t mask = 0;
+  call(kGetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask));
+  return mask;
+}
+
+void Tracee::set_signal_mask(uint64_t mask) {
+  call(kSetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask));
+}
+
 void Tracee::unblock_trap() {
   if (trap_unblocked) return;
-  uint64_t mask = 0;
-  if (call(kGetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask)) != 0 || (mask & kTrapBit) == 0) return;
-  mask &= ~kTrapBit;
-  trap_unblocked = call(kSetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask)) == 0;
+  const uint64_t mask = signal_mask();
+  if ((mask & kTrapBit) == 0) return;
+  set_signal_mask(mask & ~kTrapBit);
+  trap_unblocked = true;
 }
 
 void Tracee::reblock_trap() {
   if (!trap_unblocked) return;
   trap_unblocked = false;
-  uint64_t mask = 0;
-  if (call(kGetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask)) != 0) return;
-  mask |= kTrapBit;
-  call(kSetSignalMask, sizeof mask, reinterpret_cast<uint64_t>(&mask));
+  set_signal_mask(signal_mask() | kTrapBit);
+}
+
+// PTRACE_GETSIGMASK answers with the mask that comes back, /proc with the one in force (kernel/ptrace.c: task_struct's
+// saved_sigmask and blocked); PTRACE_SETSIGMASK ends the wait's.
+void Tracee::take_over_wait_mask() {
+  if (wait_mask || static_cast<int64_t>(registers().orig_rax) < 0) return;
+  const auto status = read_status_of(tid);
+  const uint64_t own = signal_mask();
+  if (!status || status->blocked == own) return;
+  wait_mask = status->blocked;
+  set_signal_mask(own);
 }
 
 void Tracee::hide_fpu_address(uint64_t start, uint64_t end) {

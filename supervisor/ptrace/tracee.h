@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 
 #include "supervisor/ptrace/registers.h"
@@ -52,6 +53,11 @@ class Tracee {
   // its handler. So it is unblocked before, and blocked again before the app goes on. Both may be called repeatedly.
   void unblock_trap();
   void reblock_trap();
+  // pselect, epoll_pwait and their like wait under a mask of their own, which the kernel forgets at the next return to
+  // the app: it goes to `wait_mask`, and the thread's own is in force. Nothing, when the thread is not in such a wait.
+  void take_over_wait_mask();
+  void set_signal_mask(uint64_t mask);
+  uint64_t signal_mask();
   // x87's last instruction pointer is visible to the app: one inside [start, end) is forgotten.
   void hide_fpu_address(uint64_t start, uint64_t end);
 
@@ -83,11 +89,12 @@ class Tracee {
   const pid_t tid;
   WaitManager& waits;
   bool stopped = false;
-  bool gone = false;            // a request found it dead; its exit event is to come
-  WaitStatus stop;              // the last stop
-  bool listening = false;       // resumed by PTRACE_LISTEN
-  bool group_stopped = false;   // the process is in a group-stop, as far as we have seen
-  std::deque<HeldSignal> held;  // signals taken from the kernel and not delivered yet
+  bool gone = false;                  // a request found it dead; its exit event is to come
+  WaitStatus stop;                    // the last stop
+  bool listening = false;             // resumed by PTRACE_LISTEN
+  bool group_stopped = false;         // the process is in a group-stop, as far as we have seen
+  std::deque<HeldSignal> held;        // signals taken from the kernel and not delivered yet
+  std::optional<uint64_t> wait_mask;  // what `held` is to be delivered under
   uint64_t stop_count = 0;
   bool trap_unblocked = false;
   bool step_trap_due = false;  // a single-step was cut short by another stop: its SIGTRAP may still come

@@ -21,6 +21,9 @@ namespace {
 
 constexpr uint64_t kTrapFlag = 0x100;
 constexpr uint64_t kMaxInstruction = 15;
+// uc_sigmask in the frame that a handler starts with: struct rt_sigframe of arch/x86/include/asm/sigframe.h, its
+// return address, uc_flags, uc_link, uc_stack and uc_mcontext before it.
+constexpr uint64_t kFrameMask = 8 + 8 + 8 + 24 + 256;
 
 bool is_fault_signal(int number) {
   return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
@@ -298,11 +301,14 @@ bool SessionImpl::deliver_held(Task& task) {
       if (fate == SignalFate::kStops) task.interrupt();
       return false;
     }
-    if (!wants_cache(task) && task.held.empty()) {
+    const auto wait_mask = std::exchange(task.wait_mask, {});
+    if (!wants_cache(task) && task.held.empty() && !wait_mask) {
       task.at_app_state = false;
       task.cont(signal.number);
       return false;
     }
+    const uint64_t own_mask = wait_mask ? task.signal_mask() : 0;
+    if (wait_mask) task.set_signal_mask(*wait_mask);
     task.step(signal.number);
     task.wait_for_stop();
     if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
@@ -320,7 +326,13 @@ bool SessionImpl::deliver_held(Task& task) {
     task.app = task.registers();
     task.syscall_pc = task.app.rip - 2;
     task.at_handler = task.app.rdi == static_cast<uint64_t>(signal.number);
+    if (!wait_mask) continue;
+    if (task.at_handler)
+      task.write_as(task.app.rsp + kFrameMask, own_mask);  // what sigreturn puts back
+    else
+      task.set_signal_mask(own_mask);
   }
+  task.wait_mask.reset();
   return true;
 }
 
