@@ -115,6 +115,15 @@ bool can_inject_signal(Tracee& tracee) {
   return tracee.stop.signal() != SIGTRAP || tracee.signal_info().si_code != SIGTRAP;
 }
 
+void step_and_hold(Tracee& tracee) {
+  tracee.unblock_trap();
+  tracee.step();
+  tracee.wait_for_stop();
+  tracee.step_trap_due = tracee.stop.kind() != WaitStatus::Kind::kSignal;
+  if (tracee.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(tracee);
+  if (tracee.stop.kind() == WaitStatus::Kind::kGroupStop) tracee.group_stopped = true;
+}
+
 void hold_signal_of_stop(Tracee& tracee) {
   const siginfo_t info = tracee.signal_info();
   if (tracee.stop.signal() == SIGTRAP && (is_step_trap(info) || info.si_code == SIGTRAP)) return;

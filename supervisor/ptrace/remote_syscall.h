@@ -42,6 +42,9 @@ void leave_event_stop(Tracee& tracee);
 // (The stop after a handler's frame was built under PTRACE_SINGLESTEP is not: its si_code is SIGTRAP.)
 bool can_inject_signal(Tracee& tracee);
 
+// Executes one instruction on the way to where the thread can be moved; what comes instead is held, or noted.
+void step_and_hold(Tracee& tracee);
+
 // Takes the signal of a signal-delivery-stop into `held`, unless it is a trap of our own making.
 void hold_signal_of_stop(Tracee& tracee);
 

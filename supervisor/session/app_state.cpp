@@ -159,12 +159,7 @@ bool SessionImpl::reach_app_state(Task& task) {
       VS_CHECK(!"every cache pc has an app state", task);
     }
     ++task.process->counters.cache_steps;
-    task.unblock_trap();
-    task.step();
-    task.wait_for_stop();
-    task.step_trap_due = task.stop.kind() != WaitStatus::Kind::kSignal;
-    if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
-    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+    step_and_hold(task);
   }
   VS_CHECK(!task.instrumented || !in_hot(task.registers().rip), task);
   set_pending_and_run(task);

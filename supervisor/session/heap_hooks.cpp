@@ -119,12 +119,7 @@ void SessionImpl::set_hold(Task& task, bool hold) {
 void SessionImpl::run_to_door(Task& task) {
   // Its record is the first thing that it makes.
   for (int steps = 0; heap_thread_of(task, task.registers().fs_base) == 0 && steps < kMaxLayerSteps; ++steps) {
-    task.unblock_trap();
-    task.step();
-    task.wait_for_stop();
-    task.step_trap_due = task.stop.kind() != WaitStatus::Kind::kSignal;
-    if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
-    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+    step_and_hold(task);
   }
   set_hold(task, true);
   task.pending_set = true;

@@ -157,7 +157,6 @@ class SessionImpl {
   void answer_client_request(Task& task);
   void act_on_client_request(Task& task, const ClientRequest& request);
   void ask_tool(const Task& task, const ClientRequest& request);
-  ThreadRegisters app_registers(const Task& task) const;
   void begin_native_call(Task& task, const ClientRequest& request);
   // True: it was one, and the task has been dealt with.
   bool end_native_call(Task& task, const Registers& registers);
@@ -179,6 +178,10 @@ class SessionImpl {
 
   // stopped_process.cpp
   class Stopped;
+  // Address of the thread's context, 0: it has none.
+  static uint64_t context_of(const Task& task);
+  // Without the thread's name.
+  static ThreadRegisters thread_registers(pid_t tid, const Registers& registers, uint64_t context);
 
   // heap_hooks.cpp
   // The modules may have changed: `task` stands still in app state, and no other thread executes code that is new.

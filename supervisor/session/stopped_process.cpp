@@ -21,18 +21,11 @@ class SessionImpl::Stopped : public StoppedProcess {
     }
   }
 
-  void add(const Task& task, const Registers& registers) {
-    add(task.tid, registers, task.slot_ready ? slot_address(static_cast<unsigned>(task.slot)) : 0);
-  }
+  void add(const Task& task, const Registers& registers) { add(task.tid, registers, context_of(task)); }
 
   void add(pid_t tid, const Registers& registers, uint64_t context) {
-    ThreadRegisters thread;
-    thread.tid = tid;
+    ThreadRegisters thread = thread_registers(tid, registers, context);
     thread.name = thread_name(process_.pid, tid);
-    for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(registers, index);
-    thread.pc = registers.rip;
-    thread.fs_base = registers.fs_base;
-    thread.context = context;
     threads_.push_back(std::move(thread));
   }
 
@@ -64,11 +57,24 @@ class SessionImpl::Stopped : public StoppedProcess {
   std::vector<ThreadRegisters> threads_;
 };
 
+uint64_t SessionImpl::context_of(const Task& task) {
+  return task.slot_ready ? slot_address(static_cast<unsigned>(task.slot)) : 0;
+}
+
+ThreadRegisters SessionImpl::thread_registers(pid_t tid, const Registers& registers, uint64_t context) {
+  ThreadRegisters thread;
+  thread.tid = tid;
+  for (unsigned index = 0; index < 16; ++index) thread.gpr[index] = get_gpr(registers, index);
+  thread.pc = registers.rip;
+  thread.fs_base = registers.fs_base;
+  thread.context = context;
+  return thread;
+}
+
 void SessionImpl::keep_last_registers(Task& task) {
   const Registers registers = task.at_app_state ? task.app : task.registers();
   if (registers.orig_rax == SYS_exit) return;
-  const uint64_t context = task.slot_ready ? slot_address(static_cast<unsigned>(task.slot)) : 0;
-  task.process->ended.push_back({task.tid, context, registers});
+  task.process->ended.push_back({task.tid, context_of(task), registers});
 }
 
 void SessionImpl::report_records(Process& process, Task& task, RecordsMoment moment) {
