@@ -85,6 +85,8 @@ std::string map_all(Tracee& tracee, RemoteCalls& calls, const AgentImage& image,
   tracee.write(kMemfdNameAddress, "vsup", 5);
   std::string error = map_shared(tracee, calls, shared, false);
   if (!error.empty()) return error;
+  // Large programs jump about in it: fewer pages, fewer misses of the instruction TLB. Denied, all works as well.
+  calls.syscall(SYS_madvise, {protocol::kCacheBase, protocol::kCacheHotSize, MADV_HUGEPAGE});
   // There are holes: the call marks what is mapped and answers ENOMEM.
   calls.syscall(SYS_madvise, {kArenaBase, kArenaSize, kNoDump});
   return {};
