@@ -1,12 +1,11 @@
-// Source: link.h of glibc 2.36 and musl 1.2 (struct r_debug, r_brk); elf(5).
 #include "supervisor/session/native_breakpoints.h"
 
 #include <elf.h>
-#include <link.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
 
 #include "protocol/agent_boot.h"
 #include "protocol/client_requests.h"
@@ -21,33 +20,6 @@ using protocol::client_request::kSequence;
 using protocol::client_request::kXchgSize;
 
 constexpr uint8_t kInt3 = 0xcc;
-constexpr uint64_t kMaxHeaders = 64;
-constexpr uint64_t kMaxDynamic = 512;
-
-// What the loader tells of itself; without its function, r_brk: not yet, or no dynamic program.
-r_debug find_loader(pid_t tid) {
-  const uint64_t headers = read_auxv(tid, AT_PHDR);
-  const uint64_t count = std::min<uint64_t>(read_auxv(tid, AT_PHNUM), kMaxHeaders);
-  if (headers == 0) return {};
-  uint64_t bias = 0, dynamic = 0;
-  for (uint64_t i = 0; i < count; ++i) {
-    Elf64_Phdr header{};
-    if (!read_value(tid, headers + i * sizeof header, header)) return {};
-    if (header.p_type == PT_PHDR) bias = headers - header.p_vaddr;
-    if (header.p_type == PT_DYNAMIC) dynamic = header.p_vaddr;
-  }
-  if (dynamic == 0) return {};
-  for (uint64_t i = 0; i < kMaxDynamic; ++i) {
-    Elf64_Dyn entry{};
-    if (!read_value(tid, bias + dynamic + i * sizeof entry, entry) || entry.d_tag == DT_NULL) return {};
-    if (entry.d_tag != DT_DEBUG) continue;
-    r_debug debug{};
-    if (entry.d_un.d_ptr == 0 || !read_value(tid, entry.d_un.d_ptr, debug)) return {};
-    return debug;
-  }
-  return {};
-}
-
 // Code that is still what the breakpoint was set in.
 bool is_sequence(pid_t tid, uint64_t xchg) {
   uint8_t code[sizeof kSequence];
@@ -76,23 +48,16 @@ void NativeBreakpoints::add(pid_t tid, uint64_t address, NativeBreakpoint::Kind 
 }
 
 void NativeBreakpoints::set(pid_t tid, RequestSiteCache& sites) {
-  const r_debug loader = find_loader(tid);
+  const r_debug loader = modules_.state(tid);
   // In the middle of a change there is nothing new yet.
-  if (active_ && loader.r_brk != 0 && loader.r_state != r_debug::RT_CONSISTENT) return;
-  active_ = true;
-  std::set<Seen> present;
-  for (const Mapping& mapping : read_maps(tid)) {
-    if (!mapping.executable || !mapping.file || mapping.shared || mapping.path.empty() || mapping.path[0] != '/' ||
-        in_arena(mapping))
-      continue;
-    Seen mapped{mapping.start, mapping.end, mapping.offset, mapping.path};
-    const bool known = seen_.contains(mapped);
-    present.insert(std::move(mapped));
-    if (known) continue;
-    for (const uint64_t offset : sites.of_file(mapping.path, mapping.offset, mapping.end - mapping.start))
-      add(tid, mapping.start + (offset - mapping.offset), NativeBreakpoint::Kind::kRequest);
+  if (active_ && loader.r_brk != 0 && loader.r_state != r_debug::RT_CONSISTENT) {
+    if (loader.r_state == r_debug::RT_DELETE) modules_.forget();
+    return;
   }
-  seen_ = std::move(present);
+  const auto added = modules_.added(tid, loader);
+  if (active_ && added && !added->empty() && set_in_modules(tid, *added, sites)) return;
+  active_ = true;
+  set_in_mappings(tid, sites);
   if (loader.r_brk != 0) {
     add(tid, loader.r_brk, NativeBreakpoint::Kind::kLoader);
   } else if (const uint64_t entry = read_auxv(tid, AT_ENTRY); entry != 0 && !entry_known_) {
@@ -101,9 +66,41 @@ void NativeBreakpoints::set(pid_t tid, RequestSiteCache& sites) {
   }
 }
 
+bool NativeBreakpoints::set_in_modules(pid_t tid, const std::vector<LoaderModule>& modules, RequestSiteCache& sites) {
+  for (const LoaderModule& module : modules) {
+    if (!module.path.starts_with('/')) return false;
+    std::error_code error;
+    const std::string path = std::filesystem::canonical(module.path, error);
+    const std::vector<CodeRange> ranges = code_of(tid, module);
+    if (error || ranges.empty()) return false;
+    for (const CodeRange& range : ranges) set_in(tid, {range.start, range.end, range.offset, path}, sites);
+  }
+  return true;
+}
+
+void NativeBreakpoints::set_in_mappings(pid_t tid, RequestSiteCache& sites) {
+  std::set<Seen> present;
+  for (const Mapping& mapping : read_maps(tid)) {
+    if (!mapping.executable || !mapping.file || mapping.shared || mapping.path.empty() || mapping.path[0] != '/' ||
+        in_arena(mapping))
+      continue;
+    present.insert({mapping.start, mapping.end, mapping.offset, mapping.path});
+  }
+  std::erase_if(seen_, [&present](const Seen& mapped) { return !present.contains(mapped); });
+  for (const Seen& mapped : present) set_in(tid, mapped, sites);
+}
+
+void NativeBreakpoints::set_in(pid_t tid, const Seen& mapped, RequestSiteCache& sites) {
+  if (!seen_.insert(mapped).second) return;
+  const auto& [start, end, offset, path] = mapped;
+  for (const uint64_t site : sites.of_file(path, offset, end - start))
+    add(tid, start + (site - offset), NativeBreakpoint::Kind::kRequest);
+}
+
 void NativeBreakpoints::remove(pid_t tid) {
   active_ = false;
   seen_.clear();
+  modules_.forget();
   for (NativeBreakpoint& one : known_) take_out(tid, one);
 }
 

@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "supervisor/ptrace/loader_modules.h"
 #include "supervisor/session/request_sites.h"
 
 namespace vsup::supervisor {
@@ -41,12 +42,18 @@ class NativeBreakpoints {
   bool active() const { return active_; }
 
  private:
+  // Executable mappings of files: start, end, offset, path.
+  using Seen = std::tuple<uint64_t, uint64_t, uint64_t, std::string>;
+
+  // False when that cannot be done without the memory map.
+  bool set_in_modules(pid_t tid, const std::vector<LoaderModule>& modules, RequestSiteCache& sites);
+  void set_in_mappings(pid_t tid, RequestSiteCache& sites);
+  void set_in(pid_t tid, const Seen& mapped, RequestSiteCache& sites);
   void add(pid_t tid, uint64_t address, NativeBreakpoint::Kind kind);
   void take_out(pid_t tid, NativeBreakpoint& one);
 
-  // Executable mappings of files that were looked through: start, end, offset, path. The loader tells of each change.
-  using Seen = std::tuple<uint64_t, uint64_t, uint64_t, std::string>;
-  std::set<Seen> seen_;
+  LoaderModules modules_;
+  std::set<Seen> seen_;  // looked through; the loader tells of each change
   std::vector<NativeBreakpoint> known_;
   bool active_ = false;
   bool entry_known_ = false;

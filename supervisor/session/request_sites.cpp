@@ -25,7 +25,6 @@ std::vector<uint64_t> find_request_sequences(std::span<const uint8_t> bytes) {
 }
 
 const std::vector<uint64_t>& RequestSiteCache::of_file(const std::string& path, uint64_t offset, uint64_t size) {
-  constexpr size_t kPiece = 1 << 20;
   constexpr size_t kOverlap = sizeof protocol::client_request::kSequence - 1;
   Entry& entry = files_[{path, offset, size}];
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -36,12 +35,11 @@ const std::vector<uint64_t>& RequestSiteCache::of_file(const std::string& path, 
   if (version == entry.version) return entry.offsets;
   entry.version = version;
   entry.offsets.clear();
-  std::vector<uint8_t> piece(std::min<uint64_t>(kPiece, size));
   for (uint64_t at = 0; at + kOverlap < size;) {
-    const uint64_t wanted = std::min<uint64_t>(piece.size(), size - at);
-    const ssize_t got = pread(fd.get(), piece.data(), wanted, static_cast<off_t>(offset + at));
+    const uint64_t wanted = std::min<uint64_t>(piece_.size(), size - at);
+    const ssize_t got = pread(fd.get(), piece_.data(), wanted, static_cast<off_t>(offset + at));
     if (got <= static_cast<ssize_t>(kOverlap)) break;
-    for (const uint64_t found : find_request_sequences({piece.data(), static_cast<size_t>(got)}))
+    for (const uint64_t found : find_request_sequences({piece_.data(), static_cast<size_t>(got)}))
       entry.offsets.push_back(offset + at + found);
     at += static_cast<uint64_t>(got) - kOverlap;
   }

@@ -31,6 +31,7 @@ class RequestSiteCache {
     std::vector<uint64_t> offsets;
   };
   std::map<std::tuple<std::string, uint64_t, uint64_t>, Entry> files_;  // by path, offset, size
+  std::vector<uint8_t> piece_ = std::vector<uint8_t>(128 << 10);        // stays in a processor's cache
 };
 
 }  // namespace vsup::supervisor
