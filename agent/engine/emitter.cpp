@@ -22,13 +22,13 @@ void Emitter::cover(uint32_t app_offset, EmitState state) {
   }
 }
 
+// In two stores: it is most of what tools emit.
 void Emitter::gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset) {
-  byte(0x65);
-  byte(reg >= 8 ? 0x4c : 0x48);
-  byte(opcode);
-  byte(static_cast<uint8_t>(0x04 | (reg & 7) << 3));
-  byte(0x25);
-  u32(offset);
+  const uint64_t rex = reg >= 8 ? 0x4c : 0x48;
+  const uint64_t modrm = 0x04u | static_cast<unsigned>(reg & 7) << 3;
+  store(out_, 0x65 | rex << 8 | uint64_t{opcode} << 16 | modrm << 24 | uint64_t{0x25} << 32 | uint64_t{offset} << 40);
+  out_[8] = static_cast<uint8_t>(offset >> 24);
+  out_ += 9;
 }
 
 void Emitter::save_flags() {

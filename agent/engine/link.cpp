@@ -26,6 +26,13 @@ void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry) {
   out.jump(emit_stub({cookie, cache_offset(retry), LinkKind::kTool}));
 }
 
+const uint8_t* ColdToolExit::finish(uint64_t cookie, const uint8_t* retry) {
+  const uint32_t link = code_cache.add_link({cookie, cache_offset(retry), LinkKind::kTool});
+  out.exit_stub(link, reinterpret_cast<const void*>(&vsup_exit));
+  code_cache.set_cold(out.here());
+  return start_;
+}
+
 void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length) {
   out.jump(emit_stub({raw(pc), length, LinkKind::kX87}));
 }

@@ -14,6 +14,19 @@ void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc = 0);
 // Emits an exit that hands `cookie` to the tool; the thread then goes on at `retry`, where its state must be exact.
 void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry);
 
+// A tool exit that is seldom taken, out of the way in the cold area: what is emitted into `out`, then the exit.
+class ColdToolExit {
+ public:
+  ColdToolExit() : out(code_cache.cold(), nullptr), start_(out.here()) {}
+  // Where it begins. Nothing else may be put into the cold area before.
+  const uint8_t* finish(uint64_t cookie, const uint8_t* retry);
+
+  Emitter out;
+
+ private:
+  const uint8_t* start_;
+};
+
 // Emits an exit after an instruction of `length` bytes at `pc` that has stored the x87 instruction pointer.
 void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length);
 

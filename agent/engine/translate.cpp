@@ -272,6 +272,7 @@ uint32_t translate(AppPc tag, Arrival arrival) {
   BlockResult block = BlockTranslator(tag, region).run(arrival == Arrival::kIndirect, true);
   uint32_t index = block.index;
   for (unsigned row = 2; block.continues; ++row) block = BlockTranslator(block.next, region).run(false, row < kMaxRow);
+  shared_block()->counters[protocol::kCounter_cache_bytes] = vsup_state.cache_used + vsup_state.cold_used;
   return index;
 }
 

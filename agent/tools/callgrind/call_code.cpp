@@ -64,8 +64,11 @@ uint8_t* place_rel32(Emitter& out) {
   out.u32(0);
   return place;
 }
+void land(uint8_t* place, const uint8_t* target) {
+  store(place, static_cast<uint32_t>(target - (place + 4)));
+}
 void land_here(const Emitter& out, uint8_t* place) {
-  store(place, static_cast<uint32_t>(out.here() - (place + 4)));
+  land(place, out.here());
 }
 
 // rdx = the address of the entry for the pair of ecx and a constant, or of rcx and edx, in the table; rax = its key.
@@ -98,11 +101,17 @@ uint8_t* emit_lookup(Emitter& out, uint64_t table, const uint32_t* second) {
   return to_miss;
 }
 
-// Where a lookup found nothing: hands its key to the tool, which adds the entry, and starts anew at `retry`.
-void emit_lookup_miss(Emitter& out, ExitKind kind, uint64_t pc, const uint8_t* retry, bool with_rdx = true) {
-  out.gs_absolute(0x89, kRax, VSUP_CTX_REQUEST_ARGUMENT);
-  restore_borrowed(out, with_rdx);
-  emit_tool_exit(out, pc << kExitKindBits | kind, retry);
+// Where the jump at `place` leads: hands a register, a lookup's key or a callee, to the tool, which adds what is
+// missing, and starts anew at `retry`.
+void emit_miss(uint8_t* place, uint64_t cookie, GprIndex argument, const uint8_t* retry, bool with_rdx = true) {
+  ColdToolExit cold;
+  cold.out.gs_absolute(0x89, argument, VSUP_CTX_REQUEST_ARGUMENT);
+  restore_borrowed(cold.out, with_rdx);
+  land(place, cold.finish(cookie, retry));
+}
+
+uint64_t cookie_of(ExitKind kind, AppPc pc) {
+  return raw(pc) << kExitKindBits | kind;
 }
 
 // Adds 1, or 0 while the thread does not collect, to gs:[reg * 8 + offset]; `scratch` and the flags are free.
@@ -156,11 +165,7 @@ void emit_count_in_context(Emitter& out, const CountedBlock& block, uint32_t off
   out.u32(kBlockCountOffset);
   out.add_to(accumulator(block.index % kAccumulators), block.instructions);
   restore_borrowed(out);
-  out.byte(0xe9);
-  uint8_t* over = place_rel32(out);
-  land_here(out, to_miss);
-  emit_lookup_miss(out, kExitNewCounter, block.pc, retry);
-  land_here(out, over);
+  emit_miss(to_miss, cookie_of(kExitNewCounter, AppPc{block.pc}), kRax, retry);
   out.cover(offset, {.step = true});
 }
 
@@ -237,15 +242,8 @@ void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edg
   }
   push_frame(out, mode.tree ? nullptr : &edge.index, edge.is_call);
   restore_borrowed(out, with_rdx);
-  out.byte(0xe9);
-  uint8_t* over = place_rel32(out);
-  if (to_miss != nullptr) {
-    land_here(out, to_miss);
-    emit_lookup_miss(out, kExitNewNode, raw(source.pc), retry);
-  }
-  land_here(out, to_stale);
-  emit_lookup_miss(out, kExitStale, raw(source.pc), retry, with_rdx);
-  land_here(out, over);
+  if (to_miss != nullptr) emit_miss(to_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
+  emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry, with_rdx);
   out.cover(source.offset, {.step = true});
 }
 
@@ -304,21 +302,9 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   if (!edge.is_jump) push_frame(out, nullptr, edge.is_call, edge.passed_ir);
   if (stays != nullptr) land_here(out, stays);
   restore_borrowed(out);
-  out.byte(0xe9);  // jmp over the misses
-  uint8_t* over = place_rel32(out);
-  if (to_node_miss != nullptr) {
-    land_here(out, to_node_miss);
-    emit_lookup_miss(out, kExitNewNode, raw(source.pc), retry);
-  }
-  if (to_stale != nullptr) {
-    land_here(out, to_stale);
-    emit_lookup_miss(out, kExitStale, raw(source.pc), retry);
-  }
-  land_here(out, to_miss);
-  out.gs_absolute(0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
-  restore_borrowed(out);
-  emit_tool_exit(out, reinterpret_cast<uint64_t>(edge.head) | kExitNewCallee, retry);
-  land_here(out, over);
+  if (to_node_miss != nullptr) emit_miss(to_node_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
+  if (to_stale != nullptr) emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry);
+  emit_miss(to_miss, reinterpret_cast<uint64_t>(edge.head) | kExitNewCallee, kRcx, retry);
   note_continuation(out, edge.head);
   out.cover(source.offset, {.step = true});
 }
@@ -369,14 +355,11 @@ void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
     to_flagged = place_rel32(out);
   }
   restore_borrowed(out);
-  const uint8_t* goes_on = out.here();
-  out.byte(0xe9);
-  uint8_t* over = place_rel32(out);
-  land_here(out, to_unknown);
-  if (to_flagged != nullptr) land_here(out, to_flagged);
-  restore_borrowed(out);
-  emit_tool_exit(out, raw(source.pc) << kExitKindBits | kExitReturn, goes_on);
-  land_here(out, over);
+  ColdToolExit unknown;
+  restore_borrowed(unknown.out);
+  const uint8_t* start = unknown.finish(cookie_of(kExitReturn, source.pc), out.here());
+  land(to_unknown, start);
+  if (to_flagged != nullptr) land(to_flagged, start);
   out.cover(source.offset, {.step = true});
 }
 
