@@ -15,7 +15,7 @@ struct FakeMaps {
   std::vector<Block> blocks;
   std::vector<RootThread> threads;
   std::map<uint64_t, uint64_t> words;
-  bool all_blocks_known = true;
+  bool all_blocks_known = true, python_blocks = false;
 
   void map(uint64_t start, uint64_t end, const char* protection, const char* path = "") {
     char line[256];
@@ -34,7 +34,8 @@ struct FakeMaps {
       if (size < 8 && words.contains(address)) std::memcpy(to, &words.at(address), size);
       return size;
     };
-    return find_roots({entries, blocks, threads, read, {0x2700'0000'0000, 0x2800'0000'0000}, all_blocks_known});
+    return find_roots(
+        {entries, blocks, threads, read, {0x2700'0000'0000, 0x2800'0000'0000}, all_blocks_known, python_blocks});
   }
   bool is_root(uint64_t address) const {
     const auto found = roots();
@@ -124,4 +125,35 @@ TEST_CASE("leak roots: glibc's mappings, arenas and free lists are its own") {
   CHECK_FALSE(maps.is_root(last_bin - 126 * 16 - 12 * 8));
   CHECK(maps.is_root(last_bin - 126 * 16 - 13 * 8));
   CHECK(maps.is_root(last_bin + 16 + 16 + 5 * 8));
+}
+
+TEST_CASE("leak roots: of the mapping that Python's arenas lie in, the rest is the program's") {
+  FakeMaps maps;
+  maps.python_blocks = true;
+  const uint64_t start = 0x7000'0000'0000, pool_size = 0x4000;
+  maps.map(start, start + 0x20'0000, "rw-p");
+  const auto pool = [&](uint64_t address, uint64_t arena, uint64_t size_class) {
+    const uint64_t last = pool_size - (size_class + 1) * 16, next = 48 + 4 * (size_class + 1) * 16;
+    maps.words[address + 32] = arena | size_class << 32;
+    maps.words[address + 40] = next | last << 32;
+  };
+  const uint64_t arena = start + 0x4000;
+  pool(arena, 5, 1);  // free again
+  pool(arena + pool_size, 5, 3);
+  pool(arena + 3 * pool_size, 5, 3);  // what lies between is the arena's, too
+  maps.blocks = {{arena + pool_size + 48, 60}, {arena + 3 * pool_size + 48 + 64, 64}};
+  CHECK(maps.is_root(start));
+  CHECK_FALSE(maps.is_root(arena));
+  CHECK_FALSE(maps.is_root(arena + pool_size));
+  CHECK_FALSE(maps.is_root(arena + 2 * pool_size + 0x1000));
+  CHECK_FALSE(maps.is_root(arena + 4 * pool_size - 8));
+  CHECK(maps.is_root(arena + 4 * pool_size));
+  CHECK(maps.is_root(start + 0x10'0000));
+  // Headers that do not fit the blocks: as another allocator's.
+  maps.blocks[1].start += 8;
+  CHECK_FALSE(maps.is_root(start + 0x10'0000));
+  // Where older blocks may be, those that are known are left out alone.
+  maps.all_blocks_known = false;
+  CHECK(maps.is_root(arena + pool_size));
+  CHECK_FALSE(maps.is_root(arena + pool_size + 48));
 }

@@ -169,6 +169,52 @@ TEST_CASE("leak scan: heuristics") {
   CHECK(process.scan()[3].kind == kPossible);
 }
 
+TEST_CASE("leak scan: Python's objects behind their collector's header, and instances' values") {
+  FakeProcess process;
+  process.root(0, 256);
+  const uint64_t base = FakeProcess::kBase;
+  constexpr uint64_t kFlags = 168, kHaveGc = 1 << 14, kManagedDict = 1 << 4, kTypeSubclass = uint64_t{1} << 31;
+  const uint64_t meta = base + 0x8000, plain = base + 0x8200, with_dict = base + 0x8400, simple = base + 0x8600;
+  for (const uint64_t type : {meta, plain, with_dict, simple}) process.put(type + 8, meta);
+  process.put(meta + kFlags, kHaveGc | kTypeSubclass);
+  process.put(plain + kFlags, kHaveGc);
+  process.put(with_dict + kFlags, kHaveGc | kManagedDict);
+  process.put(simple + kFlags, 0);
+  unsigned next = 0;
+  const auto object = [&](uint64_t offset, uint64_t header, uint64_t type) {
+    const uint64_t block = process.block(offset, header + 32);
+    process.put(block + header, 1);
+    process.put(block + header + 8, type);
+    process.put(base + 8 * next++, block + header);
+  };
+  object(0x100, 16, plain);
+  object(0x200, 32, with_dict);
+  object(0x300, 32, plain);      // nothing comes before its header
+  object(0x400, 16, with_dict);  // something does
+  object(0x500, 16, simple);     // it has no header
+  object(0x600, 16, base + 64);  // no type
+  object(0x700, 16, 0x7fff'0000'0000);
+  // Five values, behind 8 bytes of which the last two say that 3 are used and 8 come before.
+  const uint64_t values = process.block(0x800, 8 + 5 * 8);
+  process.put(values, uint64_t{8} << 56 | uint64_t{3} << 48);
+  process.put(base + 8 * next++, values + 8);
+  const uint64_t tagged = process.block(0x900, 16 + 7 * 8);
+  process.put(tagged + 8, uint64_t{16} << 56);
+  process.put(base + 8 * next++, tagged + 16 - 1);
+  const uint64_t too_few = process.block(0xa00, 16 + 3 * 8);
+  process.put(too_few + 8, uint64_t{16} << 56);
+  process.put(base + 8 * next++, too_few + 16);
+  const auto results = process.scan();
+  const LeakKind kinds[] = {kReachable, kReachable, kPossible,  kPossible,  kPossible,
+                            kPossible,  kPossible,  kReachable, kReachable, kPossible};
+  for (size_t i = 0; i < std::size(kinds); ++i) {
+    CAPTURE(i);
+    CHECK(results[i].kind == kinds[i]);
+    CHECK(results[i].heuristic == (kinds[i] == kReachable ? kPyObject : kNoHeuristic));
+  }
+  CHECK(process.scan(kAllHeuristics & ~kPyObject)[0].kind == kPossible);
+}
+
 namespace {
 
 // Memcheck's algorithm to the letter: one stack, states that rise, blocks read again when they do.

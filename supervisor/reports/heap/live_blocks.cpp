@@ -29,6 +29,7 @@ LiveBlocks read_live_blocks(const StoppedProcess& process) {
       const auto function = static_cast<HeapFunction>(node.address_and_more >> 48 & 0xff);
       const bool of_python = function >= HeapFunction::kPythonMalloc && function < HeapFunction::kPythonFree;
       if (address == 0 || (function >= HeapFunction::kFree && !of_python)) continue;
+      live.of_python |= of_python;
       live.blocks.push_back({address, node.size_low | uint64_t{node.size_high} << 32, node.stack, function});
     }
   }

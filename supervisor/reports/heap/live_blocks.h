@@ -19,6 +19,7 @@ struct LiveBlock {
 
 struct LiveBlocks {
   std::vector<LiveBlock> blocks;  // in no order
+  bool of_python = false;         // some are of Python's own allocators
   bool all_known = true;          // false: the program has run without hooks, there may be others
   uint64_t lost = 0;              // not recorded, because the index was full
   std::map<protocol::HeapFunction, uint64_t> functions;  // where hooked functions are, of several the first

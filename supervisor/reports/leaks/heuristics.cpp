@@ -45,6 +45,7 @@ bool HeuristicFinder::find_virtual_table(uint64_t address) const {
 }
 
 uint8_t HeuristicFinder::find(const Block& block, uint64_t pointer) {
+  if ((wanted_ & kPyObject) != 0 && python_.keeps(block, pointer)) return kPyObject;
   const uint64_t offset = pointer - block.start;
   // A block that is not aligned has no words to look at.
   if (wanted_ == 0 || block.start % kWord != 0 || offset % kWord != 0 || block.size < 2 * kWord) return kNoHeuristic;
@@ -81,6 +82,8 @@ const char* heuristic_name(uint8_t heuristic) {
       return "newarray";
     case kMultipleInheritance:
       return "multipleinheritance";
+    case kPyObject:
+      return "pyobject";
     default:
       return "none";
   }

@@ -1,4 +1,5 @@
-// Purpose: why a program may keep a pointer into the middle of a block and none to its start, as Memcheck knows it.
+// Purpose: why a program may keep a pointer into the middle of a block and none to its start, as Memcheck knows it, and
+// for CPython's objects.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 
 #include "supervisor/reports/leaks/block_table.h"
 #include "supervisor/reports/leaks/memory_ranges.h"
+#include "supervisor/reports/leaks/python_objects.h"
 
 namespace vsup::supervisor::leaks {
 
@@ -17,9 +19,10 @@ enum Heuristic : uint8_t {
   kLength64 = 2,             // a 64-bit length before the bytes, as sqlite keeps it
   kNewArray = 4,             // the number of elements before the elements of new T[n]
   kMultipleInheritance = 8,  // pointer to a base class within the object: both places hold virtual tables
+  kPyObject = 16,            // a Python object behind its garbage collector's header, or an instance's values
 };
-inline constexpr unsigned kHeuristicCount = 4;
-inline constexpr unsigned kAllHeuristics = 15;
+inline constexpr unsigned kHeuristicCount = 5;
+inline constexpr unsigned kAllHeuristics = 31;
 
 // "stdstring", "length64", ... as in --leak-check-heuristics=.
 const char* heuristic_name(uint8_t heuristic);
@@ -29,10 +32,10 @@ class HeuristicFinder {
   // `files`: readable mappings of files, where virtual tables may be; `code`: executable ones. Both normalized.
   HeuristicFinder(unsigned wanted, const std::vector<Range>& files, const std::vector<Range>& code,
                   const ReadMemory& read)
-      : wanted_(wanted), files_(files), code_(code), read_(read) {}
+      : wanted_(wanted), files_(files), code_(code), read_(read), python_(read) {}
 
   // The heuristic by which `pointer`, which points into `block` but not to its start, keeps it, or kNoHeuristic.
-  // (memcheck/mc_leakcheck.c, heuristic_reachedness, of Valgrind 3.19.)
+  // (memcheck/mc_leakcheck.c, heuristic_reachedness, of Valgrind 3.19; kPyObject is our own.)
   uint8_t find(const Block& block, uint64_t pointer);
 
  private:
@@ -44,6 +47,7 @@ class HeuristicFinder {
   const std::vector<Range>& files_;
   const std::vector<Range>& code_;
   const ReadMemory& read_;
+  PythonObjects python_;
   std::unordered_map<uint64_t, bool> tables_;
   // Of the block asked for last: pointers into one block come together.
   uint64_t block_start_ = 0;

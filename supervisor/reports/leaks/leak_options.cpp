@@ -27,7 +27,7 @@ unsigned heuristics_of(const ToolOptionValues& options) {
     if (found == 0) {
       throw OptionError("bad value '" + text +
                         "' for --leak-check-heuristics: it takes a list of stdstring, length64, newarray, "
-                        "multipleinheritance; or all, or none");
+                        "multipleinheritance, pyobject; or all, or none");
     }
     heuristics |= found;
   }

@@ -71,6 +71,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
 
   snapshot.modules = ModuleMap::of_process(process.tid());
   RootInput roots{snapshot.modules.entries(), snapshot.blocks, {}, read_process(process.tid()), {}, live.all_known};
+  roots.python_blocks = live.of_python;
   roots.arena = {protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize};
   std::vector<uint64_t> registers;
   for (const ThreadRegisters& thread : process.threads()) {

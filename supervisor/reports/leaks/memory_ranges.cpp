@@ -83,4 +83,13 @@ ReadMemory read_process(pid_t pid) {
   };
 }
 
+uint64_t PageReader::word(uint64_t address) {
+  const uint64_t page = address & ~(kPageSize - 1);
+  if (page != page_) {
+    page_ = page;
+    size_ = read_(page, words_, sizeof words_);
+  }
+  return address % kPageSize + 8 <= size_ ? words_[address % kPageSize / 8] : 0;
+}
+
 }  // namespace vsup::supervisor::leaks

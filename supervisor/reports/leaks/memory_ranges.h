@@ -35,4 +35,19 @@ using ReadMemory = std::function<size_t(uint64_t address, void* to, size_t size)
 
 ReadMemory read_process(pid_t pid);
 
+// Words of a process that stands still, for those who ask for many of one page in a row.
+class PageReader {
+ public:
+  explicit PageReader(const ReadMemory& read) : read_(read) {}
+
+  // `address` is a multiple of 8. 0: not readable.
+  uint64_t word(uint64_t address);
+
+ private:
+  const ReadMemory& read_;
+  uint64_t page_ = ~uint64_t{0};
+  size_t size_ = 0;
+  uint64_t words_[kPageSize / 8];
+};
+
 }  // namespace vsup::supervisor::leaks

@@ -3,6 +3,7 @@
 // Assumes: the process stands still. Promises: what cannot be read holds no pointers.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -21,15 +22,16 @@ class Pointer {
 
   uint32_t block() const { return bits_ & (kMaxBlocks - 1); }
   bool exact() const { return (bits_ & kExactBit) != 0; }
-  uint8_t heuristic() const { return static_cast<uint8_t>(bits_ >> 28); }
+  uint8_t heuristic() const { return static_cast<uint8_t>(1u << (bits_ >> 28) >> 1); }
   bool keeps() const { return bits_ >= kMaxBlocks; }  // to the start, or as good as that
-  void set_heuristic(uint8_t heuristic) { bits_ |= uint32_t{heuristic} << 28; }
+  // One of Heuristic, once.
+  void set_heuristic(uint8_t heuristic) { bits_ |= static_cast<uint32_t>(std::bit_width(heuristic)) << 28; }
 
  private:
   static constexpr uint32_t kExactBit = kMaxBlocks;
   uint32_t bits_;
 };
-static_assert(kAllHeuristics < 16 && sizeof(Pointer) == 4);
+static_assert(kHeuristicCount < 16 && sizeof(Pointer) == 4);
 
 struct PointerGraph {
   std::vector<uint64_t> first;  // block i's pointers are pointers[first[i]] to pointers[first[i + 1]] - 1

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "supervisor/reports/leaks/python_arenas.h"
+
 namespace vsup::supervisor::leaks {
 namespace {
 
@@ -22,6 +24,9 @@ class RootFinder {
 
   std::vector<Range> find() {
     std::vector<Range> roots, holes = {input_.arena};
+    if (input_.python_blocks && input_.all_blocks_known)
+      python_arenas_ = find_python_arenas(input_.blocks, input_.read);
+    holes.insert(holes.end(), python_arenas_.begin(), python_arenas_.end());
     for (size_t i = 0; i < input_.mappings.size(); ++i) {
       const MapEntry& entry = input_.mappings[i];
       if (!entry.readable || !entry.writable || is_device(entry)) continue;
@@ -34,7 +39,6 @@ class RootFinder {
       }
       for (const RootThread& thread : input_.threads) cut_stack(entry, thread, holes);
     }
-    // Python's lie in mappings of its own, whoever knows them.
     for (const Block& block : input_.blocks) holes.push_back({block.start, block.start + block.size});
     std::vector<Range> rest = without(normalized(std::move(roots)), normalized(std::move(holes)));
     add_static_tls(rest);
@@ -93,7 +97,8 @@ class RootFinder {
       return;
     }
     while (block != input_.blocks.end() && block->start < entry.end) {
-      const std::optional<Range> own = glibc_region(*block, entry);
+      const Range* arena = range_at(python_arenas_, block->start);
+      const std::optional<Range> own = arena != nullptr ? *arena : glibc_region(*block, entry);
       if (!own) {
         // Another allocator: the mapping is its own, but for a module's zeroed data that it may have been joined to.
         holes.push_back({after_data ? first & ~(kPageSize - 1) : entry.start, entry.end});
@@ -139,6 +144,7 @@ class RootFinder {
   }
 
   const RootInput& input_;
+  std::vector<Range> python_arenas_;
 };
 
 template <typename Wanted>

@@ -25,6 +25,10 @@ constexpr ToolOption kOptions[] = {
   {{name, OptionKind::kind, argument}, low, high, default_text, help},
 #include "supervisor/reports/leaks/options.def"
 #undef LEAKS_OPTION
+#define PYTHON_OPTION(name, kind, argument, low, high, default_text, help) \
+  {{name, OptionKind::kind, argument}, low, high, default_text, help},
+#include "supervisor/reports/heap/python_options.def"
+#undef PYTHON_OPTION
 };
 
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {

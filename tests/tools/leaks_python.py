@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""What the leaks tool says of Python programs: what a C extension loses is reported, with the Python functions that
+called it, and nothing else is lost: neither objects in use nor what the interpreter and its library keep.
+"""
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "harness"))
+import session  # noqa: E402
+from session import check  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+RECORD = re.compile(r"([\d,]+)(?: \([^)]*\))? bytes in ([\d,]+) blocks are (definitely|indirectly|possibly) lost in "
+                    r"[^\n]*\n((?:   (?:at|by) [^\n]*\n)+)")
+SUM = re.compile(r"(definitely|indirectly|possibly) lost: ([\d,]+) bytes in ([\d,]+) blocks")
+
+PLANTED = """\
+import leaky_extension
+def raw():
+    leaky_extension.lose_raw()
+def memory():
+    leaky_extension.lose_memory()
+def an_object():
+    for _ in range(10): leaky_extension.lose_object()
+def a_reference():
+    for i in range(5): leaky_extension.lose_reference(b"%50d" % i)
+raw(); memory(); an_object(); a_reference()
+leaky_extension.keep([bytes(50), {"a": object()}, type("T", (), {})()])
+print("planted")
+"""
+# Bytes, blocks, kind, functions of the stack in the order of calls, innermost first.
+LOST = [
+    (48 + 1000, 1, "definitely", ["malloc", "lose_raw", "raw:3"]),
+    (1000, 1, "indirectly", ["malloc", "lose_raw", "raw:3"]),
+    (72, 1, "definitely", ["PyObject_Malloc", "lose_memory", "memory:5"]),
+    (200, 1, "definitely", ["PyObject_Malloc", "lose_memory", "memory:5"]),
+    (3000, 1, "definitely", ["PyObject_Calloc", "lose_memory", "memory:5"]),
+    (10 * 133, 10, "definitely", ["PyObject_Malloc", "PyBytes_FromStringAndSize", "lose_object", "an_object:7"]),
+    (5 * 83, 5, "definitely", ["a_reference:9"]),
+]
+
+LIBRARY = """\
+import array, ast, asyncio, bz2, collections, concurrent.futures, copy, csv, ctypes, dataclasses, datetime, decimal
+import enum, functools, gc, gzip, hashlib, inspect, io, itertools, json, logging, lzma, pickle, random, re, sqlite3
+import ssl, statistics, struct, subprocess, tempfile, threading, typing, unittest, uuid, weakref, xml.dom.minidom, zlib
+async def number(n):
+    await asyncio.sleep(0)
+    return n
+async def numbers():
+    return sum(await asyncio.gather(*[number(i) for i in range(20)]))
+@dataclasses.dataclass
+class Data:
+    a: int = 1
+class Colour(enum.Enum):
+    RED = 1
+class Test(unittest.TestCase):
+    def test(self):
+        self.assertEqual(1, 1)
+print(asyncio.run(numbers()), decimal.Decimal(2).sqrt(), Data(), Colour.RED)
+threads = [threading.Thread(target=lambda: sum(range(1000))) for _ in range(4)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(subprocess.run(["/bin/echo", "x"], capture_output=True).stdout)
+with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    print(list(pool.map(str, range(5))))
+print(xml.dom.minidom.parseString("<a><b/></a>").toxml(), hashlib.sha256(b"x").hexdigest()[:8], zlib.crc32(b"x"))
+print(pickle.loads(pickle.dumps({"a": {1, 2}})), json.loads(json.dumps([1, {"a": None}])), re.sub("(a|b)+", "b", "aaa"))
+base = sqlite3.connect(":memory:")
+base.execute("create table t(a, b)")
+base.executemany("insert into t values(?, ?)", [(i, str(i)) for i in range(100)])
+print(base.execute("select sum(a) from t").fetchall())
+callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)(lambda x: x + 1)
+print(ctypes.CDLL(None).abs(-3), callback(3), ssl.create_default_context().verify_mode)
+unittest.TextTestRunner(stream=io.StringIO()).run(unittest.defaultTestLoader.loadTestsFromTestCase(Test))
+cycle = []
+cycle.append(cycle)
+waiting = (i for i in range(3))
+next(waiting)
+"""
+
+LIVE = """\
+import sys
+sys.setrecursionlimit(10000)
+class Node:
+    def __init__(self, value):
+        self.value = value
+class Slots:
+    __slots__ = ("a", "__dict__", "__weakref__")
+def deep(n):
+    texts = ["local %d of %d" % (i, n) for i in range(30)]
+    node, slots = Node(bytes(100)), Slots()
+    slots.a, slots.b = [n], (n, str(n))
+    table = {i: str(i) for i in range(30)}
+    if n:
+        return deep(n - 1)
+    print("deep", flush=True)
+    sys.stdin.readline()
+deep(3000)
+print("back", flush=True)
+sys.stdin.readline()
+"""
+
+
+def number(text):
+    return int(text.replace(",", ""))
+
+
+def frame_name(line):
+    """A function's name; with the line if it is one of the program's."""
+    name, place = re.match(r"   (?:at|by) 0x[0-9A-F]+: (.*) \(([^()]*)\)$", line).groups()
+    line_number = re.match(r".*\.py:(\d+)$", place)
+    return f"{name}:{line_number.group(1)}" if line_number else name
+
+
+def build_extension(place):
+    """False if the headers or the compiler are missing."""
+    include = subprocess.run([PYTHON, "-c", "import sysconfig; print(sysconfig.get_path('include'))"],
+                             capture_output=True, text=True, check=True).stdout.strip()
+    if not os.path.exists(os.path.join(include, "Python.h")):
+        return False
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O0", "-g", "-w", f"-I{include}",
+                    os.path.join(HERE, "leaky_extension.c"), "-o", os.path.join(place.folder, "leaky_extension.so")],
+                   check=True)
+    return True
+
+
+def write(place, name, text):
+    path = os.path.join(place.folder, name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return path
+
+
+def leaks(place, options, program):
+    place.env.update(PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0")
+    status, output, errors = place.run(["--tool=leaks", "-q", "--show-leak-kinds=definite,indirect,possible", *options,
+                                        PYTHON, program], timeout=120)
+    check(status == 0, f"status {status}: {output}{errors}")
+    logs = sorted(glob.glob(os.path.join(place.log, "*", "log.txt")),
+                  key=lambda path: int(os.path.basename(os.path.dirname(path)).split(".")[0]))
+    with open(logs[0], encoding="utf-8") as f:
+        return re.sub(r"(?m)^==\d+== ?", "", f.read())
+
+
+def sums(log):
+    return {kind: (number(size), number(blocks)) for kind, size, blocks in SUM.findall(log)}
+
+
+NOTHING = {"definitely": (0, 0), "indirectly": (0, 0), "possibly": (0, 0)}
+
+
+def planted(place):
+    """What the extension loses, and nothing else."""
+    if not build_extension(place):
+        print("skipped: python3-dev is not installed")
+        return
+    path = write(place, "planted.py", PLANTED)
+    log = leaks(place, ["--num-callers=30"], path)
+    found = []
+    for size, blocks, kind, stack in RECORD.findall(log):
+        found.append((number(size), number(blocks), kind, [frame_name(line) for line in stack.splitlines()]))
+    check(len(found) == len(LOST), f"{len(found)} records: {found}")
+    for size, blocks, kind, names in LOST:
+        def fits(record, names=names, key=(size, blocks, kind)):
+            at = iter(record[3])
+            return record[:3] == key and all(name in at for name in names)
+        check(any(fits(record) for record in found), f"not found: {size} bytes in {blocks} blocks {kind}, {names}")
+    check(all("<module>:10" in record[3] for record in found), f"{found}")
+    check(sums(log)["possibly"] == (0, 0) and "suppressed: 0 bytes" in log, log[-900:])
+    # What malloc sees; how it is lost depends on old pointers in the memory of pymalloc, which is searched then.
+    lost = sums(leaks(place, ["--python-malloc=ignore"], path)).values()
+    check([sum(column) for column in zip(*lost)] == [48 + 1000 + 3000, 3], f"with pymalloc ignored: {lost}")
+
+
+def library(place):
+    """Much of the standard library in use, with threads and child processes."""
+    log = leaks(place, [], write(place, "library.py", LIBRARY))
+    check(sums(log) == NOTHING and "suppressed: 0 bytes" in log, log[-2000:])
+
+
+def in_use(place):
+    """A live process: what only the interpreter's frames point to is in use; once they have gone, so has it."""
+    vsup = place.start(["--tool=leaks", "-q", PYTHON, write(place, "live.py", LIVE)], stdin=subprocess.PIPE)
+
+    def look():
+        status, output, errors = place.ctl("leaks", "--json", f"--session={place.log}", timeout=60)
+        check(status == 0, f"vctl leaks: {errors}")
+        result = json.loads(output)["processes"][0]["result"]
+        lost = sum(result[kind]["blocks"] for kind in ("definite", "indirect", "possible"))
+        check(lost == 0, f"{lost} blocks are lost: {result['text'][-3000:]}")
+        return result["reachable"]["blocks"]
+
+    check(vsup.stdout.readline() == "deep\n", "the program does not start")
+    deep = look()
+    vsup.stdin.write("\n")
+    vsup.stdin.flush()
+    check(vsup.stdout.readline() == "back\n", "the program does not go on")
+    check(deep - look() > 3000 * 60, f"{deep} blocks, and then as many")
+    vsup.communicate("\n", timeout=60)
+    check(vsup.returncode == 0, f"status {vsup.returncode}")
+
+
+def numpy(place):
+    """What numpy keeps out of sight is suppressed, each entry for a need of its own."""
+    if subprocess.run([PYTHON, "-c", "import numpy"], capture_output=True, check=False).returncode != 0:
+        print("skipped: numpy is not installed")
+        return
+    path = write(place, "array.py", "import numpy\na = numpy.arange(1000.0).reshape(10, 100)\nprint((a @ a.T).sum())\n")
+    log = leaks(place, ["-v"], path)
+    check(sums(log) == NOTHING, log[-2000:])
+    check("used_suppression:" in log, "no use counts with -v")
+    check(sums(leaks(place, ["--default-suppressions=no"], path)) != NOTHING, "no entry is needed")
+
+
+session.main({name: test for name, test in list(globals().items())
+              if name in ("planted", "library", "in_use", "numpy")}, __doc__)
