@@ -136,10 +136,10 @@ def write(place, name, text):
     return path
 
 
-def leaks(place, options, program):
+def leaks(place, options, program, python=PYTHON):
     place.env.update(PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0")
     status, output, errors = place.run(["--tool=leaks", "-q", "--show-leak-kinds=definite,indirect,possible", *options,
-                                        PYTHON, program], timeout=120)
+                                        python, program], timeout=120)
     check(status == 0, f"status {status}: {output}{errors}")
     logs = sorted(glob.glob(os.path.join(place.log, "*", "log.txt")),
                   key=lambda path: int(os.path.basename(os.path.dirname(path)).split(".")[0]))
@@ -217,5 +217,17 @@ def numpy(place):
     check(sums(leaks(place, ["--default-suppressions=no"], path)) != NOTHING, "no entry is needed")
 
 
+def versions(place):
+    """Other interpreters of the machine, 3.8 to 3.13, with interned strings and objects of all layouts."""
+    text = "import asyncio, ctypes, decimal, json, re, sqlite3, sys, threading\nsys.intern('never seen before')\n"
+    path = write(place, "imports.py", text)
+    for python in sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3"))):
+        minor = int(os.path.realpath(python).rsplit("python3.", 1)[1])
+        if not 8 <= minor <= 13:
+            continue
+        log = leaks(place, [], path, python)
+        check(sums(log) == NOTHING, f"{python}: {log[-2000:]}")
+
+
 session.main({name: test for name, test in list(globals().items())
-              if name in ("planted", "library", "in_use", "numpy")}, __doc__)
+              if name in ("planted", "library", "in_use", "numpy", "versions")}, __doc__)

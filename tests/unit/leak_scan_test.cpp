@@ -35,16 +35,20 @@ struct FakeProcess {
   }
   void root(uint64_t offset, uint64_t size) { roots.push_back({kBase + offset, kBase + offset + size}); }
 
-  std::vector<BlockResult> scan(unsigned heuristics = kAllHeuristics) {
-    std::vector<uint32_t> order;
-    const auto sorted = normalized_blocks(blocks, order);
-    GraphInput input{sorted, {{kBase, kBase + bytes.size()}}, roots, registers, heuristics, files, code, {}, threads};
-    input.read = [this](uint64_t address, void* to, size_t size) -> size_t {
+  ReadMemory reader() const {
+    return [this](uint64_t address, void* to, size_t size) -> size_t {
       if (address < kBase || address >= kBase + bytes.size()) return 0;
       size = std::min<uint64_t>(size, kBase + bytes.size() - address);
       std::memcpy(to, &bytes[address - kBase], size);
       return size;
     };
+  }
+
+  std::vector<BlockResult> scan(unsigned heuristics = kAllHeuristics) {
+    std::vector<uint32_t> order;
+    const auto sorted = normalized_blocks(blocks, order);
+    GraphInput input{sorted, {{kBase, kBase + bytes.size()}}, roots, registers, heuristics, files, code, {}, threads};
+    input.read = reader();
     const PointerGraph graph = read_pointers(input);
     const auto found = scan_for_leaks(sorted, graph);
     REQUIRE(found.size() == sorted.size());
@@ -213,6 +217,15 @@ TEST_CASE("leak scan: Python's objects behind their collector's header, and inst
     CHECK(results[i].heuristic == (kinds[i] == kReachable ? kPyObject : kNoHeuristic));
   }
   CHECK(process.scan(kAllHeuristics & ~kPyObject)[0].kind == kPossible);
+  // Immortal by its count of references, wherever it begins.
+  const ReadMemory read = process.reader();
+  PythonObjects python(read);
+  CHECK_FALSE(python.is_immortal(process.blocks[0]));
+  process.put(process.blocks[0].start + 16, 0xffff'ffff);
+  process.put(process.blocks[5].start + 16, 0xffff'ffff);  // no type
+  PythonObjects later(read);
+  CHECK(later.is_immortal(process.blocks[0]));
+  CHECK_FALSE(later.is_immortal(process.blocks[5]));
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "agent/tools/leaks/records.h"
+#include "supervisor/reports/leaks/python_objects.h"
 #include "supervisor/reports/leaks/roots.h"
 #include "supervisor/symbols/process_memory.h"
 #include "supervisor/symbols/remote_unwind.h"
@@ -44,6 +45,15 @@ bool stood_at_exit(const StoppedProcess& process, const ThreadRegisters& thread,
     return true;
   }
   return false;
+}
+
+// As if there was a pointer to each.
+void keep_immortal_objects(LeakSnapshot& snapshot, const ReadMemory& read) {
+  PythonObjects python(read);
+  for (uint32_t i = 0; i < snapshot.blocks.size(); ++i) {
+    const bool of_python = snapshot.origins[i].function >= protocol::HeapFunction::kPythonMalloc;
+    if (of_python && python.is_immortal(snapshot.blocks[i])) snapshot.graph.roots.emplace_back(i, true);
+  }
 }
 
 }  // namespace
@@ -90,6 +100,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
   input.code = executable_files(snapshot.modules.entries());
   input.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
   snapshot.graph = read_pointers(input);
+  if (live.of_python) keep_immortal_objects(snapshot, roots.read);
 
   snapshot.depot = StackReader::of_process(process.tid());
   ProcessMemory memory(process.tid());

@@ -13,6 +13,11 @@ constexpr uint64_t kObType = 8, kTpFlags = 168;
 constexpr uint64_t kPreHeaderFlags = 1 << 3 | 1 << 4;
 constexpr uint64_t kHaveGc = 1 << 14, kTypeSubclass = uint64_t{1} << 31;
 
+// Not a flag of Python's.
+constexpr uint64_t kIsType = uint64_t{1} << 63;
+
+constexpr uint64_t kImmortal = 0xffff'ffff;
+
 constexpr size_t kMaxTypes = size_t{1} << 18;
 
 }  // namespace
@@ -25,6 +30,15 @@ bool PythonObjects::keeps(const Block& block, uint64_t pointer) {
     return true;
   }
   return is_values(block, pointer + (pointer & 1));
+}
+
+bool PythonObjects::is_immortal(const Block& block) {
+  if (block.start % kWord != 0) return false;
+  for (const uint64_t offset : {uint64_t{0}, kGcHead, kGcHead + kPreHeader}) {
+    if (offset + 2 * kWord > block.size || page_.word(block.start + offset) != kImmortal) continue;
+    if (type_flags(page_.word(block.start + offset + kObType)) != 0) return true;
+  }
+  return false;
 }
 
 bool PythonObjects::is_object(uint64_t address, uint64_t offset) {
@@ -50,11 +64,11 @@ uint64_t PythonObjects::type_flags(uint64_t type) {
   if (known != types_.end()) return known->second;
   if (types_.size() >= kMaxTypes) types_.clear();
   // A type's type is one of types. The flag that a type is ready is taken from it when the interpreter ends.
-  const auto flags_of = [this](uint64_t address, uint64_t& of_type) {
+  const auto flags_of = [this](uint64_t address, uint64_t& of_type) -> uint64_t {
     uint64_t flags = 0;
     const bool readable =
         read_(address + kObType, &of_type, kWord) == kWord && read_(address + kTpFlags, &flags, kWord) == kWord;
-    return readable ? flags : 0;
+    return readable ? flags | kIsType : 0;
   };
   uint64_t meta = 0, of_meta = 0;
   uint64_t flags = flags_of(type, meta);

@@ -7,7 +7,7 @@
 //
 // Sources: PyGC_Head and _PyType_PreHeaderSize (Include/internal/pycore_gc.h, pycore_object.h of 3.11 and 3.12),
 // PyTypeObject (Include/cpython/object.h, the same from 3.8 to 3.13), new_values (Objects/dictobject.c of 3.11),
-// _PyDictOrValues_SetValues (3.12), which keeps values less 1.
+// _PyDictOrValues_SetValues (3.12), which keeps values less 1; _Py_IMMORTAL_REFCNT (Include/object.h of 3.12).
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,14 @@ class PythonObjects {
   // Whether `pointer`, which points into `block` but not to its start, is one that CPython keeps the block by.
   bool keeps(const Block& block, uint64_t pointer);
 
+  // Whether `block` is an object that is never freed, by its count of references (3.12 and 3.13): all interned strings
+  // are, and at the end the interpreter forgets them.
+  bool is_immortal(const Block& block);
+
  private:
   bool is_object(uint64_t address, uint64_t offset);
   bool is_values(const Block& block, uint64_t address);
-  uint64_t type_flags(uint64_t type);  // 0: no type
+  uint64_t type_flags(uint64_t type);  // 0: no type; kIsType is set otherwise
 
   const ReadMemory& read_;
   PageReader page_;
