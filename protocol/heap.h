@@ -53,6 +53,7 @@ enum class HeapFunction : uint32_t {
   kLeave,             // (status): the process ends
   kFreeResources,     // (): the C library frees what it keeps for itself; never called by programs
   kFreeCxxResources,  // (): the same of the C++ library
+  kExec,              // (...): another program is about to take the place of this one, with all that is in its memory
 };
 
 // What is done about Python's own allocator.
@@ -109,11 +110,18 @@ static_assert(sizeof(HookSite) <= 256);
 inline constexpr unsigned kHookSiteStride = 256;
 inline constexpr unsigned kJumpSize = 5;
 
+// HeapThread::hold: the thread traps at the next door out of the agent.
+enum HeapHold : uint64_t {
+  kHoldNone,
+  kHoldAsked,   // by the supervisor
+  kHoldAtExec,  // by the agent: the supervisor reads the tool's records before they are gone
+};
+
 // A thread as the heap layer knows it, found by its thread pointer (FS base), so that native code needs no register of
 // its own.
 struct HeapThread {
   uint64_t call;   // stack pointer at the entry of the hooked function that it is in, 0: none
-  uint64_t hold;   // set by the supervisor: trap at the next door out of the agent
+  uint64_t hold;   // HeapHold
   uint64_t locks;  // 1: it holds all of the layer's locks, while the app forks
   uint64_t stack;  // top of its stack in the agent
   uint64_t reserved[4];

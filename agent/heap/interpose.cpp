@@ -211,6 +211,7 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
       thread.call = sp;
       events.leaving();
     }
+    if (function == HeapFunction::kExec) thread.hold = kHoldAtExec;
     return 0;
   }
   if (is_inside(thread, sp)) return 0;

@@ -2,8 +2,11 @@
 // agent's heap layer before anything is done to them. The layout is protocol/heap.h's.
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstddef>
 
@@ -111,9 +114,26 @@ uint64_t SessionImpl::heap_thread_of(Task& task, uint64_t thread_pointer) {
   return 0;
 }
 
-void SessionImpl::set_hold(Task& task, bool hold) {
+bool SessionImpl::set_hold(Task& task, bool hold) {
   const uint64_t thread = heap_thread_of(task, task.registers().fs_base);
-  if (thread != 0) task.write_as<uint64_t>(thread + offsetof(HeapThread, hold), hold ? 1 : 0);
+  if (thread == 0) return false;
+  const bool at_exec = task.read_as<uint64_t>(thread + offsetof(HeapThread, hold)) == kHoldAtExec;
+  if (!hold || !at_exec) task.write_as<uint64_t>(thread + offsetof(HeapThread, hold), hold ? kHoldAsked : kHoldNone);
+  return at_exec;
+}
+
+// What the program's memory holds goes with it. A search along PATH tries many names that are not there.
+void SessionImpl::report_before_exec(Task& task) {
+  Process& process = *task.process;
+  if (process.borrowed_space) return;
+  const std::string path = read_string(task.tid, task.app.rdi, PATH_MAX).value_or("");
+  if (!path.empty()) {
+    const std::string seen_from_it = "/proc/" + std::to_string(task.tid) + (path[0] == '/' ? "/root" : "/cwd/") + path;
+    if (access(seen_from_it.c_str(), F_OK) != 0 && errno == ENOENT) return;
+  }
+  with_process_stopped(process.pid, [this](StoppedProcess* stopped) {
+    if (stopped != nullptr) observer_.records_ready(*stopped, RecordsMoment::kExec);
+  });
 }
 
 void SessionImpl::run_to_door(Task& task) {
@@ -159,12 +179,13 @@ bool SessionImpl::take_own_trap(Task& task) {
     arm_nudge(task.process->space);
     return true;
   }
-  if (pc != hooks.loader_breakpoint + 1) set_hold(task, false);
+  const bool execs = pc != hooks.loader_breakpoint + 1 && set_hold(task, false);
   task.pending_set = false;
   task.syscall_pc = registers.rip - 2;
   task.at_app_state = true;
   task.reblock_trap();
   if (pc == hooks.loader_breakpoint + 1) refresh_hooks(task);
+  if (execs) report_before_exec(task);
   settle(task);
   return true;
 }

@@ -85,21 +85,27 @@ class LeaksReport : public ToolReport {
   }
 
   void records_ready(StoppedProcess& process, RecordsMoment moment) override {
-    // Memcheck has nothing to say of a program that is replaced by another.
-    if (moment == RecordsMoment::kExec) return;
-    const auto image = images_.find(process.pid());
-    if (image == images_.end()) return;
+    const auto found = images_.find(process.pid());
+    if (found == images_.end()) return;
+    Image& image = found->second;
+    image.before_exec.reset();
     auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics);
     if (!snapshot) return;
-    leaks::CheckRequest request;
-    request.report = options_.report;
-    request.at_exit = true;
-    checks_.check(image->second.state, std::move(*snapshot), request,
-                  [this, ended = image->second, end = now_seconds() - began_seconds_](
-                      const leaks::CheckAnswer& answer) { write(ended, end, answer); });
+    if (moment == RecordsMoment::kExec) {
+      // It may fail, and the program go on.
+      image.before_exec = std::make_shared<leaks::LeakSnapshot>(std::move(*snapshot));
+    } else {
+      check_at_end(image, std::move(*snapshot), true);
+    }
   }
 
-  void image_ended(pid_t pid) override { images_.erase(pid); }
+  void image_ended(pid_t pid) override {
+    const auto image = images_.find(pid);
+    if (image == images_.end()) return;
+    // Memcheck has nothing to say of a program that is replaced by another: there are no errors in it.
+    if (image->second.before_exec) check_at_end(image->second, std::move(*image->second.before_exec), false);
+    images_.erase(image);
+  }
 
   bool serves(std::string_view name) const override { return name == protocol::kRequestLeaks; }
 
@@ -140,7 +146,22 @@ class LeaksReport : public ToolReport {
     ProcessSummary summary;
     std::shared_ptr<leaks::ImageChecks> state;
     double started_seconds = 0;
+    std::shared_ptr<leaks::LeakSnapshot> before_exec;  // taken when it was about to execute another program
   };
+
+  void check_at_end(const Image& image, leaks::LeakSnapshot snapshot, bool errors_count) {
+    leaks::CheckRequest request;
+    request.report = options_.report;
+    request.at_exit = true;
+    Image ended = image;
+    ended.before_exec.reset();
+    checks_.check(image.state, std::move(snapshot), request,
+                  [this, ended = std::move(ended), errors_count,
+                   end = now_seconds() - began_seconds_](const leaks::CheckAnswer& answer) {
+                    if (errors_count) errors_ += answer.errors;
+                    write(ended, end, answer);
+                  });
+  }
 
   // The members of the request (protocol/control.h) that say what to show. Returns what is wrong.
   static std::string read_request(const std::string& line, leaks::LeakReportOptions& report) {
@@ -172,7 +193,6 @@ class LeaksReport : public ToolReport {
   }
 
   void write(const Image& image, double ended_seconds, const leaks::CheckAnswer& answer) {
-    errors_ += answer.errors;
     log_report(context_, image.summary, answer.text);
     if (context_.verbosity > 0) {
       for (const std::string& line : answer.used_suppressions) context_.log(image.summary, line);
