@@ -133,6 +133,7 @@ ProcessStatus parse_status(std::string_view text) {
       else if (key == "PPid") status.ppid = static_cast<pid_t>(number(value));
       else if (key == "TracerPid") status.tracer = static_cast<pid_t>(number(value));
       else if (key == "Uid") status.uid = static_cast<uid_t>(number(value));
+      else if (key == "VmRSS" || key == "VmSwap") status.memory_bytes += static_cast<uint64_t>(number(value)) << 10;
       else if (key == "voluntary_ctxt_switches") status.voluntary_switches = static_cast<uint64_t>(number(value));
       else if (key == "Seccomp") status.seccomp = static_cast<int>(number(value));
       else if (key == "Seccomp_filters") status.seccomp_filters = static_cast<int>(number(value));
@@ -160,6 +161,13 @@ std::optional<ProcessStatus> read_status_of(pid_t pid) {
   const UniqueFd fd(open(("/proc/" + std::to_string(pid) + "/status").c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return {};
   return read_status(fd.get());
+}
+
+bool may_have_filled(pid_t pid, uint64_t bytes) {
+  constexpr uint64_t kSlack = 1 << 20;  // not worth a look; and the kernel counts pages late
+  if (bytes <= kSlack) return true;
+  const auto status = read_status_of(pid);
+  return status && status->memory_bytes + kSlack >= bytes;
 }
 
 bool is_sandboxed(pid_t tid) {

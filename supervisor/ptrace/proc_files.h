@@ -33,6 +33,7 @@ struct ProcessStatus {
   char state = '?';
   int seccomp = 0;  // mode; 2: filters
   int seccomp_filters = 0;
+  uint64_t memory_bytes = 0;        // present or swapped out; 0 when it has no memory any more
   uint64_t voluntary_switches = 0;  // times it went to sleep by itself, ptrace stops included
   uint64_t pending = 0, shared_pending = 0, blocked = 0, ignored = 0, caught = 0;  // bit n-1: signal n
 };
@@ -41,6 +42,8 @@ ProcessStatus parse_status(std::string_view text);
 // From an open /proc/PID/status (kept open: a pread is all it costs).
 std::optional<ProcessStatus> read_status(int status_fd);
 std::optional<ProcessStatus> read_status_of(pid_t pid);
+// Whether a process has that much memory: more than it has it cannot have filled, whatever a table in it claims.
+bool may_have_filled(pid_t pid, uint64_t bytes);
 // The thread has seccomp restrictions that vsup has not: a system call that it did not choose itself may kill it.
 bool is_sandboxed(pid_t tid);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/tracee_memory.h"
 
 namespace vsup::supervisor {
@@ -10,10 +11,12 @@ StackReader StackReader::of_process(pid_t pid) {
   StackReader reader;
   if (!read_value(pid, protocol::kCallstackBase, reader.control_)) return {};
   const uint64_t count = std::min<uint64_t>(reader.control_.node_count, protocol::kMaxDepotNodes);
+  const uint64_t python_bytes = std::min(reader.control_.python_bytes, protocol::kPythonRecordsSize);
+  if (!may_have_filled(pid, count * sizeof(protocol::StackNode) + python_bytes)) return {};
   reader.nodes_.resize(static_cast<size_t>(count));
   if (!read_memory(pid, protocol::kDepotBase, reader.nodes_.data(), count * sizeof(protocol::StackNode)))
     reader.nodes_.clear();
-  std::vector<uint8_t> records(std::min(reader.control_.python_bytes, protocol::kPythonRecordsSize));
+  std::vector<uint8_t> records(python_bytes);
   if (!read_memory(pid, protocol::kPythonRecordsBase, records.data(), records.size())) records.clear();
   reader.python_ = PythonCodes(std::move(records), reader.control_.python.line_table);
   return reader;

@@ -28,9 +28,9 @@ bool read_details(const StoppedProcess& process, uint32_t room, uint64_t max_sna
 }
 
 // One number for each stack that ever allocated.
-bool read_numbers(const StoppedProcess& process, uint64_t start, uint64_t count,
+bool read_numbers(const StoppedProcess& process, const StackReader& stacks, uint64_t start, uint64_t count,
                   std::vector<std::pair<uint32_t, uint64_t>>& numbers) {
-  if (count > records::kMaxStacks) return false;
+  if (count > records::kMaxStacks || count > stacks.nodes()) return false;
   std::vector<uint64_t> read(count);
   if (count != 0 && !process.read(start, read.data(), count * sizeof read[0])) return false;
   for (uint32_t stack = 0; stack < count; ++stack)
@@ -72,8 +72,9 @@ std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t 
     snapshot.detailed = one.detail != 0 && one.detail <= max_snapshots &&
                         read_details(process, one.detail - 1, max_snapshots, snapshot);
   }
-  profile.weighted = weighted && read_numbers(process, records::kLiveAt, header.stack_limit, profile.live) &&
-                     read_numbers(process, records::kTotalsAt, header.stack_limit, profile.totals);
+  profile.weighted = weighted &&
+                     read_numbers(process, profile.stacks, records::kLiveAt, header.stack_limit, profile.live) &&
+                     read_numbers(process, profile.stacks, records::kTotalsAt, header.stack_limit, profile.totals);
   return profile;
 }
 
@@ -87,7 +88,8 @@ std::optional<HeapProfile> read_present(const StoppedProcess& process, bool deta
   snapshot.heap_bytes = header.heap_bytes;
   snapshot.extra_bytes = header.extra_bytes;
   snapshot.stack_bytes = header.stack_bytes;
-  if (detailed && !read_numbers(process, records::kLiveAt, header.stack_limit, snapshot.stacks)) return {};
+  if (detailed && !read_numbers(process, profile.stacks, records::kLiveAt, header.stack_limit, snapshot.stacks))
+    return {};
   return profile;
 }
 

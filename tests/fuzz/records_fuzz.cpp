@@ -1,0 +1,388 @@
+// Purpose: what a hostile tracee may leave where the tools' records lie, against the code that reads them and writes
+// files of them: this process's own memory is the tracee's, filled as a string of bytes says.
+// Usage: records_fuzz --seconds=N --corpus=DIR [--seed=N] [FILE]; with FILE only this input.
+// A failing input is in ./records_fuzz.failed, also after a crash; the last line of output is the command to repeat it.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "agent/tools/callgrind/records.h"
+#include "agent/tools/dhat/records.h"
+#include "agent/tools/massif/records.h"
+#include "protocol/callstack.h"
+#include "supervisor/reports/callgrind/callgrind_writer.h"
+#include "supervisor/reports/callgrind/collapsed_writer.h"
+#include "supervisor/reports/callgrind/record_reader.h"
+#include "supervisor/reports/dhat/site_reader.h"
+#include "supervisor/reports/massif/record_reader.h"
+#include "supervisor/symbols/stack_reader.h"
+
+namespace {
+
+using namespace vsup;
+using namespace vsup::supervisor;
+using Random = std::mt19937_64;
+
+constexpr char kFailedName[] = "records_fuzz.failed";
+constexpr size_t kLongestInput = size_t{64} << 10;
+constexpr uint64_t kGeneration = 7;
+constexpr uint64_t kPage = 4096;
+constexpr unsigned kMostRecords = 24;
+
+// Decisions out of a string of bytes; zeros when it is used up.
+class Decisions {
+ public:
+  explicit Decisions(const std::string& bytes) : bytes_(bytes) {
+    static constexpr unsigned kTame[] = {256, 255, 252, 232};
+    tame_ = kTame[byte() % std::size(kTame)];
+  }
+
+  uint8_t byte() { return at_ < bytes_.size() ? static_cast<uint8_t>(bytes_[at_++]) : 0; }
+  uint64_t word() {
+    uint64_t value = 0;
+    for (int i = 0; i < 8; ++i) value = value << 8 | byte();
+    return value;
+  }
+  // Below the limit; in inputs that are not tame now and then at it, just above it, or anything.
+  uint64_t number(uint64_t limit) {
+    const uint8_t kind = byte();
+    if (kind < tame_) return limit == 0 ? 0 : (uint64_t{byte()} << 8 | byte()) % limit;
+    switch (byte() % 3) {
+      case 0:
+        return limit;
+      case 1:
+        return limit + 1;
+      default:
+        return word();
+    }
+  }
+  uint32_t index(uint64_t limit) { return static_cast<uint32_t>(number(limit)); }
+  // How many records there are; in one of many inputs as many as fit, or more.
+  uint64_t count(uint64_t most) {
+    const uint8_t kind = byte();
+    if (kind == 255) return byte() < 8 ? most + byte() % 2 : word();
+    return kind % kMostRecords;
+  }
+
+ private:
+  const std::string& bytes_;
+  size_t at_ = 0;
+  unsigned tame_ = 0;  // bytes below it stand for a number in its bounds
+};
+
+// This process, as if it were a stopped tracee.
+class OwnProcess : public StoppedProcess {
+ public:
+  pid_t pid() const override { return getpid(); }
+  pid_t tid() const override { return getpid(); }
+  uint64_t generation() const override { return kGeneration; }
+  const std::vector<ThreadRegisters>& threads() const override { return threads_; }
+  bool read(uint64_t address, void* to, size_t size) const override {
+    std::memcpy(to, reinterpret_cast<const void*>(address), size);
+    return true;
+  }
+  bool write(uint64_t, const void*, size_t) override { return false; }
+  bool call_agent(uint64_t) override { return false; }
+
+ private:
+  std::vector<ThreadRegisters> threads_;
+};
+
+// Memory at the agent's addresses; clear() gives it back its zeros.
+class Memory {
+ public:
+  Memory() {
+    for (const auto& [start, size] : kAreas) {
+      const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+      if (mmap(at(start), size, PROT_READ | PROT_WRITE, flags, -1, 0) != at(start)) std::abort();
+    }
+  }
+  void clear() {
+    for (const auto& [start, size] : kAreas) madvise(at(start), size, MADV_DONTNEED);
+  }
+  template <typename T>
+  static T* at_as(uint64_t address) {
+    return reinterpret_cast<T*>(address);
+  }
+
+ private:
+  static constexpr std::pair<uint64_t, uint64_t> kAreas[] = {
+      {protocol::kSlotsBase, 2 * protocol::kSlotSize},
+      {protocol::kToolBase, protocol::kToolSize + protocol::kCallstackSize + kPage},  // HeapControl is the last page
+  };
+  static void* at(uint64_t address) { return reinterpret_cast<void*>(address); }
+};
+
+void fill_callgrind(Decisions& next) {
+  namespace records = agent::callgrind;
+  auto* header = Memory::at_as<records::Header>(records::kToolBase);
+  const uint64_t blocks = next.count(records::kMaxBlocks), edges = next.count(records::kMaxEdges);
+  const bool tree = next.byte() % 2 != 0, by_context = tree && next.byte() % 2 != 0;
+  const uint64_t nodes = tree ? 1 + next.count(records::kMaxNodes) : 0;
+  const uint64_t contexts = tree ? 1 + next.count(records::kMaxContexts) : 0;
+  const uint64_t callers = next.count(records::kMaxCallers), stacks = next.count(records::kMaxStacks);
+  const uint64_t counters = by_context ? next.count(records::kMaxBlocks) : 0;
+  const uint64_t lengths = next.number(200);
+  *header = {.blocks = blocks,
+             .lengths = lengths,
+             .edges = edges,
+             .lost_blocks = next.byte(),
+             .nodes = nodes,
+             .contexts = contexts,
+             .callers = callers,
+             .counters = counters,
+             .stacks = stacks,
+             .functions = 0};
+  for (unsigned i = 0; i < kMostRecords; ++i) {
+    const uint64_t code = reinterpret_cast<uint64_t>(&fill_callgrind);
+    Memory::at_as<records::BlockRecord>(records::kBlocksAt)[i] = {
+        code + next.number(4096), next.index(lengths / 2 + 1),
+        static_cast<uint16_t>(next.index(std::min<uint64_t>(lengths / 2 + 1, 12))), next.byte()};
+    auto& edge = Memory::at_as<records::EdgeRecord>(records::kEdgesAt)[i];
+    edge = {};
+    edge.site_pc = code + next.number(4096);
+    edge.callee_pc = next.byte() % 4 == 0 ? 0 : code + next.number(4096);
+    edge.block = next.byte() % 2 == 0 ? records::kNoBlock : next.index(blocks + 1);
+    edge.index = i;
+    edge.passed_pc[0] = next.byte() % 4 == 0 ? code + next.number(4096) : 0;
+    edge.kind = static_cast<records::EdgeKind>(next.byte() % 4);
+    Memory::at_as<records::NodeRecord>(records::kNodesAt)[i] = {next.index(i), next.index(edges), next.index(contexts),
+                                                                0};
+    Memory::at_as<records::ContextRecord>(records::kContextsAt)[i] = {next.index(5), next.index(callers / 2 + 1),
+                                                                      next.index(callers / 2 + 1), 0};
+    Memory::at_as<uint64_t>(records::kCallersAt)[i] = code + next.number(4096);
+    Memory::at_as<records::CounterRecord>(records::kCountersAt)[i] = {next.index(blocks), next.index(contexts)};
+    Memory::at_as<records::StackRecord>(records::kStackRecordsAt)[i] = {
+        static_cast<records::StackState>(next.byte() % 4),
+        next.index(kMostRecords),
+        protocol::kSlotsBase + next.number(2) * protocol::kSlotSize,
+        records::kStacksAt + next.number(4096),
+        records::kStacksAt + next.number(1 << 14),
+        records::kStacksAt + next.number(1 << 14),
+        0};
+  }
+  for (unsigned i = 0; i < 200; ++i) Memory::at_as<uint8_t>(records::kLengthsAt)[i] = next.byte();
+  for (unsigned i = 0; i < 64; ++i)
+    Memory::at_as<records::Frame>(records::kStacksAt)[i] = {next.word(), next.word(), next.index(40), next.index(40),
+                                                            0};
+  for (unsigned slot = 0; slot < 2; ++slot) {
+    const uint64_t base = protocol::kSlotsBase + slot * protocol::kSlotSize;
+    *Memory::at_as<uint64_t>(base + records::kGenerationOffset) = next.byte() % 8 == 0 ? next.word() : kGeneration;
+    Memory::at_as<protocol::ThreadContext>(base)->tool_stack = records::kStacksAt + next.number(1 << 14);
+    for (const uint32_t offset : {records::kBlockCountOffset, records::kInclusiveOffset, records::kCallsOffset,
+                                  records::kNodeInclusiveOffset, records::kNodeCallsOffset})
+      for (unsigned i = 0; i < kMostRecords; ++i) Memory::at_as<uint64_t>(base + offset)[i] = next.number(1000);
+  }
+}
+
+void fill_stacks(Decisions& next) {
+  auto* control = Memory::at_as<protocol::CallstackControl>(protocol::kCallstackBase);
+  control->node_count = next.count(protocol::kMaxDepotNodes);
+  control->python_bytes = next.number(4096);
+  control->python.line_table = static_cast<protocol::PythonLineTable>(next.byte() % 4);
+  for (unsigned i = 0; i < kMostRecords; ++i) {
+    const uint64_t value = next.byte() % 2 == 0 ? next.number(256) << 32 | next.number(64) : next.word();
+    Memory::at_as<protocol::StackNode>(protocol::kDepotBase)[i] = {
+        uint64_t{next.byte()} % 5 << protocol::kFrameKindShift | (value & protocol::kFrameValueMask), next.index(i + 1),
+        0};
+  }
+  for (unsigned i = 0; i < 4; ++i) {
+    auto* code = Memory::at_as<protocol::PythonCode>(protocol::kPythonRecordsBase + 1024 * i);
+    code->first_line = next.index(1000);
+    code->table_size = next.index(200);
+    code->name_length = next.index(40);
+    code->file_length = next.index(40);
+    code->name_kind = static_cast<uint8_t>(next.index(5));
+    code->file_kind = static_cast<uint8_t>(next.index(5));
+    auto* text = reinterpret_cast<uint8_t*>(code + 1);
+    for (unsigned at = 0; at < 300; ++at) text[at] = next.byte();
+  }
+}
+
+void fill_massif(Decisions& next) {
+  namespace records = agent::massif;
+  auto* header = Memory::at_as<records::Header>(records::kToolBase);
+  header->heap_bytes = next.word();
+  header->stack_limit = next.count(records::kMaxStacks);
+  header->snapshot_count = next.index(records::kMaxSnapshots);
+  for (unsigned i = 0; i < kMostRecords; ++i) {
+    auto& snapshot = Memory::at_as<records::Snapshot>(records::kSnapshotsAt)[i];
+    snapshot.kind = static_cast<records::SnapshotKind>(next.byte() % 4);
+    snapshot.detail = next.index(101);
+    snapshot.time = next.word();
+    snapshot.heap_bytes = next.word();
+    Memory::at_as<uint64_t>(records::kLiveAt)[i] = next.word();
+  }
+}
+
+void fill_dhat(Decisions& next) {
+  namespace records = agent::dhat;
+  auto* header = Memory::at_as<records::Header>(records::kToolBase);
+  header->start_ticks = next.word();
+  header->site_limit = next.count(records::kMaxSites);
+  header->peak = next.number(4);
+  for (unsigned i = 0; i < kMostRecords; ++i) {
+    auto& site = Memory::at_as<records::Site>(records::kSitesAt)[i];
+    site.total_blocks = next.byte() % 4;
+    site.total_bytes = next.word();
+    site.peak = next.number(4);
+  }
+}
+
+// Every stack that there is, with its Python frames' names.
+void look_at(const StackReader& stacks) {
+  for (uint32_t id = 0; id < kMostRecords + 2; ++id) {
+    const auto frames = stacks.frames(id);
+    if (frames.size() > protocol::kMaxStackDepth) std::abort();
+    for (const CapturedFrame& frame : frames)
+      if (frame.kind == protocol::kFramePython) stacks.python_location(frame);
+  }
+}
+
+// Null when all went well, as below.
+const char* check_sums(const callgrind::Grouped& grouped) {
+  for (const callgrind::GroupedPart& part : grouped.parts)
+    for (size_t event = 0; event < grouped.events.size(); ++event) {
+      uint64_t sum = 0;
+      for (const callgrind::CostRow& row : part.rows) sum += part.costs.at(row.cost + event);
+      if (sum != part.totals.at(event)) return "the rows do not sum to the total";
+    }
+  return nullptr;
+}
+
+const char* try_callgrind(Decisions& next, ModuleCodeCache& cache) {
+  fill_callgrind(next);
+  const auto profile = callgrind::read_records(getpid(), kGeneration, {}, false);
+  if (!profile) return nullptr;
+  callgrind::WriterOptions options;
+  options.dump_instr = next.byte() % 2 != 0;
+  options.separate_threads = next.byte() % 2 != 0;
+  const callgrind::Grouped grouped = callgrind::group(*profile, options.group_options(), cache);
+  if (const char* failure = check_sums(grouped)) return failure;
+  for (const callgrind::OutputFile& file : callgrind::write_callgrind(grouped, options, "out", false))
+    if (file.content.empty() || file.content.back() != '\n') return "a file does not end with a line";
+  callgrind::write_collapsed(callgrind::name_stacks(*profile, cache), 1 << 16);
+  return nullptr;
+}
+
+const char* try_input(const std::string& input, Memory& memory) {
+  static ModuleCodeCache cache;
+  memory.clear();
+  Decisions next(input);
+  const OwnProcess process;
+  switch (next.byte() % 3) {
+    case 0:
+      return try_callgrind(next, cache);
+    case 1:
+      fill_massif(next);
+      fill_stacks(next);
+      if (const auto profile = massif::read_profile(process, 100, next.byte() % 2 != 0)) look_at(profile->stacks);
+      return nullptr;
+    default:
+      fill_dhat(next);
+      fill_stacks(next);
+      if (const auto sites = dhat::read_sites(process, 1'000'000'000)) look_at(sites->stacks);
+      return nullptr;
+  }
+}
+
+std::string mutate(std::string bytes, Random& random) {
+  for (unsigned rounds = 1 + random() % 16; rounds-- > 0;) {
+    const size_t at = bytes.empty() ? 0 : random() % bytes.size();
+    switch (random() % 4) {
+      case 0:
+        if (!bytes.empty()) bytes[at] = static_cast<char>(random());
+        break;
+      case 1:
+        if (!bytes.empty()) bytes[at] = static_cast<char>(232 + random() % 24);
+        break;
+      case 2:
+        bytes.insert(at, 1 + random() % 8, static_cast<char>(random()));
+        break;
+      default:
+        if (!bytes.empty()) bytes.erase(at, 1 + random() % 8);
+    }
+  }
+  if (bytes.size() > kLongestInput) bytes.resize(kLongestInput);
+  return bytes;
+}
+
+std::string random_bytes(Random& random) {
+  std::string bytes(4096 + random() % 8192, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  return bytes;
+}
+
+std::string slurp(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void keep(const std::string& input) {
+  std::ofstream file(kFailedName, std::ios::binary | std::ios::trunc);
+  file.write(input.data(), static_cast<std::streamsize>(input.size()));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  double seconds = 10;
+  uint64_t seed = std::random_device()();
+  std::string corpus_directory, single;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.rfind("--seconds=", 0) == 0) {
+      seconds = std::stod(word.substr(10));
+    } else if (word.rfind("--corpus=", 0) == 0) {
+      corpus_directory = word.substr(9);
+    } else if (word.rfind("--seed=", 0) == 0) {
+      seed = std::stoull(word.substr(7));
+    } else if (word.rfind("--", 0) == 0) {
+      std::fprintf(stderr, "records_fuzz: unknown option %s\n", argv[i]);
+      return 1;
+    } else {
+      single = word;
+    }
+  }
+  Memory memory;
+  if (!single.empty()) {
+    const char* failure = try_input(slurp(single), memory);
+    std::printf("%s: %s\n", single.c_str(), failure != nullptr ? failure : "passed");
+    return failure != nullptr ? 1 : 0;
+  }
+  Random random(seed);
+  std::vector<std::string> corpus;
+  if (std::filesystem::is_directory(corpus_directory))
+    for (const auto& entry : std::filesystem::directory_iterator(corpus_directory))
+      corpus.push_back(slurp(entry.path()));
+  const size_t from_files = corpus.size();
+  for (int i = 0; i < 32; ++i) corpus.push_back(random_bytes(random));
+  std::printf("seed %llu, %zu corpus files\n", static_cast<unsigned long long>(seed), from_files);
+  std::fflush(stdout);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  size_t count = 0;
+  for (; std::chrono::steady_clock::now() < end; ++count) {
+    std::string input = corpus[count % corpus.size()];
+    if (count >= corpus.size()) input = mutate(std::move(input), random);
+    keep(input);
+    if (const char* failure = try_input(input, memory)) {
+      std::printf("failed after %zu inputs: %s\n%s %s\n", count, failure, argv[0], kFailedName);
+      return 1;
+    }
+  }
+  unlink(kFailedName);
+  std::printf("%zu inputs, no failure\n", count);
+  return 0;
+}
