@@ -30,11 +30,8 @@ uint32_t StackReader::parent(uint32_t id) const {
 
 std::vector<CapturedFrame> StackReader::frames(uint32_t id) const {
   std::vector<CapturedFrame> frames;
-  for (; id != 0 && id < nodes_.size() && frames.size() < protocol::kMaxStackDepth; id = parent(id)) {
-    const uint64_t frame = nodes_[id].frame;
-    frames.push_back(
-        {static_cast<protocol::StackFrameKind>(frame >> protocol::kFrameKindShift), frame & protocol::kFrameValueMask});
-  }
+  for (; id != 0 && id < nodes_.size() && frames.size() < protocol::kMaxStackDepth; id = parent(id))
+    frames.push_back(frame(id));
   return frames;
 }
 

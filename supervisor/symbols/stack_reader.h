@@ -30,6 +30,11 @@ class StackReader {
 
   // Innermost first; empty for an id that is none.
   std::vector<CapturedFrame> frames(uint32_t id) const;
+  // Of the tree: the frame of a node that is there.
+  CapturedFrame frame(uint32_t id) const {
+    return {static_cast<protocol::StackFrameKind>(nodes_[id].frame >> protocol::kFrameKindShift),
+            nodes_[id].frame & protocol::kFrameValueMask};
+  }
   // Of the tree: the node around `id`, 0 at the outermost frame.
   uint32_t parent(uint32_t id) const;
 

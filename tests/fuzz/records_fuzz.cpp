@@ -213,7 +213,7 @@ void fill_massif(Decisions& next) {
   namespace records = agent::massif;
   auto* header = Memory::at_as<records::Header>(records::kToolBase);
   header->heap_bytes = next.word();
-  header->stack_limit = next.count(records::kMaxStacks);
+  header->seen_count = next.count(records::kMaxStacks);
   header->snapshot_count = next.index(records::kMaxSnapshots);
   for (unsigned i = 0; i < kMostRecords; ++i) {
     auto& snapshot = Memory::at_as<records::Snapshot>(records::kSnapshotsAt)[i];
@@ -222,6 +222,7 @@ void fill_massif(Decisions& next) {
     snapshot.time = next.word();
     snapshot.heap_bytes = next.word();
     Memory::at_as<uint64_t>(records::kLiveAt)[i] = next.word();
+    Memory::at_as<uint32_t>(records::kSeenStacksAt)[i] = next.index(kMostRecords + 2);
   }
 }
 

@@ -5,7 +5,8 @@
 //   kToolBase  +0x0000'0000  Header, Snapshot[kMaxSnapshots]
 //              +0x1000'0000  uint64_t live bytes of stack i, and kSeen if it ever had any
 //              +0x3000'0000  uint64_t bytes that stack i ever allocated, with kOptionTotals
-//              +0x5000'0000  details of snapshots: as many equal rooms as there may be snapshots
+//              +0x5000'0000  uint32_t the stacks that ever had any, in the order of their first
+//              +0x6000'0000  details of snapshots: as many equal rooms as there may be snapshots
 #pragma once
 
 #include "protocol/agent_boot.h"
@@ -15,12 +16,14 @@ namespace vsup::agent::massif {
 inline constexpr uint64_t kToolBase = protocol::kToolBase;
 inline constexpr uint64_t kLiveAt = kToolBase + 0x1000'0000;
 inline constexpr uint64_t kTotalsAt = kToolBase + 0x3000'0000;
-inline constexpr uint64_t kDetailsAt = kToolBase + 0x5000'0000;
+inline constexpr uint64_t kSeenStacksAt = kToolBase + 0x5000'0000;
+inline constexpr uint64_t kDetailsAt = kToolBase + 0x6000'0000;
 inline constexpr uint64_t kDetailsSize = kToolBase + protocol::kToolSize - kDetailsAt;
-// In the table of live bytes and in details: the stack has allocated. With no bytes left it still counts as a place.
+// In the table of live bytes: the stack has allocated. With no bytes left it still counts as a place.
 inline constexpr uint64_t kSeen = uint64_t{1} << 63;
 inline constexpr uint32_t kMaxStacks = 64u << 20;
-static_assert(kLiveAt + 8ull * kMaxStacks <= kTotalsAt && kTotalsAt + 8ull * kMaxStacks <= kDetailsAt);
+static_assert(kLiveAt + 8ull * kMaxStacks <= kTotalsAt && kTotalsAt + 8ull * kMaxStacks <= kSeenStacksAt);
+static_assert(kSeenStacksAt + 4ull * kMaxStacks <= kDetailsAt);
 inline constexpr uint32_t kMaxSnapshots = 1000;
 
 // AgentSettings::tool_options.
@@ -45,16 +48,19 @@ struct Snapshot {
   uint32_t detail;  // 1 + the number of its room, 0: none
   uint64_t time;
   uint64_t heap_bytes, extra_bytes, stack_bytes;
+  uint64_t moment;  // agent private: the time, in ticks where it is given in milliseconds
 };
-static_assert(sizeof(Snapshot) == 40);
+static_assert(sizeof(Snapshot) == 48);
 
-// A room: how many entries it has, then the entries.
+// A room: how many entries it has, how many stacks had been seen; then the entries: those of the seen that hold bytes.
+struct RoomHeader {
+  uint64_t count, seen;
+};
 struct Detail {
   uint32_t stack;
   uint32_t bytes_low, bytes_high;
 };
 static_assert(sizeof(Detail) == 12);
-inline constexpr uint64_t kRoomHeader = 16;
 
 struct Header {
   uint64_t heap_bytes, extra_bytes, stack_bytes;  // now
@@ -64,7 +70,7 @@ struct Header {
   uint64_t earliest;                              // bytes or ticks before which no normal snapshot is taken
   uint64_t interval;                              // between normal ones
   uint64_t since_detailed;
-  uint64_t stack_limit;  // ids of stacks that have live bytes are below
+  uint64_t seen_count;  // of stacks that ever had bytes
   uint64_t start_ticks;
   uint64_t cut_details;  // entries that found no room
   uint32_t snapshot_count;

@@ -48,24 +48,25 @@ uint64_t room_size() {
   return kDetailsSize / max_snapshots() & ~uint64_t{4095};
 }
 
-// Live bytes of all stacks that have allocated.
+// What each stack holds, if it holds anything, and which have been seen so far.
 uint32_t fill_room() {
   uint32_t room = free_rooms[--free_room_count];
   uint64_t start = kDetailsAt + room * room_size();
-  uint64_t most = (room_size() - kRoomHeader) / sizeof(Detail);
-  auto* details = reinterpret_cast<Detail*>(start + kRoomHeader);
+  uint64_t most = (room_size() - sizeof(RoomHeader)) / sizeof(Detail);
+  auto* details = reinterpret_cast<Detail*>(start + sizeof(RoomHeader));
   uint64_t count = 0;
-  uint64_t limit = header().stack_limit;
-  for (uint64_t stack = 0; stack < limit; ++stack) {
-    uint64_t bytes = live()[stack];
+  uint64_t seen = __atomic_load_n(&header().seen_count, __ATOMIC_ACQUIRE);
+  for (uint64_t i = 0; i < seen; ++i) {
+    uint32_t stack = seen_stacks()[i];
+    uint64_t bytes = live()[stack] & ~kSeen;
     if (bytes == 0) continue;
     if (count == most) {
       ++header().cut_details;
       continue;
     }
-    details[count++] = {static_cast<uint32_t>(stack), static_cast<uint32_t>(bytes), static_cast<uint32_t>(bytes >> 32)};
+    details[count++] = {stack, static_cast<uint32_t>(bytes), static_cast<uint32_t>(bytes >> 32)};
   }
-  *reinterpret_cast<uint64_t*>(start) = count;
+  *reinterpret_cast<RoomHeader*>(start) = {count, seen};
   return room + 1;
 }
 
@@ -90,7 +91,7 @@ void drop_least(uint32_t end) {
   uint64_t least_span = kNever;
   uint32_t at = used_from(1, end);
   for (uint32_t after = used_from(at + 1, end); after < end; after = used_from(after + 1, end)) {
-    uint64_t span = snapshots()[after].time - snapshots()[before].time;
+    uint64_t span = snapshots()[after].moment - snapshots()[before].moment;
     if (snapshots()[at].kind != kSnapshotPeak && span < least_span) {
       least_span = span;
       least = at;
@@ -120,10 +121,12 @@ uint64_t cull() {
   uint64_t interval = kNever;
   for (uint32_t i = 1; i < kept; ++i) {
     if (stays(i) && stays(i - 1)) continue;
-    uint64_t span = snapshots()[i].time - snapshots()[i - 1].time;
+    uint64_t span = snapshots()[i].moment - snapshots()[i - 1].moment;
     if (span < interval) interval = span;
   }
-  return interval == kNever ? 0 : static_cast<uint32_t>(interval);
+  if (interval == kNever) return 0;
+  // Bytes as massif has them, which keeps 32 bits.
+  return option(kOptionTimeUnit) == kTimeBytes ? static_cast<uint32_t>(interval) : interval;
 }
 
 void take(SnapshotKind kind, uint64_t time, bool detailed) {
@@ -134,7 +137,8 @@ void take(SnapshotKind kind, uint64_t time, bool detailed) {
                  .time = time / scale(),
                  .heap_bytes = records.heap_bytes,
                  .extra_bytes = records.extra_bytes,
-                 .stack_bytes = records.stack_bytes};
+                 .stack_bytes = records.stack_bytes,
+                 .moment = time};
   if (detailed && free_room_count != 0) fresh.detail = fill_room();
   records.since_detailed = detailed ? 0 : records.since_detailed + 1;
   if (kind == kSnapshotPeak) {
@@ -149,7 +153,7 @@ void take(SnapshotKind kind, uint64_t time, bool detailed) {
   }
   snapshots()[records.snapshot_count++] = fresh;
   if (records.snapshot_count == max_snapshots()) records.interval = cull();
-  __atomic_store_n(&records.earliest, (fresh.time + records.interval) * scale(), __ATOMIC_RELAXED);
+  __atomic_store_n(&records.earliest, time + records.interval, __ATOMIC_RELAXED);
 }
 
 uint64_t total() {

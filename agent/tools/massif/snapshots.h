@@ -15,6 +15,11 @@ inline uint64_t* live() {
   return reinterpret_cast<uint64_t*>(kLiveAt);
 }
 
+// Those that ever had bytes. A number may be missing yet where a thread is just adding it.
+inline uint32_t* seen_stacks() {
+  return reinterpret_cast<uint32_t*>(kSeenStacksAt);
+}
+
 void start_snapshots();
 
 // After memory was taken or given back: a normal snapshot, if it is time for one.

@@ -18,13 +18,16 @@ struct SnapshotData {
   bool peak = false, detailed = false;
   uint64_t time = 0;
   uint64_t heap_bytes = 0, extra_bytes = 0, stack_bytes = 0;
-  std::vector<std::pair<uint32_t, uint64_t>> stacks;  // id and live bytes, of a detailed one
+  // Of a detailed one: ids of the stacks that hold bytes, and how many of HeapProfile::seen had been seen.
+  std::vector<std::pair<uint32_t, uint64_t>> stacks;
+  uint64_t seen = 0;
 };
 
 struct HeapProfile {
   pid_t pid = 0;
   std::string command;
   std::vector<SnapshotData> snapshots;
+  std::vector<uint32_t> seen;  // stacks that have ever allocated, in the order of their first time
   // Where stacks weighted by bytes are wanted: by id, at the end and ever allocated.
   bool weighted = false;
   std::vector<std::pair<uint32_t, uint64_t>> live, totals;

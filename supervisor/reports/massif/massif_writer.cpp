@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <unordered_map>
 
 namespace vsup::supervisor::massif {
 
@@ -10,41 +9,20 @@ namespace {
 
 constexpr const char* kTop = "(heap allocation functions) malloc/new/new[], --alloc-fns, etc.";
 
-// A stack without the allocation functions at its top and what is below main.
-struct Context {
-  std::vector<CapturedFrame> frames;
-  std::vector<uint64_t> addresses;  // frames' lookup addresses, to sort and group by
-  uint32_t rank = 0;                // its place among all contexts sorted by addresses
-};
-
 // What a context holds in one snapshot.
 struct Share {
-  const Context* context;
   uint64_t bytes;
-  uint32_t rank;  // the context's, at hand for sorting
+  uint32_t rank;            // the context's
+  uint16_t length, common;  // of the context; with the share before
 };
-
-enum class MainKind { kNeither, kMain, kBelowMain };
-
-MainKind main_kind(const std::string& function) {
-  if (function == "main") return MainKind::kMain;
-  for (const char* below : {"__libc_start_main", "__libc_start_call_main", "generic_start_main", "_start"})
-    if (function.rfind(below, 0) == 0) return MainKind::kBelowMain;
-  return MainKind::kNeither;
-}
-
-// Python's functions have names of their own choice.
-MainKind main_kind(const DescribedFrame& frame) {
-  return frame.lines.empty() || frame.python ? MainKind::kNeither : main_kind(frame.lines.back().function);
-}
 
 class TreeWriter {
  public:
-  TreeWriter(const WriterOptions& options, const Describe& describe, std::string& text)
-      : options_(options), describe_(describe), text_(text) {}
+  TreeWriter(const WriterOptions& options, const Contexts& contexts, const Describe& describe, std::string& text)
+      : options_(options), contexts_(contexts), describe_(describe), text_(text) {}
 
-  void write(std::vector<Share> shares, uint64_t heap_bytes, uint64_t other_bytes) {
-    std::sort(shares.begin(), shares.end(), [](const Share& a, const Share& b) { return a.rank < b.rank; });
+  // Shares in the order of their ranks.
+  void write(const std::vector<Share>& shares, uint64_t heap_bytes, uint64_t other_bytes) {
     significant_ =
         heap_bytes == 0 && options_.threshold != 0
             ? 1
@@ -58,25 +36,20 @@ class TreeWriter {
   // Contexts with the same frame at one depth; or, without a first one, places below the threshold.
   struct Group {
     const Share *first = nullptr, *last = nullptr;
-    uint64_t address = 0;
     uint64_t bytes = 0;
     unsigned places = 0;
   };
 
-  std::vector<Group> group(const Share* first, const Share* last, size_t depth) const {
+  std::vector<Group> group(const Share* first, const Share* last, unsigned depth) const {
     std::vector<Group> groups;
     Group minor;
     while (first != last) {
-      if (first->context->frames.size() <= depth) {
+      if (first->length <= depth) {
         ++first;
         continue;
       }
-      Group one{first, first, first->context->addresses[depth], 0, 1};
-      for (; one.last != last; ++one.last) {
-        const std::vector<uint64_t>& addresses = one.last->context->addresses;
-        if (addresses.size() <= depth || addresses[depth] != one.address) break;
-        one.bytes += one.last->bytes;
-      }
+      Group one{first, first + 1, first->bytes, 1};
+      for (; one.last != last && one.last->common > depth; ++one.last) one.bytes += one.last->bytes;
       first = one.last;
       if (one.bytes >= significant_) {
         groups.push_back(one);
@@ -85,14 +58,13 @@ class TreeWriter {
         ++minor.places;
       }
     }
-    if (minor.places != 0) groups.push_back(minor);
-    std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
-      return a.bytes != b.bytes ? a.bytes > b.bytes : a.address < b.address;
-    });
+    // Equal ones stay in the order of their addresses, behind the minor.
+    if (minor.places != 0) groups.insert(groups.begin(), minor);
+    std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.bytes > b.bytes; });
     return groups;
   }
 
-  void write_group(const Group& group_to_write, size_t depth, size_t indent) {
+  void write_group(const Group& group_to_write, unsigned depth, size_t indent) {
     if (group_to_write.first == nullptr) {
       char text[128];
       snprintf(text, sizeof text, "n0: %lu in %u place%s below massif's threshold (%.2f%%)\n", group_to_write.bytes,
@@ -101,7 +73,7 @@ class TreeWriter {
       return;
     }
     const std::vector<Group> below = group(group_to_write.first, group_to_write.last, depth + 1);
-    const CapturedFrame& frame = group_to_write.first->context->frames[depth];
+    const CapturedFrame frame = contexts_.frame(group_to_write.first->rank, depth);
     const DescribedFrame& described = describe_(frame);
     const size_t lines = std::max<size_t>(described.lines.size(), 1);
     for (size_t line = 0; line < lines; ++line) {
@@ -129,57 +101,27 @@ class TreeWriter {
   }
 
   const WriterOptions& options_;
+  const Contexts& contexts_;
   const Describe& describe_;
   std::string& text_;
   uint64_t significant_ = 0;
 };
 
-bool is_alloc_fn(const DescribedFrame& frame, const WriterOptions& options) {
-  if (frame.lines.empty() || frame.python) return false;
-  return std::all_of(frame.lines.begin(), frame.lines.end(), [&options](const DescribedFrame::Line& line) {
-    return !line.function.empty() && options.alloc_fns.contains(line.function);
-  });
-}
-
-Context make_context(std::vector<CapturedFrame> frames, const WriterOptions& options, const Describe& describe) {
-  size_t top = 0;
-  while (top < frames.size() && is_alloc_fn(describe(frames[top]), options)) ++top;
-  size_t end = frames.size();
-  // Up to main, else up to the innermost of what is below it.
-  for (size_t at = frames.size(); at-- > 0;) {
-    const MainKind kind = main_kind(describe(frames[at]));
-    if (kind != MainKind::kNeither) end = at + 1;
-    if (kind == MainKind::kMain) break;
+// What each context holds, in the order of ranks. One whose stacks hold nothing any more is a place still.
+std::vector<Share> shares_of(const SnapshotData& snapshot, const Contexts& contexts, std::vector<uint64_t>& bytes) {
+  bytes.assign(contexts.count(), 0);
+  for (const auto& [stack, held] : snapshot.stacks)
+    if (const uint32_t rank = contexts.rank(stack); rank != Contexts::kNone) bytes[rank] += held;
+  std::vector<Share> shares;
+  shares.reserve(contexts.count());
+  uint16_t common = 0;  // with the last share
+  for (uint32_t rank = 0; rank < contexts.count(); ++rank) {
+    common = std::min(common, contexts.common(rank));
+    if (contexts.first_seen(rank) >= snapshot.seen && bytes[rank] == 0) continue;
+    shares.push_back({bytes[rank], rank, contexts.length(rank), common});
+    common = UINT16_MAX;
   }
-  if (end <= top && top < frames.size()) end = top + 1;
-  Context context;
-  for (size_t at = top; at < end && context.frames.size() < options.depth; ++at) {
-    context.frames.push_back(frames[at]);
-    context.addresses.push_back(frames[at].lookup());
-  }
-  return context;
-}
-
-// Of each stack that a snapshot shows. A large program has hundreds of thousands: they are sorted once for all
-// snapshots.
-std::unordered_map<uint32_t, Context> make_contexts(const HeapProfile& profile, const WriterOptions& options,
-                                                    const Describe& describe) {
-  std::unordered_map<uint32_t, Context> contexts;
-  for (const SnapshotData& snapshot : profile.snapshots) {
-    if (!snapshot.detailed) continue;
-    for (const auto& [id, bytes] : snapshot.stacks) {
-      const auto [place, fresh] = contexts.try_emplace(id);
-      if (fresh) place->second = make_context(profile.stacks.frames(id), options, describe);
-    }
-  }
-  std::vector<Context*> sorted;
-  sorted.reserve(contexts.size());
-  for (auto& [id, context] : contexts) sorted.push_back(&context);
-  std::sort(sorted.begin(), sorted.end(),
-            [](const Context* a, const Context* b) { return a->addresses < b->addresses; });
-  uint32_t rank = 0;
-  for (Context* context : sorted) context->rank = rank++;
-  return contexts;
+  return shares;
 }
 
 }  // namespace
@@ -210,7 +152,8 @@ std::string write_massif(const HeapProfile& profile, const WriterOptions& option
   std::string text = "desc: " + (options.description.empty() ? "(none)" : options.description) + "\n";
   text += "cmd: " + profile.command + "\n";
   text += "time_unit: " + options.time_unit + "\n";
-  const std::unordered_map<uint32_t, Context> contexts = make_contexts(profile, options, describe);
+  const Contexts contexts(profile, options.depth, options.alloc_fns, describe);
+  std::vector<uint64_t> bytes;
   unsigned number = 0;
   for (const SnapshotData& snapshot : profile.snapshots) {
     text += "#-----------\nsnapshot=" + std::to_string(number++) + "\n#-----------\n";
@@ -220,14 +163,8 @@ std::string write_massif(const HeapProfile& profile, const WriterOptions& option
     text += "mem_stacks_B=" + std::to_string(snapshot.stack_bytes) + "\n";
     text += std::string("heap_tree=") + (!snapshot.detailed ? "empty" : snapshot.peak ? "peak" : "detailed") + "\n";
     if (!snapshot.detailed) continue;
-    std::vector<Share> live;
-    live.reserve(snapshot.stacks.size());
-    for (const auto& [id, bytes] : snapshot.stacks) {
-      const Context& context = contexts.at(id);
-      live.push_back({&context, bytes, context.rank});
-    }
-    TreeWriter(options, describe, text)
-        .write(std::move(live), snapshot.heap_bytes, snapshot.extra_bytes + snapshot.stack_bytes);
+    TreeWriter(options, contexts, describe, text)
+        .write(shares_of(snapshot, contexts, bytes), snapshot.heap_bytes, snapshot.extra_bytes + snapshot.stack_bytes);
   }
   return text;
 }

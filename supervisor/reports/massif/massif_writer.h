@@ -3,13 +3,11 @@
 // Assumes: the frames of stacks are described by the caller. Promises: pure.
 #pragma once
 
-#include <functional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "supervisor/reports/heap/described_frame.h"
-#include "supervisor/reports/massif/massif_profile.h"
+#include "supervisor/reports/massif/contexts.h"
 
 namespace vsup::supervisor::massif {
 
@@ -20,8 +18,6 @@ struct WriterOptions {
   double threshold = 1.0;  // percent
   std::set<std::string> alloc_fns, ignore_fns;
 };
-
-using Describe = std::function<const DescribedFrame&(const CapturedFrame& frame)>;
 
 std::string write_massif(const HeapProfile& profile, const WriterOptions& options, const Describe& describe);
 

@@ -1,5 +1,6 @@
 #include "supervisor/reports/massif/record_reader.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "agent/tools/massif/records.h"
@@ -15,26 +16,36 @@ namespace records = agent::massif;
 bool read_details(const StoppedProcess& process, uint32_t room, uint64_t max_snapshots, SnapshotData& snapshot) {
   const uint64_t room_size = records::kDetailsSize / max_snapshots & ~uint64_t{4095};
   const uint64_t start = records::kDetailsAt + room * room_size;
-  uint64_t count = 0;
-  if (!process.read(start, &count, sizeof count)) return false;
-  if (count > (room_size - records::kRoomHeader) / sizeof(records::Detail)) return false;
-  std::vector<records::Detail> details(count);
-  if (count != 0 && !process.read(start + records::kRoomHeader, details.data(), count * sizeof(records::Detail)))
+  records::RoomHeader header{};
+  if (!process.read(start, &header, sizeof header)) return false;
+  if (header.count > (room_size - sizeof header) / sizeof(records::Detail)) return false;
+  std::vector<records::Detail> details(header.count);
+  if (!details.empty() && !process.read(start + sizeof header, details.data(), details.size() * sizeof details[0]))
     return false;
+  snapshot.seen = header.seen;
+  snapshot.stacks.reserve(details.size());
   for (const records::Detail& detail : details)
-    snapshot.stacks.emplace_back(detail.stack,
-                                 (detail.bytes_low | uint64_t{detail.bytes_high} << 32) & ~records::kSeen);
+    snapshot.stacks.emplace_back(detail.stack, detail.bytes_low | uint64_t{detail.bytes_high} << 32);
   return true;
 }
 
-// One number for each stack that ever allocated.
-bool read_numbers(const StoppedProcess& process, const StackReader& stacks, uint64_t start, uint64_t count,
-                  std::vector<std::pair<uint32_t, uint64_t>>& numbers) {
+bool read_seen(const StoppedProcess& process, const StackReader& stacks, uint64_t count, std::vector<uint32_t>& seen) {
   if (count > records::kMaxStacks || count > stacks.nodes()) return false;
-  std::vector<uint64_t> read(count);
-  if (count != 0 && !process.read(start, read.data(), count * sizeof read[0])) return false;
-  for (uint32_t stack = 0; stack < count; ++stack)
-    if (read[stack] != 0) numbers.emplace_back(stack, read[stack] & ~records::kSeen);
+  seen.resize(count);
+  if (count != 0 && !process.read(records::kSeenStacksAt, seen.data(), count * sizeof seen[0])) return false;
+  for (uint32_t& stack : seen)
+    if (stack >= stacks.nodes()) stack = 0;
+  return true;
+}
+
+// One number for each stack that ever allocated, where it is not 0.
+bool read_numbers(const StoppedProcess& process, uint64_t start, const std::vector<uint32_t>& seen,
+                  std::vector<std::pair<uint32_t, uint64_t>>& numbers) {
+  if (seen.empty()) return true;
+  std::vector<uint64_t> read(*std::max_element(seen.begin(), seen.end()) + uint64_t{1});
+  if (!process.read(start, read.data(), read.size() * sizeof read[0])) return false;
+  for (const uint32_t stack : seen)
+    if ((read[stack] & ~records::kSeen) != 0) numbers.emplace_back(stack, read[stack] & ~records::kSeen);
   return true;
 }
 
@@ -61,6 +72,7 @@ std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t 
   std::vector<records::Snapshot> taken(header.snapshot_count);
   if (!taken.empty() && !process.read(records::kSnapshotsAt, taken.data(), taken.size() * sizeof taken[0])) return {};
   HeapProfile profile = start_profile(process);
+  if (!read_seen(process, profile.stacks, header.seen_count, profile.seen)) return {};
   for (const records::Snapshot& one : taken) {
     if (one.kind == records::kSnapshotUnused) continue;
     SnapshotData& snapshot = profile.snapshots.emplace_back();
@@ -72,9 +84,8 @@ std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t 
     snapshot.detailed = one.detail != 0 && one.detail <= max_snapshots &&
                         read_details(process, one.detail - 1, max_snapshots, snapshot);
   }
-  profile.weighted = weighted &&
-                     read_numbers(process, profile.stacks, records::kLiveAt, header.stack_limit, profile.live) &&
-                     read_numbers(process, profile.stacks, records::kTotalsAt, header.stack_limit, profile.totals);
+  profile.weighted = weighted && read_numbers(process, records::kLiveAt, profile.seen, profile.live) &&
+                     read_numbers(process, records::kTotalsAt, profile.seen, profile.totals);
   return profile;
 }
 
@@ -82,14 +93,15 @@ std::optional<HeapProfile> read_present(const StoppedProcess& process, bool deta
   records::Header header{};
   if (!process.read(records::kToolBase, &header, sizeof header)) return {};
   HeapProfile profile = start_profile(process);
+  if (detailed && !read_seen(process, profile.stacks, header.seen_count, profile.seen)) return {};
   SnapshotData& snapshot = profile.snapshots.emplace_back();
   snapshot.detailed = detailed;
   snapshot.time = header.moved_bytes;
   snapshot.heap_bytes = header.heap_bytes;
   snapshot.extra_bytes = header.extra_bytes;
   snapshot.stack_bytes = header.stack_bytes;
-  if (detailed && !read_numbers(process, profile.stacks, records::kLiveAt, header.stack_limit, snapshot.stacks))
-    return {};
+  snapshot.seen = profile.seen.size();
+  if (detailed && !read_numbers(process, records::kLiveAt, profile.seen, snapshot.stacks)) return {};
   return profile;
 }
 
