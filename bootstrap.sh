@@ -13,7 +13,7 @@ build_packages=(g++ make cmake ninja-build pkg-config binutils git ca-certificat
 # Programs that tests/real runs; a test whose program is missing is skipped and says so.
 test_packages=(clang-format musl-tools valgrind gcc bc gawk file perl bzip2 xz-utils zstd sqlite3 openssl busybox-static
   pari-gp ecl nodejs libpython3.11-testsuite python3-dev libopenblas0-pthread libgmp10 golang-go rustc
-  openjdk-17-jdk-headless chromium)
+  openjdk-17-jdk-headless chromium libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 cython3 python3-numpy)
 
 say() { printf '== %s\n' "$*"; }
 
