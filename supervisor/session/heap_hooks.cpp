@@ -154,11 +154,8 @@ bool SessionImpl::take_own_trap(Task& task) {
   Registers registers = task.registers();
   const uint64_t pc = registers.rip;
   const Exports& agent = agent_.exports;
-  if (pc == hooks.loader_breakpoint + 1) {
-    // The function there is empty: it only returns.
-    registers.rip = task.read_as<uint64_t>(registers.rsp);
-    registers.rsp += 8;
-  } else if (pc == agent.hook_return_door) {
+  if (pc == hooks.loader_breakpoint + 1 || pc == agent.hook_return_door) {
+    // The loader's function is empty: it only returns.
     registers.rip = task.read_as<uint64_t>(registers.rsp);
     registers.rsp += 8;
   } else if (pc == agent.hook_call_door) {

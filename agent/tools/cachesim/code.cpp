@@ -10,7 +10,6 @@ namespace vsup::agent::cachesim {
 
 namespace {
 
-using protocol::kRax;
 using protocol::kRcx;
 using protocol::kRsp;
 

@@ -1,4 +1,5 @@
 // Purpose: the tool massif: what --tool= finds, and its ToolReport.
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -40,7 +41,7 @@ void configure(const ToolOptionValues& options, protocol::AgentSettings& setting
   values[records::kOptionHeap] = options.yes("heap") ? 1 : 0;
   values[records::kOptionHeapAdmin] = options.number("heap-admin");
   values[records::kOptionDepth] = options.number("depth") + (options.all("alloc-fn").empty() ? 0 : kSpareFrames);
-  values[records::kOptionPeakInaccuracy] = static_cast<uint64_t>(options.real("peak-inaccuracy") * 1e6 + 0.5);
+  values[records::kOptionPeakInaccuracy] = static_cast<uint64_t>(std::llround(options.real("peak-inaccuracy") * 1e6));
   values[records::kOptionDetailedFreq] = options.number("detailed-freq");
   values[records::kOptionTotals] = options.yes("collapsed") ? 1 : 0;
   values[records::kOptionMaxSnapshots] = options.number("max-snapshots");
