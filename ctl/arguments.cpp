@@ -28,6 +28,9 @@ constexpr Row kRows[] = {
     {"report", 0, nullptr, Action::kReport, Group::kShow,
      "make a page of a session's results, report.html in its directory;\nalso: vctl report [DIR|PID]"},
     {"leaks", 0, nullptr, Action::kLeaks, Group::kShow, "leaks: look for lost blocks now; also: vctl leaks"},
+    {"snapshot", 0, nullptr, Action::kSnapshot, Group::kShow,
+     "massif: write how the heap is now, a file that ms_print reads;\nalso: vctl snapshot"},
+    {"detailed", 0, nullptr, Action::kNone, Group::kShow, "with snapshot: with stacks"},
     {"new", 0, nullptr, Action::kNone, Group::kShow, "with leaks: only what the check before did not find"},
     {"increased", 0, nullptr, Action::kNone, Group::kShow, "with leaks: only what has grown since, lost or not"},
     {"changed", 0, nullptr, Action::kNone, Group::kShow, "with leaks: only what has changed since"},
@@ -113,6 +116,7 @@ void apply(const Row& row, const std::string& value, Arguments& arguments) {
   if (row.action == Action::kDump) arguments.hint = value;
   if (row.action == Action::kEvents) arguments.events = split(value);
   if (std::strcmp(row.name, "once") == 0) arguments.once = true;
+  if (std::strcmp(row.name, "detailed") == 0) arguments.detailed = true;
   for (const char* delta : {"new", "increased", "changed"}) {
     if (std::strcmp(row.name, delta) == 0) arguments.leaks.delta = delta;
   }
@@ -120,6 +124,14 @@ void apply(const Row& row, const std::string& value, Arguments& arguments) {
   if (std::strcmp(row.name, "show-leak-kinds") == 0) arguments.leaks.kinds = value;
   if (std::strcmp(row.name, "json") == 0) arguments.json = true;
   if (std::strcmp(row.name, "session") == 0) arguments.session = value;
+}
+
+// Words that are actions, but for report, which comes before its only target.
+Action verb_of(const std::string& word) {
+  if (word == "top") return Action::kTop;
+  if (word == "leaks") return Action::kLeaks;
+  if (word == "snapshot") return Action::kSnapshot;
+  return word == "detach" ? Action::kDetach : Action::kNone;
 }
 
 }  // namespace
@@ -131,8 +143,8 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     const std::string& word = words[i];
     if (options_over || word.size() < 2 || word[0] != '-') {
       bool may_be_verb = !options_over && arguments.action == Action::kNone;
-      if (may_be_verb && (word == "detach" || word == "leaks" || word == "top")) {
-        arguments.action = word == "top" ? Action::kTop : word == "leaks" ? Action::kLeaks : Action::kDetach;
+      if (may_be_verb && verb_of(word) != Action::kNone) {
+        arguments.action = verb_of(word);
       } else if (may_be_verb && word == "report" && arguments.targets.empty()) {
         arguments.action = Action::kReport;
       } else {
@@ -188,7 +200,7 @@ std::string help_text() {
   constexpr size_t kColumn = 30;
   std::string text =
       "usage: vctl -l [options]\n"
-      "       vctl -s | -b | leaks | -i on|off | -k | detach [options] [PID|NAME ...]\n"
+      "       vctl -s | -b | leaks | snapshot | -i on|off | -k | detach [options] [PID|NAME ...]\n"
       "       vctl -d [HINT] | -z | -e [EVENT,...] | top [options] [PID|NAME ...]\n"
       "       vctl report [options] [DIR|PID]\n"
       "\n"

@@ -23,6 +23,7 @@ enum class Action {
   kTop,
   kReport,
   kLeaks,
+  kSnapshot,
   kKill,
   kDetach
 };
@@ -40,6 +41,7 @@ struct Arguments {
   LeakWish leaks;   // of kLeaks
   bool json = false;
   bool once = false;                 // of kTop: not refreshed
+  bool detailed = false;             // of kSnapshot: with stacks
   std::string hint;                  // of kDump
   std::vector<std::string> events;   // of kEvents; empty: all
   std::string session;               // vsup's pid or a session directory; empty: the only one

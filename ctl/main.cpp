@@ -183,6 +183,15 @@ int ask_leaks(const Arguments& arguments) {
   return tool_succeeded(result) ? 0 : 1;
 }
 
+int take_snapshot(const Arguments& arguments) {
+  const Json request = {
+      {"request", protocol::kRequestSnapshot}, {"targets", targets_of(arguments)}, {"detailed", arguments.detailed}};
+  // The names for a first stack may come from large files or the network.
+  const Json result = choose_session(arguments.session)->ask(request, 600);
+  if (!print(arguments.json ? as_json(result) : show_snapshot(result))) return 1;
+  return tool_succeeded(result) ? 0 : 1;
+}
+
 int report(const Arguments& arguments) {
   const std::string& name = arguments.targets.empty() ? arguments.session : arguments.targets.front();
   std::string path = make_report(session_to_report(name));
@@ -206,6 +215,8 @@ int run(const std::vector<std::string>& words) {
       return report(arguments);
     case Action::kLeaks:
       return ask_leaks(arguments);
+    case Action::kSnapshot:
+      return take_snapshot(arguments);
     default:
       return ask_session(arguments);
   }

@@ -63,6 +63,12 @@ std::string show_dump(const Json& result) {
   }));
 }
 
+std::string show_snapshot(const Json& result) {
+  return or_none(each_process(result, [](const std::string& pid, const Json& answer) {
+    return pid + ": snapshot written: " + string_of(answer.value("file", Json())) + "\n";
+  }));
+}
+
 std::string show_zero(const Json& result) {
   return or_none(
       each_process(result, [](const std::string& pid, const Json&) { return pid + ": event counters are zero\n"; }));

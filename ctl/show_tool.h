@@ -10,6 +10,7 @@ namespace vsup::ctl {
 
 std::string show_dump(const nlohmann::ordered_json& result);
 std::string show_zero(const nlohmann::ordered_json& result);
+std::string show_snapshot(const nlohmann::ordered_json& result);
 // `wanted`: names of events; empty: all.
 std::string show_events(const nlohmann::ordered_json& result, const std::vector<std::string>& wanted);
 std::string show_tool_status(const nlohmann::ordered_json& result);

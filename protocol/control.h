@@ -42,6 +42,10 @@
 //                     self and those with the highest inclusive cost, `limit` of each at most
 // THREAD:  number, tid, name
 //
+// massif serves (members beside targets; result of a process):
+// snapshot detailed   file (relative to the session's directory): the heap as it is now; with "detailed": true with
+//                     stacks; the answer comes when the file is written
+//
 // leaks serves (members beside targets; result of a process):
 // leaks    delta     text (what Memcheck would print), records, shown, bytes, blocks (in use), milliseconds (that the
 //          kinds     process stood still), definite, indirect, possible, reachable {bytes, blocks}. delta: any, or
@@ -70,7 +74,8 @@ inline constexpr char kRequestToggle[] = "toggle";
 inline constexpr char kRequestStacks[] = "stacks";
 inline constexpr char kRequestKill[] = "kill";
 inline constexpr char kRequestDetach[] = "detach";
-inline constexpr char kRequestLeaks[] = "leaks";  // of the tool leaks
+inline constexpr char kRequestLeaks[] = "leaks";        // of the tool leaks
+inline constexpr char kRequestSnapshot[] = "snapshot";  // of the tool massif
 
 // Of callgrind and cachegrind.
 inline constexpr char kRequestDump[] = "dump";

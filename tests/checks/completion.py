@@ -19,6 +19,8 @@ CASES = (
     ("vctl --instr=o", ["on", "off"], []),
     ("vctl d", ["detach"], []),
     ("vctl r", ["report"], []),
+    ("vctl s", ["snapshot"], []),
+    ("vctl snapshot --d", ["--detailed"], []),
     ("vctl report /us", ["/usr"], []),
 )
 

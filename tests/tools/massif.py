@@ -164,6 +164,45 @@ def ms_print(place):
     check("heap allocation functions" in printed and "make (heap_c.c" in printed, printed[:2000])
 
 
+def live_snapshots(place):
+    """What a program holds when asked for, with stacks and without: both files are read by ms_print, and say what the
+    program has allocated by then."""
+    vsup = place.start(["--tool=massif", "-q", "--time-unit=B", os.path.join(place.programs, "leaks_live")],
+                       stdin=subprocess.PIPE)
+    check(vsup.stdout.readline() == "ready\n", "the program does not start")
+
+    def say(letters):
+        vsup.stdin.write(letters + "\n")
+        vsup.stdin.flush()
+        check(vsup.stdout.readline() == "done\n", "the program does not answer")
+
+    def snapshot(*options):
+        status, output, errors = place.ctl("snapshot", "--json", f"--session={place.log}", *options)
+        check(status == 0, f"vctl snapshot: {errors}")
+        path = os.path.join(place.log, json.loads(output)["processes"][0]["result"]["file"])
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        printed = subprocess.run(["ms_print", path], capture_output=True, text=True, check=True).stdout
+        numbers = {key: int(value) for key, value in re.findall(r"^(time|mem_heap_B)=(\d+)$", text, re.M)}
+        return numbers, text, printed
+
+    say("ggg")
+    first, text, _ = snapshot()
+    check("heap_tree=empty" in text, text)
+    say("gg")
+    second, text, printed = snapshot("--detailed", "leaks_live")
+    check(second["mem_heap_B"] - first["mem_heap_B"] == 2 * 64, f"{first}, then {second}")
+    check(second["time"] - first["time"] == 2 * (64 + 8), f"{first}, then {second}")
+    check(re.search(r"n\d: 320 0x[0-9A-F]+: grow \(leaks_live\.c:\d+\)", text), text)
+    check("grow (leaks_live.c" in printed, printed)
+    status, output, _ = place.ctl("snapshot", f"--session={place.log}")
+    check(status == 0 and re.search(r"^\d+: snapshot written: .*massif\.vctl\.out\.3$", output, re.M), output)
+    status, _, errors = place.ctl("snapshot", f"--session={place.log}", "nobody")
+    check(status == 1 and "nobody" in errors, errors)
+    vsup.stdin.close()
+    check(vsup.wait(timeout=20) == 0, "the program did not end well")
+
+
 def total(path):
     with open(path, encoding="utf-8") as f:
         return sum(int(line.rsplit(" ", 1)[1]) for line in f)
@@ -193,4 +232,4 @@ def collapsed(place):
 
 session.main({name: test for name, test in list(globals().items())
               if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print",
-                          "collapsed")}, __doc__)
+                          "live_snapshots", "collapsed")}, __doc__)

@@ -1,10 +1,13 @@
 #include "supervisor/reports/massif/record_reader.h"
 
+#include <x86intrin.h>
+
 #include <algorithm>
 #include <cstddef>
 
 #include "agent/tools/massif/records.h"
 #include "protocol/heap.h"
+#include "supervisor/reports/heap/tick_rate.h"
 #include "supervisor/symbols/process_memory.h"
 
 namespace vsup::supervisor::massif {
@@ -63,6 +66,12 @@ HeapProfile start_profile(const StoppedProcess& process) {
   return profile;
 }
 
+uint64_t present_time(const records::Header& header, uint64_t time_unit) {
+  if (time_unit == records::kTimeBytes) return header.moved_bytes;
+  const uint64_t ticks = __rdtsc() - header.start_ticks;
+  return ticks / std::max<uint64_t>(ticks_per_second() / 1000, 1);
+}
+
 }  // namespace
 
 std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots, bool weighted) {
@@ -89,14 +98,14 @@ std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t 
   return profile;
 }
 
-std::optional<HeapProfile> read_present(const StoppedProcess& process, bool detailed) {
+std::optional<HeapProfile> read_present(const StoppedProcess& process, uint64_t time_unit, bool detailed) {
   records::Header header{};
   if (!process.read(records::kToolBase, &header, sizeof header)) return {};
   HeapProfile profile = start_profile(process);
   if (detailed && !read_seen(process, profile.stacks, header.seen_count, profile.seen)) return {};
   SnapshotData& snapshot = profile.snapshots.emplace_back();
   snapshot.detailed = detailed;
-  snapshot.time = header.moved_bytes;
+  snapshot.time = present_time(header, time_unit);
   snapshot.heap_bytes = header.heap_bytes;
   snapshot.extra_bytes = header.extra_bytes;
   snapshot.stack_bytes = header.stack_bytes;

@@ -14,7 +14,7 @@ namespace vsup::supervisor::massif {
 // too.
 std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots, bool weighted);
 
-// How things are now, as one snapshot.
-std::optional<HeapProfile> read_present(const StoppedProcess& process, bool detailed);
+// How things are now, as one snapshot; its time in the unit `time_unit` (agent::massif::TimeUnit).
+std::optional<HeapProfile> read_present(const StoppedProcess& process, uint64_t time_unit, bool detailed);
 
 }  // namespace vsup::supervisor::massif

@@ -33,6 +33,10 @@ constexpr ToolOption kOptions[] = {
 // Frames above the depth that may turn out to be allocation functions.
 constexpr uint64_t kSpareFrames = 50;
 
+records::TimeUnit time_unit(const ToolOptionValues& options) {
+  return options.text("time-unit") == "B" ? records::kTimeBytes : records::kTimeMilliseconds;
+}
+
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
   settings.hook_heap = 1;
   settings.run_native = 1;
@@ -45,8 +49,7 @@ void configure(const ToolOptionValues& options, protocol::AgentSettings& setting
   values[records::kOptionDetailedFreq] = options.number("detailed-freq");
   values[records::kOptionTotals] = options.yes("collapsed") ? 1 : 0;
   values[records::kOptionMaxSnapshots] = options.number("max-snapshots");
-  values[records::kOptionTimeUnit] =
-      options.text("time-unit") == "B" ? records::kTimeBytes : records::kTimeMilliseconds;
+  values[records::kOptionTimeUnit] = time_unit(options);
   if (values[records::kOptionTimeUnit] == records::kTimeMilliseconds)
     values[records::kOptionTicksPerSecond] = ticks_per_second();
 }
@@ -93,7 +96,7 @@ class MassifReport : public ToolReport {
   void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override {
     const Json line = Json::parse(request.line, nullptr, false);
     const bool detailed = line.is_object() && line.value("detailed", Json()) == true;
-    auto profile = massif::read_present(process, detailed);
+    auto profile = massif::read_present(process, time_unit(context_.options), detailed);
     if (!profile) return answer({{}, "the heap's records cannot be read"});
     write(std::move(*profile), "massif.vctl.out." + std::to_string(++requested_), [answer](const std::string& name) {
       answer({Json{{"file", name}}.dump(-1, ' ', false, Json::error_handler_t::replace), {}});
