@@ -122,6 +122,72 @@ def dh_view(place):
     check("heap_c" in text and "Command: " in text, text[:400])
 
 
+# What Firefox Profiler takes apart (src/profile-logic/import/dhat.ts): address, function, file, line, column.
+FRAME = re.compile(r"^0x([0-9a-f]+): (.+) \((?:in )?(.+?)(?::(\d+))?(?::(\d+))?\)$", re.I)
+
+
+def is_count(value):
+    """A number that JavaScript holds exactly."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
+
+
+def firefox_profiler(place):
+    """Every member that its importer reads is there and of the kind that it takes it for."""
+    script = os.path.join(place.folder, "frames of python.py")
+    with open(script, "w", encoding="utf-8") as f:
+        f.write("def keep(n):\n    return bytes(n)\nkept = [keep(1000) for _ in range(9)]\n")
+    for command, wanted in (([os.path.join(place.programs, "heap_c")], ("make", "heap_c.c", None)),
+                            ([os.path.join(place.programs, "heap_cpp")], ("insert", "heap_cpp.cpp", None)),
+                            (["/usr/bin/python3", script], ("keep", script, "2"))):
+        _, data = run(place, *command)
+        check(data["dhatFileVersion"] == 2 and data["mode"] == "heap" and data["verb"] == "Allocated", f"{data}"[:300])
+        check(data["bklt"] is True and data["bkacc"] is False, "lifetimes are measured, accesses are not")
+        for name in ("pid", "te", "tg", "tuth"):
+            check(is_count(data[name]), f"{name}: {data[name]}")
+        for name in ("tu", "Mtu", "cmd"):
+            check(isinstance(data[name], str) and data[name], f"{name}: {data[name]}")
+        check(data["ftbl"][0] == "[root]" and len(set(data["ftbl"])) == len(data["ftbl"]), "the frames' table")
+        for point in data["pps"]:
+            for name in ("tb", "tbk", "tl", "mb", "mbk", "gb", "gbk", "eb", "ebk"):
+                check(is_count(point[name]), f"{name}: {point[name]}")
+            check(not {"rb", "wb", "acc"} & set(point), f"what was not measured: {point}")
+            check(point["fs"] and all(0 < frame < len(data["ftbl"]) for frame in point["fs"]), f"frames: {point}")
+            check(point["eb"] <= point["mb"] <= point["tb"] and point["gb"] <= point["mb"], f"bytes: {point}")
+        frames = [FRAME.match(text) for text in data["ftbl"][1:]]
+        odd = [text for text, frame in zip(data["ftbl"][1:], frames) if not frame]
+        check(not odd, f"no frames to the importer: {odd[:5]}")
+        name, file, line = wanted
+        check(any(f.group(2).split("(")[0] == name and f.group(3) == file and line in (None, f.group(4))
+                  for f in frames), f"{wanted} is not among {data['ftbl'][:20]}")
+
+
+def collapsed_readers(place):
+    """speedscope, Firefox Profiler and flamegraph.pl split lines at the last blank and paths at semicolons: a folder
+    with both, and a line break, in its name splits nothing."""
+    folder = os.path.join(place.folder, "a; b\nc")
+    os.mkdir(folder)
+    script = os.path.join(folder, "app 12")
+    with open(script, "w", encoding="utf-8") as f:
+        f.write("def keep(n):\n    return bytes(n)\nkept = [keep(100000) for _ in range(9)]\n")
+    path, data = run(place, "/usr/bin/python3", "-S", script, options=["--collapsed=yes"])
+    for word, key in (("live", "eb"), ("peak", "gb"), ("total", "tb")):
+        (stacks,) = glob.glob(os.path.join(os.path.dirname(path), f"heap.{word}.*.collapsed"))
+        with open(stacks, encoding="utf-8") as f:
+            text = f.read()
+        lines = text.split("\n")
+        check(lines.pop() == "", "the last line has no end")
+        parsed = [re.match(r"^(.*) (\d+)$", line) for line in lines]  # src/import/bg-flamegraph.ts of speedscope
+        check(all(parsed) and not re.search("[\0-\x09\x0b-\x1f]", text), "lines that are no stacks")
+        paths = [match.group(1).split(";") for match in parsed]
+        check(len({tuple(names) for names in paths}) == len(paths), "a stack twice")
+        check(all(name and name == name.strip() for names in paths for name in names), "a frame without a name")
+        total = sum(int(match.group(2)) for match in parsed)
+        check(total == sum(point[key] for point in data["pps"]), f"{word}: {total}")
+        if word == "total":
+            kept = [names for names in paths if "keep (" in names[-1] or any(n.startswith("keep (") for n in names)]
+            check(kept and all("a: b?c/app 12:2)" in "".join(names) for names in kept), f"{kept[:3]}")
+
+
 def python(place):
     """Python functions stand in the stacks, of the file and of the page's flame graphs."""
     script = os.path.join(place.folder, "app.py")
@@ -133,7 +199,7 @@ def python(place):
     check(sum(point["tbk"] for point in mine) >= 20, f"blocks of inner: {mine}")
     point = max(mine, key=lambda point: point["tb"])
     names = [data["ftbl"][frame] for frame in point["fs"]]
-    order = [next((i for i, name in enumerate(names) if name.startswith(start)), -1)
+    order = [next((i for i, name in enumerate(names) if name.startswith("0x0: " + start)), -1)
              for start in (f"inner ({script}:2)", "outer", f"<module> ({script}:5)")]
     check(-1 < order[0] < order[1] < order[2], f"Python frames: {names}")
     folder = os.path.dirname(path)
@@ -167,4 +233,5 @@ def python(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (against_valgrind, threads_and_lives, killed, dh_view, python)}, __doc__)
+    session.main({f.__name__: f for f in (against_valgrind, threads_and_lives, killed, dh_view, firefox_profiler,
+                                               collapsed_readers, python)}, __doc__)

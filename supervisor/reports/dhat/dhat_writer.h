@@ -1,5 +1,6 @@
 // Purpose: the text of a dhat.out file, JSON, version 2 of the format. Source: Valgrind 3.19's dhat/dh_main.c (comment
-// on the format) and dh_view.js, which checks every mandatory member; Firefox Profiler's importer reads the same.
+// on the format) and dh_view.js, which checks every mandatory member; Firefox Profiler's importer
+// (src/profile-logic/import/dhat.ts) reads the same, and takes "0xADDRESS: FUNCTION (FILE:LINE)" apart.
 // What was not measured is left out as the format has it: "bkacc": false, and no rb, wb, acc in the sites.
 // Promises: pure.
 #pragma once

@@ -34,12 +34,9 @@ const DescribedFrame& FrameDescriber::operator()(const CapturedFrame& frame) {
 }
 
 std::string frame_text(uint64_t address, const DescribedFrame& frame, const DescribedFrame::Line& line) {
-  std::string text;
-  if (!frame.python) {
-    char number[32];
-    std::snprintf(number, sizeof number, "0x%llX: ", static_cast<unsigned long long>(address));
-    text = number;
-  }
+  char number[32];
+  std::snprintf(number, sizeof number, "0x%llX: ", frame.python ? 0 : static_cast<unsigned long long>(address));
+  std::string text = number;
   text += line.function.empty() ? "???" : line.function;
   if (!line.place.empty()) text += " (" + line.place + ")";
   return text;

@@ -41,7 +41,8 @@ class FrameDescriber {
   std::map<std::pair<bool, uint64_t>, DescribedFrame> known_;
 };
 
-// "0x401136: main (x.c:12)" as Valgrind writes it, a Python frame without an address.
+// "0x401136: main (x.c:12)" as Valgrind writes it; a Python frame with address 0, since who reads DHAT's files takes no
+// frame apart without one.
 std::string frame_text(uint64_t address, const DescribedFrame& frame, const DescribedFrame::Line& line);
 
 }  // namespace vsup::supervisor
