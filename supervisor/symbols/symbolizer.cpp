@@ -7,6 +7,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "supervisor/symbols/cython_lines.h"
 #include "supervisor/symbols/symbol_module.h"
 
 namespace vsup::supervisor {
@@ -31,6 +32,7 @@ class Symbolizer::Implementation {
     for (Frame& frame : frames) {
       frame.address = address;
       if (module) frame.module = module->path;
+      show_python_source(frame);
     }
     if (!frames.back().function.empty()) frames.back().offset += address - lookup;
     return frames;
@@ -42,6 +44,14 @@ class Symbolizer::Implementation {
   }
 
  private:
+  void show_python_source(Frame& frame) {
+    if (frame.line == 0 || !frame.function.starts_with("__pyx_")) return;
+    const auto place = cython_.find(frame.file, frame.line);
+    if (!place) return;
+    frame.file = place->file;
+    frame.line = place->line;
+  }
+
   static std::optional<uint64_t> link_time_address(const Module& module, uint64_t address, const ElfFile& elf) {
     if (module.image) return address - module.image->bias;
     if (module.is_vdso()) return address - module.start + elf.lowest_vaddr();
@@ -85,6 +95,7 @@ class Symbolizer::Implementation {
 
   mutable std::mutex mutex_;
   std::unordered_map<std::string, std::unique_ptr<SymbolModule>> cache_;  // null: no symbols to be had
+  CythonLines cython_;
 };
 
 Symbolizer::Symbolizer() : implementation_(std::make_unique<Implementation>()) {}

@@ -20,7 +20,7 @@ struct Frame {
   std::string function;  // demangled; empty if unknown
   uint64_t offset = 0;   // of the address from the function's start; 0 in an inlined frame
   std::string module;    // path of the file; empty: none (generated code)
-  std::string file;      // source file as the compiler saw it, made absolute; empty if unknown
+  std::string file;      // source file as the compiler saw it, made absolute; of Cython's code the .pyx; empty: unknown
   unsigned line = 0;     // 0 if unknown
   bool inlined = false;  // inlined into the next frame, whose address it shares
   bool guessed = false;  // a caller found by searching the stack for return addresses
