@@ -145,6 +145,15 @@ void Emitter::exit_stub(uint32_t id, const void* agent_exit) {
   jump(static_cast<const uint8_t*>(agent_exit));
 }
 
+void Emitter::step_call(void (*function)()) {
+  constexpr uint32_t kStackSpill = VSUP_CTX_SPILL + 8 * protocol::kRsp;
+  gs_absolute(0x89, protocol::kRsp, kStackSpill);
+  gs_absolute(0x8b, protocol::kRsp, VSUP_CTX_AGENT_SP);
+  byte(0xe8);
+  u32(static_cast<uint32_t>(reinterpret_cast<const uint8_t*>(function) - (here() + 4)));
+  gs_absolute(0x8b, protocol::kRsp, kStackSpill);
+}
+
 void Emitter::align_patch_site(uint32_t offset) {
   while (((reinterpret_cast<uint64_t>(out_) + offset) & 15) > 12) byte(0x90);
 }

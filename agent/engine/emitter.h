@@ -84,6 +84,9 @@ class Emitter {
   void jump_through_table();
   // Sets exit_id to `id` and jumps to the agent's exit.
   void exit_stub(uint32_t id, const void* agent_exit);
+  // Calls a function made by step_call (agent/base/step_call.inc) on the agent's stack: the app's may not be written.
+  // rsp is no scratch register, so its spill slot is free. Changes the flags.
+  void step_call(void (*function)());
   // NOPs, so that a rel32 placed `offset` bytes from here can be patched by one store.
   void align_patch_site(uint32_t offset);
 

@@ -11,11 +11,9 @@ namespace vsup::agent::cachesim {
 namespace {
 
 using protocol::kRcx;
-using protocol::kRsp;
 
 constexpr uint32_t kArgumentOffset = kStateOffset + offsetof(ThreadState, argument);
 constexpr uint32_t kDescriptorOffset = kStateOffset + offsetof(ThreadState, descriptor);
-constexpr uint32_t kStackSpill = VSUP_CTX_SPILL + 8 * protocol::kRsp;
 constexpr uint8_t kJumpAbove = 0x87, kJumpNotEqual = 0x85, kJumpAlways = 0;
 
 constexpr uint8_t kMove = 0x8b, kMoveTo = 0x89, kAdd = 0x03, kSubtract = 0x2b;
@@ -47,14 +45,9 @@ void Code::store_immediate(Emitter& to, uint32_t offset, uint32_t value) {
   to.u32(value);
 }
 
-// On the agent's stack: the app's may not be written. rsp is no scratch register, so its spill slot is free.
 void Code::call_slow_path(Emitter& to, uint32_t number) {
   store_immediate(to, kDescriptorOffset, number);
-  to.gs_absolute(kMoveTo, kRsp, kStackSpill);
-  to.gs_absolute(kMove, kRsp, VSUP_CTX_AGENT_SP);
-  to.byte(0xe8);
-  to.u32(static_cast<uint32_t>(reinterpret_cast<const uint8_t*>(&vsup_simulate) - (to.here() + 4)));
-  to.gs_absolute(kMove, kRsp, kStackSpill);
+  to.step_call(&vsup_simulate);
 }
 
 template <typename Fill>

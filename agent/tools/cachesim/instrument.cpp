@@ -1,5 +1,6 @@
 #include "agent/tools/cachesim/instrument.h"
 
+#include "agent/base/memory.h"
 #include "agent/base/syscall.h"
 #include "agent/engine/link.h"
 #include "agent/tools/cachesim/code.h"
@@ -366,9 +367,11 @@ void emit_conditional(Emitter& out, const Instr& instr, const Source& source, co
   } else {
     code.taken(instr, kRax, kRdx);
     // Valgrind takes a branch to the next instruction for the inverse of itself, unless it has inverted it before, as
-    // it does with the odd conditions.
+    // it does with the odd conditions. Callgrind does so at the end of its blocks alone, which go on after loop and
+    // jrcxz.
     const bool to_next = instr.target == raw(source.next());
-    if (to_next && (instr.flow == Flow::kLoop || (instr.condition() & 1) == 0)) {
+    const bool loop_flips = instr.flow == Flow::kLoop && !configuration.has(kCallgrindRules);
+    if (to_next && (loop_flips || (instr.flow == Flow::kCondJump && (instr.condition() & 1) == 0))) {
       static constexpr uint8_t kFlip[] = {0x83, 0xf0, 0x01};  // xor eax, 1
       out.bytes(kFlip, sizeof kFlip);
     }
@@ -435,7 +438,9 @@ void plan_record(const Instr& instr, PlannedInstr& planned) {
 
 }  // namespace
 
-bool configure() {
+bool configure(uint32_t ir_offset, uint32_t collect_offset) {
+  configuration.ir_offset = ir_offset;
+  configuration.collect_offset = collect_offset;
   configuration.flags = vsup_settings.tool_options[kFlagsOption];
   configuration.i1 = CacheShape::unpack(vsup_settings.tool_options[kI1Option]);
   configuration.d1 = CacheShape::unpack(vsup_settings.tool_options[kD1Option]);
@@ -457,7 +462,7 @@ bool begin(const Block& block, uint32_t first_instr, BlockCounter counter) {
     Effects what;
     effects(instr, what);
     InstrAccesses found;
-    find_accesses(instr, what, line_size(), configuration.has(kModifyWrites), found);
+    find_accesses(instr, what, line_size(), configuration.has(kCallgrindRules), found);
     planned.flags_read = what.flags_read;
     planned.flags_written = what.flags_written;
     planned.gpr_written = what.gpr_written;
@@ -481,6 +486,26 @@ bool begin(const Block& block, uint32_t first_instr, BlockCounter counter) {
     pc += instr.length;
   }
   return plan.simulated;
+}
+
+BlockTotals block_totals(const Block& block) {
+  uint32_t reads = 0, writes = 0, branches = 0, indirect = 0;
+  for (uint32_t i = 0; i < block.count; ++i) {
+    const InstrRecord& record = plan.instrs[i].record;
+    reads += record.reads;
+    writes += record.writes;
+    branches += record.branches;
+    if ((record.groups & kIndirect) != 0) ++indirect;
+  }
+  BlockTotals totals;
+  const auto add = [&totals](Event event, uint32_t amount) {
+    if (amount != 0) totals.entries[totals.count++] = {kTotalsOffset + 8u * event, amount};
+  };
+  add(kDr, reads);
+  add(kDw, writes);
+  add(kBc, branches);
+  add(kBi, indirect);
+  return totals;
 }
 
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {
@@ -511,6 +536,7 @@ void empty_caches(const protocol::ThreadContext& ctx) {
 }
 
 void clear_counts(const protocol::ThreadContext& ctx) {
+  memset(totals_of(ctx), 0, 8 * kEventCount);
   raw_syscall(28, ctx.self + kCountersOffset, kLLOffset - kCountersOffset, kPrivateMappingDontNeed, 0);
 }
 

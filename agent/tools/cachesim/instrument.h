@@ -10,8 +10,9 @@
 
 namespace vsup::agent::cachesim {
 
-// From the settings. False: nothing is simulated.
-bool configure();
+// From the settings. `ir_offset`, `collect_offset`: words of the thread's slot, as Configuration's. False: nothing is
+// simulated.
+bool configure(uint32_t ir_offset = 0, uint32_t collect_offset = 0);
 
 // Counters that the block's first code increments, and adds the block's instructions to; as offsets from GS, 0: none.
 struct BlockCounter {
@@ -20,6 +21,17 @@ struct BlockCounter {
 
 // False when the tables are full: the block is not to be simulated.
 bool begin(const Block& block, uint32_t first_instr, BlockCounter counter);
+
+// What each execution of the block that was begun adds to the thread's totals, beside Ir; `offset` is from GS. For a
+// tool that keeps them.
+struct BlockTotals {
+  struct {
+    uint32_t offset, amount;
+  } entries[4];
+  unsigned count = 0;
+};
+BlockTotals block_totals(const Block& block);
+
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source);
 
 // Of LinkKind::kTool exits.

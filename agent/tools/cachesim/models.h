@@ -79,11 +79,13 @@ struct ThreadState {
   uint64_t targets[512];       // of indirect branches, by address
   uint8_t counters[1u << 14];  // of conditional branches: 2 and 3 predict taken
 };
-static_assert(sizeof(ThreadState) <= kD1FirstOffset - kStateOffset);
+static_assert(sizeof(ThreadState) <= kTotalsOffset - kStateOffset);
 
 struct Configuration {
   uint64_t flags = 0;
   CacheShape i1, d1, ll;
+  // Of words in the thread's slot: where it counts Ir; 0 there: nothing is counted now, though simulated. 0: none.
+  uint32_t ir_offset = 0, collect_offset = 0;
 
   CACHESIM_INLINE bool has(Flag flag) const { return (flags & flag) != 0; }
   CACHESIM_INLINE uint32_t ll_tag_shift() const { return ll.line_bits + static_cast<uint32_t>(__builtin_ctz(ll.sets)); }

@@ -2,12 +2,13 @@
 // threads, and each thread's caches and counts in its slot. The tool's own records come before these.
 // Assumes: the supervisor reads while every thread of the process stands still. Promises: plain structures.
 //
-//   kToolBase  +0x8000'0000  InstrRecord of each instruction, in the order of the tool's instruction lengths
-//              +0xc000'0000  Descriptor[kMaxDescriptors], private to the agent
-//              +0xe000'0000  uint64_t first addresses of code lines, by number from 1, private to the agent
-//              +0xe400'0000  uint32_t numbers of code lines, a hash table, private to the agent
+//   kToolBase  +0xc000'0000  InstrRecord of each instruction, in the order of the tool's instruction lengths
+//              +0xd000'0000  Descriptor[kMaxDescriptors], private to the agent
+//              +0xf000'0000  uint64_t first addresses of code lines, by number from 1, private to the agent
+//              +0xf400'0000  uint32_t numbers of code lines, a hash table, private to the agent
 //
 //   thread slot  +0x400'0000   ThreadState, private to the agent
+//                +0x408'0000   uint64_t of each Event: how many there were since the thread began or was zeroed
 //                +0x410'0000   D1: the last used way of each set, a line's size apart
 //                +0x490'0000   D1: the other ways, set by set
 //                +0x590'0000   I1: the last used way of each set, a number of a line
@@ -27,9 +28,11 @@ inline constexpr unsigned kI1Option = 41, kD1Option = 42, kLLOption = 43;  // pa
 enum Flag : uint64_t {
   kCaches = 1,
   kBranches = 2,
-  kWriteBack = 4,      // LL is write-back: misses that evict a dirty line are counted
-  kPrefetch = 8,       // a stream of three lines fetches one five lines ahead into LL
-  kModifyWrites = 16,  // what reads and writes an operand counts as a write (callgrind), else as a read (cachegrind)
+  kWriteBack = 4,  // LL is write-back: misses that evict a dirty line are counted
+  kPrefetch = 8,   // a stream of three lines fetches one five lines ahead into LL
+  // Callgrind's rules, else cachegrind's: what reads and writes an operand counts as a write, not as a read; and of a
+  // repeated cmps or scas the test of rcx branches when it ends, not when it goes on.
+  kCallgrindRules = 16,
 };
 
 struct CacheShape {
@@ -44,16 +47,19 @@ struct CacheShape {
   }
 };
 
-inline constexpr uint64_t kInstrsAt = protocol::kToolBase + 0x8000'0000;
-inline constexpr uint64_t kDescriptorsAt = protocol::kToolBase + 0xc000'0000;
-inline constexpr uint64_t kLinesAt = protocol::kToolBase + 0xe000'0000;
-inline constexpr uint64_t kLineNumbersAt = protocol::kToolBase + 0xe400'0000;
-inline constexpr uint32_t kMaxInstrs = 128u << 20;
+inline constexpr uint64_t kInstrsAt = protocol::kToolBase + 0xc000'0000;
+inline constexpr uint64_t kDescriptorsAt = protocol::kToolBase + 0xd000'0000;
+inline constexpr uint64_t kLinesAt = protocol::kToolBase + 0xf000'0000;
+inline constexpr uint64_t kLineNumbersAt = protocol::kToolBase + 0xf400'0000;
+inline constexpr uint32_t kMaxInstrs = 32u << 20;
 inline constexpr uint32_t kMaxDescriptors = 16u << 20;
 inline constexpr uint32_t kMaxLines = 8u << 20;
 inline constexpr uint32_t kLineBuckets = 16u << 20;
+static_assert(kDescriptorsAt + 24ull * kMaxDescriptors <= kLinesAt && kLinesAt + 8ull * kMaxLines <= kLineNumbersAt);
+static_assert(kLineNumbersAt + 4ull * kLineBuckets <= protocol::kToolBase + protocol::kToolSize);
 
 inline constexpr uint32_t kStateOffset = 0x400'0000;
+inline constexpr uint32_t kTotalsOffset = 0x408'0000;
 inline constexpr uint32_t kD1FirstOffset = 0x410'0000;
 inline constexpr uint32_t kD1RestOffset = 0x490'0000;
 inline constexpr uint32_t kI1FirstOffset = 0x590'0000;
@@ -80,6 +86,21 @@ enum Event : uint8_t {
   // clang-format on
   kEventCount,
 };
+
+// The events beside Ir that are counted with these flags, in order.
+struct EventList {
+  unsigned count = 0;
+  Event events[kEventCount] = {};
+};
+constexpr EventList simulated_events(uint64_t flags) {
+  EventList list;
+  for (unsigned event = kDr; event < kEventCount; ++event) {
+    const bool dirty = event >= kILdmr && event <= kDLdmw;
+    const uint64_t needs = event >= kBc ? kBranches : dirty ? kCaches | kWriteBack : uint64_t{kCaches};
+    if ((flags & needs) == needs) list.events[list.count++] = static_cast<Event>(event);
+  }
+  return list;
+}
 
 // Groups of counters that an instruction has, in this order, from InstrRecord::first_counter on.
 enum Group : uint8_t {

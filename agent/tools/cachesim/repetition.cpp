@@ -28,7 +28,8 @@ class Rounds {
         round_(Round::unpack(place.first_line)),
         caches_(Caches::of_slot(configuration, ctx.self)),
         counters_(reinterpret_cast<uint64_t*>(ctx.self + kCountersOffset) + place.counter),
-        ctx_(ctx) {}
+        ctx_(ctx),
+        counts_(counts(ctx)) {}
 
   void run();
 
@@ -36,31 +37,39 @@ class Rounds {
   bool goes_on(uint64_t source, uint64_t destination);
   void access(uint64_t address, bool write);
   void branch(bool taken);
-  void add(unsigned counter) { ++counters_[counter]; }
+  void add(unsigned counter, Event event) {
+    if (!counts_) return;
+    ++counters_[counter];
+    ++totals_of(ctx_)[event];
+    if (event == kIr && configuration.ir_offset != 0)
+      ++*reinterpret_cast<uint64_t*>(ctx_.self + configuration.ir_offset);
+  }
 
   const Descriptor& place_;
   const Round round_;
   Caches caches_;
   uint64_t* counters_;
   const protocol::ThreadContext& ctx_;
+  const bool counts_;
 };
 
 void Rounds::access(uint64_t address, bool write) {
   if (!configuration.has(kCaches)) return;
-  add(place_.conditional_counter + (write ? 3u : 2u));
+  add(place_.conditional_counter + (write ? 3u : 2u), write ? kDw : kDr);
   const Outcome outcome = caches_.data(address, place_.size, write);
   if (outcome == Outcome::kHit) return;
   const unsigned first = write ? round_.miss_write : round_.miss_read;
-  add(first);
+  const Event* events = kGroups[write ? 2 : 1].events;
+  add(first, events[0]);
   if (outcome == Outcome::kFirstMiss) return;
-  add(first + 1);
-  if (outcome == Outcome::kDirtyMiss) add(first + 2);
+  add(first + 1, events[1]);
+  if (outcome == Outcome::kDirtyMiss) add(first + 2, events[2]);
 }
 
 void Rounds::branch(bool taken) {
   if (!configuration.has(kBranches)) return;
-  add(place_.conditional_counter + 4u);
-  if (mispredicts(caches_.state, place_.address, taken)) add(place_.conditional_counter);
+  add(place_.conditional_counter + 4u, kBc);
+  if (mispredicts(caches_.state, place_.address, taken)) add(place_.conditional_counter, kBcm);
 }
 
 // Whether the comparison asks for another round.
@@ -79,9 +88,10 @@ void Rounds::run() {
   const uint64_t mask = round_.address32 ? 0xffff'ffff : ~uint64_t{0};
   const uint64_t base = round_.source_segment == Segment::kFs ? fs_base() : 0;
   const uint64_t step = (ctx_.rflags & 0x400) != 0 ? 0 - uint64_t{place_.size} : place_.size;
+  const bool goes_on_by_branch = !configuration.has(kCallgrindRules) || round_.repetition == Repetition::kCounted;
   uint64_t source = ctx_.gpr[protocol::kRsi] & mask, destination = ctx_.gpr[protocol::kRdi] & mask;
   for (uint64_t left = ctx_.gpr[protocol::kRcx] & mask;; --left) {
-    branch(left != 0);
+    branch((left != 0) == goes_on_by_branch);
     if (left == 0) return;
     if (round_.reads_destination) access(destination, false);
     if (round_.reads_source) access(base + source, false);
@@ -91,7 +101,7 @@ void Rounds::run() {
       branch(again);
       if (!again) return;
     }
-    add(place_.conditional_counter + 1u);  // the next round, or the test that ends it
+    add(place_.conditional_counter + 1u, kIr);  // the next round, or the test that ends it
     source = (source + step) & mask;
     destination = (destination + step) & mask;
   }

@@ -1,5 +1,5 @@
 # Purpose: from inserted code into the simulation and back.
-#include "agent/tools/cachesim/step_call.inc"
+#include "agent/base/step_call.inc"
 
 step_call vsup_simulate, vsup_simulate_one
 

@@ -34,10 +34,15 @@ void vsup_simulate_one(vsup::protocol::ThreadContext* ctx) {
     case Kind::kRepetition:
       return;
   }
-  if (outcome == Outcome::kHit) return;
+  if (outcome == Outcome::kHit || !counts(*ctx)) return;
+  uint64_t* totals = totals_of(*ctx);
+  const Event* events = kGroups[static_cast<unsigned>(place.kind)].events;
   ++counters[0];
+  ++totals[events[0]];
   if (outcome == Outcome::kFirstMiss) return;
   ++counters[1];
+  ++totals[events[1]];
   if (outcome == Outcome::kLastMiss) return;
   ++counters[2];
+  ++totals[events[2]];
 }

@@ -7,6 +7,7 @@
 
 namespace vsup::agent::cachesim {
 
+// The first five are numbered as kGroups.
 enum class Kind : uint8_t { kFetch, kRead, kWrite, kConditional, kIndirect, kRepetition };
 
 // What the slow path must know of one place in inserted code.
@@ -51,6 +52,17 @@ extern Configuration configuration;
 
 CACHESIM_INLINE Descriptor* descriptors() {
   return reinterpret_cast<Descriptor*>(kDescriptorsAt);
+}
+static_assert(sizeof(Descriptor) == 24);
+
+CACHESIM_INLINE uint64_t* totals_of(const protocol::ThreadContext& ctx) {
+  return reinterpret_cast<uint64_t*>(ctx.self + kTotalsOffset);
+}
+
+// Whether what happens in the thread now is counted.
+CACHESIM_INLINE bool counts(const protocol::ThreadContext& ctx) {
+  return configuration.collect_offset == 0 ||
+         *reinterpret_cast<const uint64_t*>(ctx.self + configuration.collect_offset) != 0;
 }
 
 // The number of the line of code that holds an address, from 1 on; 0 when there are too many.

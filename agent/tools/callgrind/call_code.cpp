@@ -1,6 +1,7 @@
 #include "agent/tools/callgrind/call_code.h"
 
 #include "agent/engine/link.h"
+#include "agent/tools/callgrind/event_costs.h"
 
 namespace vsup::agent::callgrind {
 
@@ -40,7 +41,7 @@ void store_cost(Emitter& out, const uint32_t* edge) {
 
 // Pushes a frame on the shadow stack, whose function begins after `passed_ir` further instructions. Uses rax, rcx and
 // the flags.
-void push_frame(Emitter& out, const uint32_t* edge, bool is_call, uint32_t passed_ir = 0) {
+void push_frame(Emitter& out, const CountMode& mode, const uint32_t* edge, bool is_call, uint32_t passed_ir = 0) {
   out.gs_absolute(0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   if (is_call) {
     out.bytes({0x48, 0x8d, 0x44, 0x24, 0xf8});  // lea rax, [rsp - 8]
@@ -55,8 +56,11 @@ void push_frame(Emitter& out, const uint32_t* edge, bool is_call, uint32_t passe
   // When the stack is full its last slot is written again and again, and its frames get no inclusive cost.
   out.bytes({0x48, 0x8d, 0x49, 0x20});                   // lea rcx, [rcx + 32]
   out.gs_absolute(0x3b, kRcx, VSUP_CTX_TOOL_STACK_END);  // cmp
-  out.bytes({0x73, 9});                                  // jae over the store
+  out.bytes({0x73, 0});                                  // jae over what follows
+  uint8_t* pushed = out.here();
   out.gs_absolute(0x89, kRcx, VSUP_CTX_TOOL_STACK);
+  if (mode.events) out.step_call(&vsup_function_entered);
+  pushed[-1] = static_cast<uint8_t>(out.here() - pushed);
 }
 
 uint8_t* place_rel32(Emitter& out) {
@@ -152,6 +156,11 @@ void borrow(Emitter& out, uint32_t offset, bool with_rdx = true) {
   out.cover(offset);
 }
 
+void add_totals(Emitter& out, const CountedBlock& block) {
+  for (unsigned i = 0; i < block.totals.count; ++i)
+    out.add_to(block.totals.entries[i].offset, block.totals.entries[i].amount);
+}
+
 // An execution of a block counts where the context of the topmost frame says.
 void emit_count_in_context(Emitter& out, const CountedBlock& block, uint32_t offset) {
   const uint8_t* retry = out.here();
@@ -164,6 +173,7 @@ void emit_count_in_context(Emitter& out, const CountedBlock& block, uint32_t off
   out.bytes({0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + counts]
   out.u32(kBlockCountOffset);
   out.add_to(accumulator(block.index % kAccumulators), block.instructions);
+  add_totals(out, block);
   restore_borrowed(out);
   emit_miss(to_miss, cookie_of(kExitNewCounter, AppPc{block.pc}), kRax, retry);
   out.cover(offset, {.step = true});
@@ -175,6 +185,7 @@ void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& sou
   if (block.flags_dead) {
     out.add_to(count, 1);
     out.add_to(ir, block.instructions);
+    add_totals(out, block);
     out.cover(source.offset);
     return;
   }
@@ -182,6 +193,8 @@ void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& sou
   out.cover(source.offset);
   out.add_keeping_flags(count, 1, kRcx);
   out.add_keeping_flags(ir, block.instructions, kRcx);
+  for (unsigned i = 0; i < block.totals.count; ++i)
+    out.add_keeping_flags(block.totals.entries[i].offset, block.totals.entries[i].amount, kRcx);
   out.unspill(kRcx);
   out.cover(source.offset, {.step = true});
 }
@@ -240,7 +253,7 @@ void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edg
     out.load_constant(kRdx, edge.index);
     emit_increment(out, mode, kRdx, kCallsOffset, kRax);
   }
-  push_frame(out, mode.tree ? nullptr : &edge.index, edge.is_call);
+  push_frame(out, mode, mode.tree ? nullptr : &edge.index, edge.is_call);
   restore_borrowed(out, with_rdx);
   if (to_miss != nullptr) emit_miss(to_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
   emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry, with_rdx);
@@ -299,7 +312,7 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   } else {
     emit_increment(out, mode, kRdx, kCallsOffset, kRax);
   }
-  if (!edge.is_jump) push_frame(out, nullptr, edge.is_call, edge.passed_ir);
+  if (!edge.is_jump) push_frame(out, mode, nullptr, edge.is_call, edge.passed_ir);
   if (stays != nullptr) land_here(out, stays);
   restore_borrowed(out);
   if (to_node_miss != nullptr) emit_miss(to_node_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
@@ -344,6 +357,10 @@ void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
   out.bytes({0x8b, 0x51, 0xf0});              // mov edx, [rcx - 16]
   out.bytes({0x65, 0x48, 0x01, 0x04, 0xd5});  // add gs:[rdx * 8 + inclusive], rax
   out.u32(mode.tree ? kNodeInclusiveOffset : kInclusiveOffset);
+  if (mode.events) {
+    out.gs_absolute(0x89, kRcx, VSUP_CTX_TOOL_STACK);
+    out.step_call(&vsup_function_leaves);
+  }
   // Functions that were jumped to from this one return by the same address.
   out.bytes({0x48, 0x8d, 0x49, 0xe0, 0x48, 0x39, 0x61, 0xe0, 0x74});  // lea rcx, [rcx - 32] ; cmp ; je next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));

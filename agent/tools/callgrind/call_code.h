@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/engine/rules.h"
+#include "agent/tools/cachesim/instrument.h"
 #include "agent/tools/callgrind/function_starts.h"
 #include "agent/tools/callgrind/records.h"
 
@@ -11,6 +12,7 @@ namespace vsup::agent::callgrind {
 struct CountMode {
   bool tree = false;      // calls are counted by node of the calling-context tree, not by edge
   bool contexts = false;  // blocks are counted by context
+  bool events = false;    // calls have costs in simulated events, too
   bool collect = false;   // only while the thread's word at kCollectOffset is set
 };
 
@@ -32,6 +34,7 @@ struct CountedBlock {
   uint32_t instructions;
   uint64_t pc;
   bool flags_dead;
+  cachesim::BlockTotals totals;  // with simulation
 };
 void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, const Source& source);
 

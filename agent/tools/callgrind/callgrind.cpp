@@ -6,7 +6,9 @@
 #include "agent/engine/dispatch.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/toolapi/tool.h"
+#include "agent/tools/cachesim/instrument.h"
 #include "agent/tools/callgrind/calls.h"
+#include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/stacks.h"
 #include "agent/tools/callgrind/tables.h"
 #include "agent/tools/callgrind/thread_counts.h"
@@ -50,7 +52,9 @@ struct {
 } current;
 
 void begin(const Block& block) {
-  current.counted = has_room_for(block);
+  current.counted =
+      has_room_for(block) && (!mode.events || cachesim::begin(block, static_cast<uint32_t>(header().lengths),
+                                                              {.executions = 0, .instructions = 0}));
   if (!current.counted) {
     ++header().lost_blocks;
     return;
@@ -63,13 +67,19 @@ void begin(const Block& block) {
 
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {
   if (!current.counted) return;
-  if (index == current.place)
-    emit_count(out, mode, {current.block, block.count, raw(block.tag), current.flags_dead}, source);
+  if (index == current.place) {
+    CountedBlock counted{current.block, block.count, raw(block.tag), current.flags_dead, {}};
+    if (mode.events) counted.totals = cachesim::block_totals(block);
+    emit_count(out, mode, counted, source);
+  }
+  if (mode.events) cachesim::before(out, block, index, source);
   if (index + 1 == block.count) emit_calls(out, mode, block, index, source);
 }
 
 uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
   uint64_t kind = cookie & ((1u << kExitKindBits) - 1);
+  // Of callgrind's own cookies those of kind 0 are addresses, too.
+  if (kind == 0 && cachesim::owns(cookie)) return cachesim::exit_taken(ctx, cookie, retry);
   auto* head = reinterpret_cast<EdgeRecord*>(cookie - kind);
   if (kind == kExitNewCallee) return callee_met(ctx, mode, head, retry);
   if (kind == kExitFlagged) return flagged_call(ctx, mode, head);
@@ -81,7 +91,9 @@ uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
   }
   auto second = static_cast<uint32_t>((ctx.request_argument[0] >> 32) - 1);
   if (kind == kExitNewNode) {
+    const uint32_t cost = top_frame(ctx)->cost;
     add_node(*top_frame(ctx), second);
+    cost_moved(ctx, cost);
   } else {
     add_counter(*top_frame(ctx), second);
   }
@@ -96,6 +108,10 @@ void clear_slot(const ThreadContext& ctx) {
   memset(in_slot<uint8_t>(ctx, kCallsOffset), 0, 8 * records.edges);
   memset(in_slot<uint8_t>(ctx, kNodeInclusiveOffset), 0, 8 * records.nodes);
   memset(in_slot<uint8_t>(ctx, kNodeCallsOffset), 0, 8 * records.nodes);
+  if (mode.events) {
+    cachesim::clear_counts(ctx);
+    clear_event_costs(ctx);
+  }
   *in_slot<uint64_t>(ctx, kGenerationOffset) = vsup_state.generation;
 }
 
@@ -105,6 +121,7 @@ void thread_started(ThreadContext& ctx) {
   memset(in_slot<uint8_t>(ctx, kActiveOffset), 0, kMaxFunctions / 8);
   *in_slot<uint64_t>(ctx, kCollectOffset) = vsup_settings.tool_options[kOptionCollectAtStart] != 0 ? ~0ull : 0;
   start_stack(ctx);
+  if (mode.events) cachesim::empty_caches(ctx);
 }
 
 // The slot may be another thread's before anybody reads it.
@@ -143,6 +160,9 @@ void install() {
           .contexts = has_contexts(),
           .collect = vsup_settings.tool_options[kOptionCollect] != 0};
   if (mode.tree) start_tree();
+  cachesim::configure(kAccumulatorOffset, mode.collect ? kCollectOffset : 0);
+  configure_event_costs();
+  mode.events = has_event_costs();
   set_instrumenter(&kInstrumenter);
 }
 

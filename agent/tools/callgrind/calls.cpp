@@ -2,6 +2,7 @@
 
 #include "agent/base/entry_points.h"
 #include "agent/engine/code_cache.h"
+#include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/function_starts.h"
 #include "agent/tools/callgrind/plt.h"
 #include "agent/tools/callgrind/stacks.h"
@@ -159,7 +160,9 @@ void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord&
   if (flagged) sp |= kFlaggedFrame;
   Frame frame{.sp = sp, .ir = ir_so_far(ctx) + passed_ir, .cost = edge.index, .context = 0, .unused = 0};
   if (mode.tree) {
+    const uint32_t cost = top_frame(ctx)->cost;
     uint64_t node = add_node(*top_frame(ctx), edge.index);
+    cost_moved(ctx, cost);
     frame.cost = static_cast<uint32_t>(node);
     frame.context = static_cast<uint32_t>(node >> 32);
     in_slot<uint64_t>(ctx, kNodeCallsOffset)[frame.cost] += counts;
@@ -167,7 +170,10 @@ void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord&
     in_slot<uint64_t>(ctx, kCallsOffset)[frame.cost] += counts;
   }
   *reinterpret_cast<Frame*>(ctx.tool_stack) = frame;
-  if (ctx.tool_stack + sizeof frame < ctx.tool_stack_end) ctx.tool_stack += sizeof frame;
+  if (ctx.tool_stack + sizeof frame < ctx.tool_stack_end) {
+    ctx.tool_stack += sizeof frame;
+    function_entered(ctx);
+  }
   if (flagged && (named->flags & kFunctionToggles) != 0) toggle_collection(ctx);
 }
 
@@ -335,6 +341,7 @@ void leave_function(ThreadContext& ctx, const CountMode& mode) {
   const Frame* frame = top_frame(ctx);
   in_slot<uint64_t>(ctx, mode.tree ? kNodeInclusiveOffset : kInclusiveOffset)[frame->cost] +=
       ir_so_far(ctx) - frame->ir;
+  function_leaves(ctx);
   ctx.tool_stack -= sizeof *frame;
   if ((frame->sp & kFlaggedFrame) == 0) return;
   const FunctionRecord* named = named_function(edge_of(mode, *frame).callee_pc);

@@ -23,8 +23,11 @@
 //   with the tree, instead of the edges' numbers:
 //                +0x1d0'0000 uint64_t inclusive Ir of node i
 //                +0x2d0'0000 uint64_t calls of node i
+//   with simulation (cachesim/records.h, whose tables come behind these):
+//                +0x1880'0000 rows of edges or nodes: uint64_t inclusive cost in each of simulated_events()
 #pragma once
 
+#include "agent/tools/cachesim/records.h"
 #include "protocol/agent_boot.h"
 
 namespace vsup::agent::callgrind {
@@ -58,7 +61,20 @@ inline constexpr uint32_t kMaxContexts = 1u << 20;
 inline constexpr uint32_t kMaxCallers = 4u << 20;
 inline constexpr uint32_t kNodeInclusiveOffset = kShadowStackEnd;
 inline constexpr uint32_t kNodeCallsOffset = kNodeInclusiveOffset + 8 * kMaxNodes;
-static_assert(kNodeCallsOffset + 8ull * kMaxNodes + 0x10'0000 <= protocol::kSlotSize);
+static_assert(kNodeCallsOffset + 8ull * kMaxNodes <= cachesim::kStateOffset);
+
+// Rows of event costs. When a function is entered the thread's totals are subtracted from its edge's or node's row, and
+// added when it is left: no frame has to keep them. What is open on the stack the thread runs on, which ends at the
+// word at kEventTopOffset, is missing its totals; a parked stack's is not.
+inline constexpr uint32_t kEventTopOffset = kAccumulatorOffset + 0x800;  // ThreadContext::tool_stack
+inline constexpr uint32_t kEventRowsOffset = cachesim::kSimulationEnd;
+inline constexpr uint32_t kEventRowsSize = 0x660'0000;
+static_assert(kEventRowsOffset + kEventRowsSize + 0x10'0000ull <= protocol::kSlotSize);
+// Of how many edges or nodes there are rows; the nodes behind them have none.
+constexpr uint64_t event_rows(unsigned events) {
+  return events == 0 ? 0 : kEventRowsSize / (8 * events);
+}
+static_assert(event_rows(cachesim::kEventCount) >= kMaxEdges);
 
 // A table from pairs of numbers to values, open addressing with linear probing; entries are only ever added, and code
 // in the cache searches it without a lock. No entry lies more than kLookupSpare behind its hash's place.
@@ -86,7 +102,7 @@ inline constexpr uint32_t kMaxFunctions = 4096;
 inline constexpr uint64_t kFunctionsAt = kToolBase + 0x00f0'0000;
 static_assert(kActiveOffset + kMaxFunctions / 8 <= kBlockCountOffset && kStackIndexOffset < kActiveOffset);
 static_assert(kFunctionsAt + kMaxFunctions * sizeof(FunctionRecord) <= kBlocksAt);
-static_assert(kStacksAt + kMaxStacks * kStackSize <= kToolBase + protocol::kToolSize);
+static_assert(kStacksAt + kMaxStacks * kStackSize <= cachesim::kInstrsAt);
 
 inline constexpr uint64_t kNodesAt = kToolBase + 0x2000'0000;
 inline constexpr uint64_t kNodeLookupAt = kToolBase + 0x2600'0000;

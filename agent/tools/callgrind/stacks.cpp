@@ -3,6 +3,7 @@
 #include "agent/base/entry_points.h"
 #include "agent/engine/code_cache.h"
 #include "agent/tools/callgrind/calls.h"
+#include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/function_starts.h"
 #include "agent/tools/callgrind/tables.h"
 #include "agent/tools/callgrind/thread_counts.h"
@@ -77,12 +78,14 @@ void park(ThreadContext& ctx) {
   stack.state = StackState::kParked;
   stack.top = ctx.tool_stack;
   shift_ir(stack, stack.top, 0 - ir_so_far(ctx));
+  stack_parked(ctx, stack.bottom);
 }
 
 void resume(ThreadContext& ctx, uint32_t index) {
   StackRecord& stack = stacks()[index];
   ctx.tool_stack = stack.top;
   shift_ir(stack, stack.top, ir_so_far(ctx));
+  stack_resumed(ctx, stack.bottom);
   run_on(ctx, index);
 }
 
@@ -137,9 +140,12 @@ bool start_coroutine(ThreadContext& ctx, const CountMode& mode) {
 }  // namespace
 
 void start_stack(ThreadContext& ctx) {
-  for (uint32_t i = 0; i < header().stacks; ++i)
-    if (stacks()[i].owner == ctx.self && stacks()[i].state == StackState::kRunning)
-      stacks()[i].state = StackState::kFree;
+  for (uint32_t i = 0; i < header().stacks; ++i) {
+    StackRecord& stack = stacks()[i];
+    if (stack.owner != ctx.self || stack.state != StackState::kRunning) continue;
+    stack_abandoned(ctx, stack);
+    stack.state = StackState::kFree;
+  }
   uint32_t index = allocate(ctx);
   stacks()[index].bottom = ctx.self + kShadowStackOffset;
   stacks()[index].end = ctx.self + kShadowStackEnd;

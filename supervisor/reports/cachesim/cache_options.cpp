@@ -54,25 +54,40 @@ const char* event_name(Event event) {
   return kNames[event];
 }
 
-std::vector<Event> Simulation::events(bool cachegrind) const {
+uint64_t Simulation::flags() const {
+  uint64_t flags = 0;
+  if (caches) flags |= records::kCaches;
+  if (branches) flags |= records::kBranches;
+  if (write_back) flags |= records::kWriteBack;
+  if (prefetch) flags |= records::kPrefetch;
+  if (callgrind) flags |= records::kCallgrindRules;
+  return flags;
+}
+
+std::vector<Event> Simulation::events() const {
   using enum Event;
   std::vector<Event> all{kIr};
+  if (callgrind) {
+    const records::EventList list = records::simulated_events(flags());
+    all.insert(all.end(), list.events, list.events + list.count);
+    return all;
+  }
   const auto add = [&all](std::initializer_list<Event> more) { all.insert(all.end(), more); };
-  if (caches && cachegrind) add({kI1mr, kILmr, kDr, kD1mr, kDLmr, kDw, kD1mw, kDLmw});
-  if (caches && !cachegrind) add({kDr, kDw, kI1mr, kD1mr, kD1mw, kILmr, kDLmr, kDLmw});
+  if (caches) add({kI1mr, kILmr, kDr, kD1mr, kDLmr, kDw, kD1mw, kDLmw});
   if (branches) add({kBc, kBcm, kBi, kBim});
   return all;
 }
 
-std::vector<std::string> Simulation::descriptions(bool cachegrind) const {
+std::vector<std::string> Simulation::descriptions() const {
   if (!caches) return {};
-  const std::string gap = cachegrind ? "         " : " ";
+  const std::string gap = callgrind ? " " : "         ";
   return {"I1 cache:" + gap + describe(shapes.i1), "D1 cache:" + gap + describe(shapes.d1),
           "LL cache:" + gap + describe(shapes.ll)};
 }
 
-Simulation simulation_of(const ToolOptionValues& options) {
+Simulation simulation_of(const ToolOptionValues& options, bool callgrind) {
   Simulation simulation;
+  simulation.callgrind = callgrind;
   simulation.caches = options.yes("cache-sim");
   simulation.branches = options.yes("branch-sim");
   simulation.shapes = detect_caches(this_cpuid);
@@ -82,6 +97,12 @@ Simulation simulation_of(const ToolOptionValues& options) {
   given("I1", simulation.shapes.i1);
   given("D1", simulation.shapes.d1);
   given("LL", simulation.shapes.ll);
+  if (callgrind) {
+    simulation.write_back = options.yes("simulate-wb");
+    simulation.prefetch = options.yes("simulate-hwpref");
+    if (!simulation.caches && (simulation.write_back || simulation.prefetch))
+      throw OptionError("--simulate-wb and --simulate-hwpref say how caches are simulated: give --cache-sim=yes, too");
+  }
   if (!simulation.caches) return simulation;
   const auto check = [](const char* name, const Cache& cache) {
     const std::string problem = problem_of(cache);
@@ -98,10 +119,7 @@ Simulation simulation_of(const ToolOptionValues& options) {
 }
 
 void configure(const Simulation& simulation, protocol::AgentSettings& settings) {
-  uint64_t flags = 0;
-  if (simulation.caches) flags |= records::kCaches;
-  if (simulation.branches) flags |= records::kBranches;
-  settings.tool_options[records::kFlagsOption] = flags;
+  settings.tool_options[records::kFlagsOption] = simulation.flags();
   settings.tool_options[records::kI1Option] = shape_of(simulation.shapes.i1).pack();
   settings.tool_options[records::kD1Option] = shape_of(simulation.shapes.d1).pack();
   settings.tool_options[records::kLLOption] = shape_of(simulation.shapes.ll).pack();

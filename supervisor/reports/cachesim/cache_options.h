@@ -40,19 +40,22 @@ std::string describe(const Cache& cache);
 
 struct Simulation {
   bool caches = false, branches = false;
+  bool write_back = false, prefetch = false;
+  bool callgrind = false;  // its rules and its order of events, else cachegrind's
   CacheSet shapes;
 
   bool any() const { return caches || branches; }
-  // Ir first, then those that are simulated, in callgrind's order or in cachegrind's.
-  std::vector<agent::cachesim::Event> events(bool cachegrind) const;
+  uint64_t flags() const;  // agent::cachesim::Flag
+  // Ir first, then those that are simulated.
+  std::vector<agent::cachesim::Event> events() const;
   // Of the "desc:" lines; empty without caches. Cachegrind's has its values in a column.
-  std::vector<std::string> descriptions(bool cachegrind) const;
+  std::vector<std::string> descriptions() const;
 };
 
 const char* event_name(agent::cachesim::Event event);
 
-// Options cache-sim, branch-sim, I1, D1 and LL. Throws OptionError.
-Simulation simulation_of(const ToolOptionValues& options);
+// Options cache-sim, branch-sim, I1, D1 and LL; callgrind's simulate-wb and simulate-hwpref, too. Throws OptionError.
+Simulation simulation_of(const ToolOptionValues& options, bool callgrind);
 
 void configure(const Simulation& simulation, protocol::AgentSettings& settings);
 

@@ -69,12 +69,19 @@ void restart_frames(StoppedProcess& process, uint64_t slot, const records::Heade
 // The caches stay as they are.
 void zero_simulated(StoppedProcess& process, uint64_t slot, const records::Header& header) {
   namespace cachesim = agent::cachesim;
+  write_zeros(process, slot + cachesim::kTotalsOffset, 8 * cachesim::kEventCount);
   cachesim::InstrRecord last{};
   if (header.lengths == 0 || header.lengths > cachesim::kMaxInstrs ||
       !process.read(cachesim::kInstrsAt + (header.lengths - 1) * sizeof last, &last, sizeof last))
     return;
   const uint64_t end = uint64_t{last.first_counter} + cachesim::kMostCounters;
   write_zeros(process, slot + cachesim::kCountersOffset, 8 * std::min<uint64_t>(end, cachesim::kMaxCounters));
+}
+
+void zero_rows(StoppedProcess& process, uint64_t slot, const records::Header& header, uint64_t simulation) {
+  const unsigned events = agent::cachesim::simulated_events(simulation).count;
+  const uint64_t rows = std::min(std::max(header.edges, header.nodes), records::event_rows(events));
+  write_zeros(process, slot + records::kEventRowsOffset, 8 * events * rows);
 }
 
 template <typename T>
@@ -135,7 +142,7 @@ void read_frames(const StoppedProcess& process, uint64_t slot, const records::He
 
 }  // namespace
 
-void zero_records(StoppedProcess& process, bool simulated) {
+void zero_records(StoppedProcess& process, const cachesim::Simulation& simulation) {
   records::Header header{};
   if (!read_header(process, header)) return;
   unsigned missing = 0;
@@ -153,7 +160,8 @@ void zero_records(StoppedProcess& process, bool simulated) {
     write_zeros(process, slot + records::kNodeInclusiveOffset, 8 * header.nodes);
     write_zeros(process, slot + records::kNodeCallsOffset, 8 * header.nodes);
     restart_frames(process, slot, header);
-    if (simulated) zero_simulated(process, slot, header);
+    if (simulation.any()) zero_simulated(process, slot, header);
+    if (simulation.callgrind && simulation.any()) zero_rows(process, slot, header, simulation.flags());
   }
 }
 

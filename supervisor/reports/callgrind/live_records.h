@@ -9,12 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/reports/cachesim/cache_options.h"
 #include "supervisor/session/stopped_process.h"
 
 namespace vsup::supervisor::callgrind {
 
 // All counts of all threads become 0; what open functions cost counts from here on.
-void zero_records(StoppedProcess& process, bool simulated);
+void zero_records(StoppedProcess& process, const cachesim::Simulation& simulation);
 
 // A function that a thread has not left yet.
 struct OpenFrame {

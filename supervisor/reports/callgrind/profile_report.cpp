@@ -34,8 +34,7 @@ uint64_t executed_instructions(const Profile& profile) {
 
 ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions options, cachesim::Simulation simulation,
                              std::vector<std::string> toggles)
-    : cachegrind_(options.cachegrind),
-      simulation_(simulation),
+    : simulation_(simulation),
       output_(std::move(options), context.post, context.write_file),
       functions_(std::move(toggles)) {}
 
@@ -57,7 +56,7 @@ void ProfileReport::session_finished() {
 }
 
 std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger) {
-  std::optional<Profile> profile = read_records(process.tid(), process.generation(), simulation_, cachegrind_);
+  std::optional<Profile> profile = read_records(process.tid(), process.generation(), simulation_);
   if (!profile) return {};
   Image& image = images_[process.pid()];
   ProcessFacts& facts = profile->process;
@@ -86,7 +85,7 @@ void ProfileReport::dump_part(StoppedProcess& process, const std::string& trigge
   }
   image.blocks = profile->process.last_block;
   const unsigned part = image.part++;
-  zero_records(process, simulation_.any());
+  zero_records(process, simulation_);
   ProfilePlace place{image.process.image, image.process.directory, true};
   if (written) {
     place.written = [written = std::move(written), part](const std::vector<std::string>& files) {
@@ -100,7 +99,7 @@ uint64_t ProfileReport::zero(StoppedProcess& process) {
   const std::optional<Profile> profile = process.generation() != 0 ? read(process, {}) : std::nullopt;
   if (!profile) return 0;
   images_[process.pid()].blocks = profile->process.last_block;
-  zero_records(process, simulation_.any());
+  zero_records(process, simulation_);
   return executed_instructions(*profile);
 }
 

@@ -49,7 +49,6 @@ class ProfileReport : public ToolReport {
   void answer_call_stacks(StoppedProcess& process, const std::function<void(ToolAnswer)>& answer);
   void answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer);
 
-  const bool cachegrind_;
   const cachesim::Simulation simulation_;
   ProfileOutput output_;
   NamedFunctions functions_;

@@ -6,6 +6,7 @@
 #include "agent/tools/callgrind/records.h"
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/reports/cachesim/event_reader.h"
+#include "supervisor/reports/callgrind/event_rows.h"
 
 namespace vsup::supervisor::callgrind {
 
@@ -64,10 +65,13 @@ struct Tables {
 
 // The numbers of one thread.
 struct Slot {
+  explicit Slot(uint64_t simulation) : rows(simulation) {}
+
   uint64_t ir = 0;
   std::vector<uint64_t> executions;        // by counter or block
   std::vector<uint64_t> inclusive, calls;  // by node or edge
   std::vector<uint64_t> edge_calls;        // by edge
+  EventRows rows;                          // by node or edge
 };
 
 // Functions that the thread has not left yet count up to now, on each of its stacks.
@@ -95,12 +99,13 @@ bool add_open_frames(pid_t tid, uint64_t base, const Tables& tables, Slot& slot)
 }
 
 // Empty when the slot holds nothing of this process.
-std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, uint64_t generation) {
+std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, uint64_t generation,
+                              uint64_t simulation) {
   uint64_t slot_generation = 0;
   if (!read_memory(tid, base + records::kGenerationOffset, &slot_generation, sizeof slot_generation) ||
       slot_generation != generation)
     return {};
-  Slot slot;
+  Slot slot(simulation);
   const bool tree = tables.has_tree();
   const uint64_t executions = tables.has_contexts() ? tables.counters.size() : tables.blocks.size();
   const uint64_t costs = tree ? tables.nodes.size() : tables.edges.size();
@@ -109,7 +114,7 @@ std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, ui
                   slot.inclusive) ||
       !read_table(tid, base + (tree ? records::kNodeCallsOffset : records::kCallsOffset), costs, slot.calls) ||
       !read_table(tid, base + records::kCallsOffset, tables.edges.size(), slot.edge_calls) ||
-      !add_open_frames(tid, base, tables, slot))
+      !add_open_frames(tid, base, tables, slot) || !slot.rows.read(tid, base, costs, tables.stacks))
     return {};
   return slot;
 }
@@ -129,9 +134,11 @@ void add_blocks(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
 // What blocks of procedure linkage tables cost counts where they were called from.
 class PassedBlocks {
  public:
-  PassedBlocks(const Tables& tables, ThreadProfile& thread) : tables_(tables), thread_(thread) {}
+  PassedBlocks(const Tables& tables, size_t events, ThreadProfile& thread)
+      : tables_(tables), events_(events), thread_(thread) {}
 
-  void move_cost(const records::EdgeRecord& edge, uint32_t context, uint64_t count) {
+  // `inclusive` is the cost of the edge's calls: all events but Ir, which the agent keeps so, contain what was passed.
+  void move_cost(const records::EdgeRecord& edge, uint32_t context, uint64_t count, uint64_t* inclusive) {
     for (const uint64_t pc : edge.passed_pc) {
       if (pc == 0 || count == 0) continue;
       if (by_pc_.empty()) index_blocks();
@@ -141,6 +148,7 @@ class PassedBlocks {
       for (const uint32_t index : found->second) {
         BlockCount& block = thread_.blocks[index];
         const uint64_t part = std::min(wanted, block.count);
+        if (part != 0) move_events(block, part, edge.site_pc, context, inclusive);
         block.count -= part;
         wanted -= part;
       }
@@ -151,43 +159,67 @@ class PassedBlocks {
   }
 
  private:
+  // Of what all executions of the block cost, those that were passed have their share.
+  void move_events(const BlockCount& block, uint64_t part, uint64_t site, uint32_t context, uint64_t* inclusive) {
+    if (block.first_simulated == BlockCount::kNotSimulated) return;
+    uint64_t* cost = thread_.simulated.data() + block.first_simulated;
+    for (uint32_t i = 0; i < tables_.blocks[block.shape].count; ++i) {
+      for (uint32_t event = 1; event < events_; ++event, ++cost) {
+        const auto moved = static_cast<uint64_t>(static_cast<unsigned __int128>(*cost) * part / block.count);
+        if (moved == 0) continue;
+        *cost -= moved;
+        inclusive[event] -= std::min(inclusive[event], moved);
+        thread_.extra.push_back({site, context, event, static_cast<int64_t>(moved)});
+      }
+    }
+  }
   void index_blocks() {
     for (uint32_t i = 0; i < thread_.blocks.size(); ++i)
       by_pc_[tables_.blocks[thread_.blocks[i].shape].app_pc].push_back(i);
   }
 
   const Tables& tables_;
+  const size_t events_;
   ThreadProfile& thread_;
   std::unordered_map<uint64_t, std::vector<uint32_t>> by_pc_;
 };
 
-void add_call(const records::EdgeRecord& edge, uint32_t context, uint32_t callee_context, uint64_t count,
-              uint64_t inclusive, ThreadProfile& thread) {
+// Costs in all events come from 0.
+void add_call(const records::EdgeRecord& edge, uint32_t context, uint32_t callee_context, uint64_t count, size_t events,
+              ThreadProfile& thread) {
   thread.calls.push_back({.site = edge.site_pc,
                           .callee = edge.callee_pc,
                           .context = context,
                           .callee_context = callee_context,
                           .count = count,
                           .first_cost = thread.inclusive.size()});
-  thread.inclusive.push_back(inclusive);
+  thread.inclusive.resize(thread.inclusive.size() + events);
 }
 
-void add_edges(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
-  PassedBlocks passed(tables, thread);
+void add_inclusive(const Slot& slot, size_t index, uint64_t* inclusive) {
+  *inclusive++ += slot.inclusive[index];
+  for (const uint64_t cost : slot.rows.row(index)) *inclusive++ += cost;
+}
+
+void add_edges(const Tables& tables, const Slot& slot, size_t events, ThreadProfile& thread) {
+  PassedBlocks passed(tables, events, thread);
   for (size_t i = 0; i < tables.edges.size(); ++i) {
     const records::EdgeRecord& edge = tables.edges[i];
     if (edge.callee_pc == 0 || edge.site_pc == 0) continue;  // head of an indirect site; called by nobody
     if (edge.kind != records::EdgeKind::kCall) continue;
     const uint64_t count = edge.block < slot.executions.size() ? slot.executions[edge.block] : slot.calls[i];
     // A call that was made before the last dump and has not returned has a cost only.
-    if (count != 0 || slot.inclusive[i] != 0) add_call(edge, 0, 0, count, slot.inclusive[i], thread);
-    passed.move_cost(edge, 0, count);
+    if (count == 0 && slot.inclusive[i] == 0) continue;
+    add_call(edge, 0, 0, count, events, thread);
+    uint64_t* inclusive = thread.inclusive.data() + thread.calls.back().first_cost;
+    add_inclusive(slot, i, inclusive);
+    passed.move_cost(edge, 0, count, inclusive);
   }
 }
 
 // Nodes of one edge between functions in the same contexts are one call.
-void add_nodes(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
-  PassedBlocks passed(tables, thread);
+void add_nodes(const Tables& tables, const Slot& slot, size_t events, ThreadProfile& thread) {
+  PassedBlocks passed(tables, events, thread);
   std::unordered_map<uint64_t, size_t> known;  // index into thread.calls + 1
   for (size_t i = 1; i < tables.nodes.size(); ++i) {
     const records::NodeRecord& node = tables.nodes[i];
@@ -197,13 +229,14 @@ void add_nodes(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
     static_assert(records::kMaxEdges <= 1u << 20 && records::kMaxContexts <= 1u << 22);
     size_t& index = known[key];
     if (index == 0) {
-      add_call(tables.edges[node.edge], from, node.context, 0, 0, thread);
+      add_call(tables.edges[node.edge], from, node.context, 0, events, thread);
       index = thread.calls.size();
     }
     CallEdge& call = thread.calls[index - 1];
     call.count += slot.calls[i];
-    thread.inclusive[call.first_cost] += slot.inclusive[i];
-    passed.move_cost(tables.edges[node.edge], from, slot.calls[i]);
+    uint64_t* inclusive = thread.inclusive.data() + call.first_cost;
+    add_inclusive(slot, i, inclusive);
+    passed.move_cost(tables.edges[node.edge], from, slot.calls[i], inclusive);
   }
 }
 
@@ -245,8 +278,7 @@ void start_stacks(const Tables& tables, Profile& profile) {
 
 }  // namespace
 
-std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation,
-                                    bool cachegrind) {
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation) {
   Tables tables;
   Profile profile;
   if (!tables.read(tid) || !read_table(tid, records::kLengthsAt, tables.header.lengths, profile.lengths) ||
@@ -260,14 +292,15 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
     profile.contexts.push_back({context.recursion, context.first_caller, context.caller_count});
   if (profile.contexts.empty()) profile.contexts.emplace_back();
   if (tables.has_tree()) start_stacks(tables, profile);
-  cachesim::EventReader events(simulation.events(cachegrind));
+  cachesim::EventReader events(simulation.events());
   profile.events = events.names();
-  profile.process.descriptions = simulation.descriptions(cachegrind);
+  profile.process.descriptions = simulation.descriptions();
   if (simulation.any() && !events.read_instrs(tid, tables.header.lengths)) return {};
   // Slots are given out from the first on and given back; the ones in use or used before are the first of all.
   unsigned missing = 0;
   for (unsigned number = 0; number < protocol::kMaxSlots && missing < 64; ++number) {
-    const auto slot = read_slot(tid, protocol::kSlotsBase + number * protocol::kSlotSize, tables, generation);
+    const auto slot =
+        read_slot(tid, protocol::kSlotsBase + number * protocol::kSlotSize, tables, generation, simulation.flags());
     if (!slot) {
       ++missing;
       continue;
@@ -280,10 +313,10 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
     const uint64_t base = protocol::kSlotsBase + number * protocol::kSlotSize;
     if (simulation.any() && !events.read_thread(tid, base, profile, thread)) return {};
     if (tables.has_tree()) {
-      add_nodes(tables, *slot, thread);
+      add_nodes(tables, *slot, profile.events.size(), thread);
       add_stacks(tables, *slot, profile.stacks);
     } else {
-      add_edges(tables, *slot, thread);
+      add_edges(tables, *slot, profile.events.size(), thread);
     }
   }
   profile.modules = ModuleMap::of_process(tid).modules();

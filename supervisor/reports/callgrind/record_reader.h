@@ -13,8 +13,7 @@
 namespace vsup::supervisor::callgrind {
 
 // `generation` is AgentState's. None when `tid` has no records or is gone. The caller fills Profile::process,
-// but for its descriptions. Events are in cachegrind's order or callgrind's.
-std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation,
-                                    bool cachegrind);
+// but for its descriptions.
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation);
 
 }  // namespace vsup::supervisor::callgrind

@@ -72,10 +72,11 @@ void configure_callgrind(const ToolOptionValues& options, protocol::AgentSetting
   values[records::kOptionSkipPlt] = options.yes("skip-plt") ? 1 : 0;
   values[records::kOptionSeparateCallers] = options.number("separate-callers");
   values[records::kOptionSeparateRecs] = options.number("separate-recs");
+  cachesim::configure(cachesim::simulation_of(options, true), settings);
 }
 
 void configure_cachegrind(const ToolOptionValues& options, protocol::AgentSettings& settings) {
-  cachesim::configure(cachesim::simulation_of(options), settings);
+  cachesim::configure(cachesim::simulation_of(options, false), settings);
 }
 
 callgrind::ProfileOutputOptions cachegrind_output(const ToolOptionValues& options) {
@@ -90,14 +91,15 @@ constexpr ToolDescription kTools[] = {
      kCallgrindOptions, configure_callgrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
        return std::make_unique<callgrind::ProfileReport>(context, callgrind_output(context.options),
-                                                         cachesim::Simulation{}, context.options.all("toggle-collect"));
+                                                         cachesim::simulation_of(context.options, true),
+                                                         context.options.all("toggle-collect"));
      },
      true},
     {"cachegrind", "counts instructions by line, simulates caches and branches; writes cachegrind.out", "cachegrind",
      kCachegrindOptions, configure_cachegrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
        return std::make_unique<callgrind::ProfileReport>(context, cachegrind_output(context.options),
-                                                         cachesim::simulation_of(context.options));
+                                                         cachesim::simulation_of(context.options, false));
      },
      true},
 };
