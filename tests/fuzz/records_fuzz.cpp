@@ -185,6 +185,21 @@ void fill_callgrind(Decisions& next) {
   }
 }
 
+// What the simulation leaves beside it.
+void fill_simulation(Decisions& next) {
+  namespace records = agent::cachesim;
+  for (unsigned i = 0; i < 200; ++i)
+    Memory::at_as<records::InstrRecord>(records::kInstrsAt)[i] = {next.index(64), next.byte(), next.byte(), next.byte(),
+                                                                  next.byte()};
+  for (unsigned slot = 0; slot < 2; ++slot) {
+    const uint64_t base = protocol::kSlotsBase + slot * protocol::kSlotSize;
+    *Memory::at_as<uint64_t>(base + agent::callgrind::kEventTopOffset) =
+        agent::callgrind::kStacksAt + next.number(1 << 14);
+    for (const uint32_t offset : {records::kCountersOffset, records::kTotalsOffset, agent::callgrind::kEventRowsOffset})
+      for (unsigned i = 0; i < 8 * kMostRecords; ++i) Memory::at_as<uint64_t>(base + offset)[i] = next.number(1000);
+  }
+}
+
 void fill_stacks(Decisions& next) {
   auto* control = Memory::at_as<protocol::CallstackControl>(protocol::kCallstackBase);
   control->node_count = next.count(protocol::kMaxDepotNodes);
@@ -263,7 +278,14 @@ const char* check_sums(const callgrind::Grouped& grouped) {
 
 const char* try_callgrind(Decisions& next, ModuleCodeCache& cache) {
   fill_callgrind(next);
-  const auto profile = callgrind::read_records(getpid(), kGeneration, {}, false);
+  cachesim::Simulation simulation;
+  const uint8_t simulated = next.byte();
+  simulation.callgrind = simulated % 3 != 0;
+  simulation.caches = (simulated & 16) != 0;
+  simulation.branches = (simulated & 32) != 0;
+  simulation.write_back = (simulated & 64) != 0;
+  if (simulation.any()) fill_simulation(next);
+  const auto profile = callgrind::read_records(getpid(), kGeneration, simulation);
   if (!profile) return nullptr;
   callgrind::WriterOptions options;
   options.dump_instr = next.byte() % 2 != 0;

@@ -299,8 +299,8 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
   // Slots are given out from the first on and given back; the ones in use or used before are the first of all.
   unsigned missing = 0;
   for (unsigned number = 0; number < protocol::kMaxSlots && missing < 64; ++number) {
-    const auto slot =
-        read_slot(tid, protocol::kSlotsBase + number * protocol::kSlotSize, tables, generation, simulation.flags());
+    const auto slot = read_slot(tid, protocol::kSlotsBase + number * protocol::kSlotSize, tables, generation,
+                                simulation.callgrind ? simulation.flags() : 0);
     if (!slot) {
       ++missing;
       continue;
