@@ -5,6 +5,7 @@
 //
 //   kHeapLayerBase  +0x0000'0000  HeapControl                                     (one page)
 //                   +0x0010'0000  HookSite[kMaxHooks]                             (1 MiB)
+//                   +0x0020'0000  NamedCode[kMaxNamedCode]                           (96 KiB)
 //                   +0x0100'0000  thread pointers of the records below            (512 KiB)
 //                   +0x0200'0000  HeapThread[kMaxHeapThreads]                     (4 MiB)
 //                   +0x2000'0000  chunk index: bucket heads, 8 MiB a shard        (512 MiB)
@@ -65,6 +66,17 @@ enum PythonMalloc : uint32_t {
 
 inline constexpr uint64_t kHookSitesBase = kHeapLayerBase + 0x10'0000;
 inline constexpr uint32_t kMaxHooks = 4096;
+// A function that the tool wants to know when it is in a stack.
+struct NamedCode {
+  uint64_t start, end;
+  uint64_t kind;  // NamedKind
+};
+enum NamedKind : uint64_t {
+  kNamedAllocator,  // its callers are what allocates
+  kNamedIgnored,    // what it allocates does not count
+};
+inline constexpr uint64_t kNamedCodeBase = kHeapLayerBase + 0x20'0000;
+inline constexpr uint32_t kMaxNamedCode = 4096;
 inline constexpr uint64_t kHeapThreadKeysBase = kHeapLayerBase + 0x100'0000;
 inline constexpr uint64_t kHeapThreadsBase = kHeapLayerBase + 0x200'0000;
 inline constexpr uint32_t kMaxHeapThreads = 65536;
@@ -154,7 +166,8 @@ struct HeapControl {
   // 1: the process has one thread, which needs no locks and no locked instructions. Set to 0 while its only thread
   // stands still, before there is another.
   uint64_t alone;
-  uint64_t late;  // 1: the program has run without hooks, so there may be blocks that nobody saw
+  uint64_t named_count;  // NamedCode in use
+  uint64_t late;         // 1: the program has run without hooks, so there may be blocks that nobody saw
 
   // Written by the agent.
   uint64_t node_count;   // chunk nodes handed out, index 0 is none

@@ -266,7 +266,8 @@ int run(const Options& options) {
 
   SessionOptions session_options = options.session;
   if (session_options.settings.hook_heap != 0)
-    session_options.make_module_watch = heap_module_watches(session_options.settings);
+    session_options.make_module_watch =
+        heap_module_watches(session_options.settings, tool ? tool->named_functions() : NamedFunctions());
   Session session(io, session_options, recorder);
   controller.set(session);
   try {

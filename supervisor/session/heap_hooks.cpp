@@ -197,7 +197,25 @@ void SessionImpl::refresh_hooks(Task& task) {
   });
   if (changes.loader_breakpoint != 0 && space.hooks.loader_breakpoint == 0)
     set_loader_breakpoint(task, changes.loader_breakpoint);
+  if (!changes.named.empty()) tell_named_code(task, changes);
   if (!changes.places.empty()) place_hooks(task, changes.places);
+}
+
+// Functions of modules that have gone make room; entries are written before they count.
+void SessionImpl::tell_named_code(Task& task, const ModuleChanges& changes) {
+  std::vector<NamedPlace>& named = task.process->space->hooks.named;
+  const size_t before = named.size();
+  std::erase_if(named, [&changes](const NamedPlace& place) {
+    return std::find(changes.gone.begin(), changes.gone.end(), place.module_start) != changes.gone.end();
+  });
+  const size_t kept = named.size() == before ? before : 0;
+  named.insert(named.end(), changes.named.begin(), changes.named.end());
+  if (named.size() > kMaxNamedCode) {
+    named.resize(kMaxNamedCode);
+    note(*task.process, "more than " + std::to_string(kMaxNamedCode) + " functions to ignore or to see through");
+  }
+  for (size_t i = kept; i < named.size(); ++i) task.write_as(kNamedCodeBase + i * sizeof(NamedCode), named[i].code);
+  task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, named_count), named.size());
 }
 
 void SessionImpl::set_loader_breakpoint(Task& task, uint64_t address) {

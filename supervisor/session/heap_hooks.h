@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "protocol/heap.h"
+#include "supervisor/session/module_watch.h"
 
 namespace vsup::supervisor {
 
@@ -24,6 +25,7 @@ struct Island {
 };
 
 struct HeapHooks {
+  std::vector<NamedPlace> named;
   std::vector<PlacedHook> placed;
   std::vector<Island> islands;
   uint64_t site_count = 0;  // HookSites handed out

@@ -21,7 +21,14 @@ struct HookPlace {
   bool is_pointer = false;  // `address` is that of a pointer to the function
 };
 
+// Code of a function that the tool wants to know in stacks.
+struct NamedPlace {
+  protocol::NamedCode code;
+  uint64_t module_start = 0;
+};
+
 struct ModuleChanges {
+  std::vector<NamedPlace> named;   // in modules that were not there before
   std::vector<HookPlace> places;   // in modules that were not there before
   std::vector<uint64_t> gone;      // starts of modules that are not there any more
   uint64_t loader_breakpoint = 0;  // where the loader comes by after each change, 0: not known

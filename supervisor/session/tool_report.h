@@ -5,11 +5,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "protocol/heap.h"
 #include "supervisor/session/session_observer.h"
 #include "supervisor/session/stopped_process.h"
 #include "supervisor/session/tool_options.h"
@@ -71,6 +73,9 @@ class ToolReport {
   // A client request of the app (protocol/client_requests.h, agent/engine/instrumenter.h) that the agent's half left to
   // the supervisor: its code and five arguments, by thread `tid`. None: the app gets the request's default.
   virtual std::optional<uint64_t> client_request(StoppedProcess&, pid_t, const ClientRequest&) { return {}; }
+
+  // Functions that the agent's half wants to know in stacks, by name (of C++ ones demangled).
+  virtual std::map<std::string, protocol::NamedKind> named_functions() const { return {}; }
 
   // The last process has gone: waits for all that is under way and writes it.
   virtual void session_finished() = 0;

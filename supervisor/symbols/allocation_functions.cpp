@@ -8,6 +8,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "supervisor/symbols/demangle.h"
+
 namespace vsup::supervisor {
 
 namespace {
@@ -30,8 +32,14 @@ bool counts(const Elf64_Sym& symbol, HeapFunction function) {
          function == HeapFunction::kFindFrame || function == HeapFunction::kFork;
 }
 
+void add_named(const Elf64_Sym& symbol, const std::string& name, const NamedFunctions& wanted,
+               std::vector<NamedFunction>& named) {
+  const auto found = wanted.find(demangle(name));
+  if (found != wanted.end()) named.push_back({symbol.st_value, symbol.st_size, found->second});
+}
+
 void collect(const ElfFile& file, const char* section_name, std::map<uint64_t, AllocationFunction>& found,
-             uint64_t& debug_state) {
+             const NamedFunctions& wanted, AllocationFunctions& result) {
   const ElfSection* section = file.section(section_name);
   if (section == nullptr || section->link >= file.sections().size()) return;
   const auto symbols = file.contents(*section);
@@ -45,7 +53,8 @@ void collect(const ElfFile& file, const char* section_name, std::map<uint64_t, A
     if (symbol.st_name >= strings->size()) continue;
     const char* name = reinterpret_cast<const char*>(strings->data()) + symbol.st_name;
     const std::string_view text(name, strnlen(name, strings->size() - symbol.st_name));
-    if (text == "_dl_debug_state") debug_state = symbol.st_value;
+    if (text == "_dl_debug_state") result.debug_state = symbol.st_value;
+    if (!wanted.empty()) add_named(symbol, std::string(text), wanted, result.named);
     const auto known = names().find(text);
     if (known == names().end() || !counts(symbol, known->second)) continue;
     found.try_emplace(symbol.st_value, AllocationFunction{symbol.st_value, symbol.st_size, known->second});
@@ -54,12 +63,12 @@ void collect(const ElfFile& file, const char* section_name, std::map<uint64_t, A
 
 }  // namespace
 
-AllocationFunctions find_allocation_functions(const ElfFile& file) {
+AllocationFunctions find_allocation_functions(const ElfFile& file, const NamedFunctions& named) {
   AllocationFunctions result;
   if (!file.is_x86_64()) return result;
   std::map<uint64_t, AllocationFunction> found;
-  collect(file, ".dynsym", found, result.debug_state);
-  collect(file, ".symtab", found, result.debug_state);
+  collect(file, ".dynsym", found, named, result);
+  collect(file, ".symtab", found, named, result);
   for (const auto& [vaddr, function] : found) result.functions.push_back(function);
   return result;
 }

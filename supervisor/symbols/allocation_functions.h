@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "protocol/heap.h"
@@ -16,11 +18,20 @@ struct AllocationFunction {
   protocol::HeapFunction function = protocol::HeapFunction::kMalloc;
 };
 
+// What to look for beside them; C++ names as people write them.
+using NamedFunctions = std::map<std::string, protocol::NamedKind>;
+
+struct NamedFunction {
+  uint64_t vaddr = 0, size = 0;
+  protocol::NamedKind kind = protocol::kNamedAllocator;
+};
+
 struct AllocationFunctions {
+  std::vector<NamedFunction> named;
   std::vector<AllocationFunction> functions;  // sorted by address
   uint64_t debug_state = 0;                   // _dl_debug_state, which the loader calls when modules come and go
 };
 
-AllocationFunctions find_allocation_functions(const ElfFile& file);
+AllocationFunctions find_allocation_functions(const ElfFile& file, const NamedFunctions& named = {});
 
 }  // namespace vsup::supervisor

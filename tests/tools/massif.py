@@ -138,6 +138,14 @@ def options(place):
     compare(place, "heap_c", "--alloc-fn=make", "--peak-inaccuracy=20")
 
 
+def ignored_functions(place):
+    """Allocations of functions that are ignored are in no sum, no tree and no time."""
+    compare(place, "heap_c", "--ignore-fn=make", "--threshold=0")
+    compare(place, "heap_c", "--ignore-fn=make_more", "--alloc-fn=make", "--detailed-freq=2")
+    compare(place, "heap_c", "--ignore-fn=reallocs", "--ignore-fn=puts", "--peak-inaccuracy=0")
+    compare(place, "heap_cpp", "--ignore-fn=main")
+
+
 def cpp_program(place):
     compare(place, "heap_cpp")
     compare(place, "heap_cpp", "--detailed-freq=1", "--max-snapshots=30")
@@ -232,4 +240,4 @@ def collapsed(place):
 
 session.main({name: test for name, test in list(globals().items())
               if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print",
-                          "live_snapshots", "collapsed")}, __doc__)
+                          "ignored_functions", "live_snapshots", "collapsed")}, __doc__)

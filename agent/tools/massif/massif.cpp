@@ -4,6 +4,7 @@
 #include "agent/heap/heap_alone.h"
 #include "agent/heap/heap_events.h"
 #include "agent/toolapi/tool.h"
+#include "agent/tools/massif/ignored.h"
 #include "agent/tools/massif/snapshots.h"
 
 namespace vsup::agent::massif {
@@ -45,6 +46,7 @@ void move(int64_t bytes, int64_t extra) {
 }
 
 void allocated(const HeapBlock& block) {
+  if (is_ignored(block.stack)) return;
   add_live(block.stack, block.size);
   add_total(block.stack, block.size);
   move(static_cast<int64_t>(block.size), static_cast<int64_t>(extra_of(block)));
@@ -52,6 +54,7 @@ void allocated(const HeapBlock& block) {
 }
 
 void freed(const HeapBlock& block) {
+  if (is_ignored(block.stack)) return;
   maybe_peak();
   move(-static_cast<int64_t>(block.size), -static_cast<int64_t>(extra_of(block)));
   add_live(block.stack, -block.size);
@@ -59,6 +62,8 @@ void freed(const HeapBlock& block) {
 }
 
 void resized(const HeapBlock& former, const HeapBlock& fresh) {
+  if (is_ignored(former.stack)) return allocated(fresh);
+  if (is_ignored(fresh.stack)) return freed(former);
   if (fresh.size < former.size) maybe_peak();
   add_live(fresh.stack, fresh.size);
   add_total(fresh.stack, fresh.size);

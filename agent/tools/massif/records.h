@@ -3,6 +3,7 @@
 // structures; a process that is killed leaves them complete.
 //
 //   kToolBase  +0x0000'0000  Header, Snapshot[kMaxSnapshots]
+//              +0x0800'0000  uint8_t whether stack i counts, with kOptionIgnore
 //              +0x1000'0000  uint64_t live bytes of stack i, and kSeen if it ever had any
 //              +0x3000'0000  uint64_t bytes that stack i ever allocated, with kOptionTotals
 //              +0x5000'0000  uint32_t the stacks that ever had any, in the order of their first
@@ -14,6 +15,7 @@
 namespace vsup::agent::massif {
 
 inline constexpr uint64_t kToolBase = protocol::kToolBase;
+inline constexpr uint64_t kVerdictsAt = kToolBase + 0x800'0000;
 inline constexpr uint64_t kLiveAt = kToolBase + 0x1000'0000;
 inline constexpr uint64_t kTotalsAt = kToolBase + 0x3000'0000;
 inline constexpr uint64_t kSeenStacksAt = kToolBase + 0x5000'0000;
@@ -22,6 +24,7 @@ inline constexpr uint64_t kDetailsSize = kToolBase + protocol::kToolSize - kDeta
 // In the table of live bytes: the stack has allocated. With no bytes left it still counts as a place.
 inline constexpr uint64_t kSeen = uint64_t{1} << 63;
 inline constexpr uint32_t kMaxStacks = 64u << 20;
+static_assert(kVerdictsAt + kMaxStacks <= kLiveAt);
 static_assert(kLiveAt + 8ull * kMaxStacks <= kTotalsAt && kTotalsAt + 8ull * kMaxStacks <= kSeenStacksAt);
 static_assert(kSeenStacksAt + 4ull * kMaxStacks <= kDetailsAt);
 inline constexpr uint32_t kMaxSnapshots = 1000;
@@ -36,6 +39,7 @@ enum Option : unsigned {
   kOptionDetailedFreq,    // every so many
   kOptionMaxSnapshots,    // 10 to kMaxSnapshots
   kOptionTicksPerSecond,  // of the time stamp counter
+  kOptionIgnore,          // 1: allocations of NamedCode of the kind kNamedIgnored do not count
   kOptionTotals,          // 1: count what each stack ever allocated
 };
 

@@ -17,6 +17,7 @@ namespace {
 
 struct Shared {
   const protocol::AgentSettings settings;
+  const NamedFunctions named;
   UnwindTableCache tables;
   std::map<std::string, AllocationFunctions> functions;  // by path and inode
 };
@@ -69,11 +70,15 @@ class HeapModules : public ModuleWatch {
       const auto file = fd ? ElfFile::from_fd(fd.get()) : std::nullopt;
       if (!file) return;
       if (!bias) bias = load_bias(module, code, *file);
-      found = shared_->functions.insert_or_assign(name, find_allocation_functions(*file)).first;
+      found = shared_->functions.insert_or_assign(name, find_allocation_functions(*file, shared_->named)).first;
     }
     if (!bias) return;
     for (const AllocationFunction& function : found->second.functions) {
       changes.places.push_back({function.vaddr + *bias, function.size, function.function, module.start, module.end});
+    }
+    for (const NamedFunction& function : found->second.named) {
+      const uint64_t start = function.vaddr + *bias;
+      changes.named.push_back({{start, start + function.size, function.kind}, module.start});
     }
     if (found->second.debug_state != 0) changes.loader_breakpoint = found->second.debug_state + *bias;
   }
@@ -98,8 +103,10 @@ class HeapModules : public ModuleWatch {
 
 }  // namespace
 
-std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches(const protocol::AgentSettings& settings) {
-  return [shared = std::make_shared<Shared>(Shared{settings, {}, {}})]() -> std::unique_ptr<ModuleWatch> {
+std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches(const protocol::AgentSettings& settings,
+                                                                  NamedFunctions named) {
+  return [shared =
+              std::make_shared<Shared>(Shared{settings, std::move(named), {}, {}})]() -> std::unique_ptr<ModuleWatch> {
     return std::make_unique<HeapModules>(shared);
   };
 }

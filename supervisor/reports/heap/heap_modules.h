@@ -7,10 +7,12 @@
 #include <memory>
 
 #include "supervisor/session/module_watch.h"
+#include "supervisor/symbols/allocation_functions.h"
 
 namespace vsup::supervisor {
 
 // Makes the watch of one address space after the other; all share what is known of files.
-std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches(const protocol::AgentSettings& settings);
+std::function<std::unique_ptr<ModuleWatch>()> heap_module_watches(const protocol::AgentSettings& settings,
+                                                                  NamedFunctions named);
 
 }  // namespace vsup::supervisor

@@ -16,7 +16,7 @@ struct WriterOptions {
   std::string time_unit;    // i, ms, B
   unsigned depth = 30;
   double threshold = 1.0;  // percent
-  std::set<std::string> alloc_fns, ignore_fns;
+  std::set<std::string> alloc_fns;
 };
 
 std::string write_massif(const HeapProfile& profile, const WriterOptions& options, const Describe& describe);

@@ -47,6 +47,7 @@ void configure(const ToolOptionValues& options, protocol::AgentSettings& setting
   values[records::kOptionDepth] = options.number("depth") + (options.all("alloc-fn").empty() ? 0 : kSpareFrames);
   values[records::kOptionPeakInaccuracy] = static_cast<uint64_t>(std::llround(options.real("peak-inaccuracy") * 1e6));
   values[records::kOptionDetailedFreq] = options.number("detailed-freq");
+  values[records::kOptionIgnore] = options.all("ignore-fn").empty() ? 0 : 1;
   values[records::kOptionTotals] = options.yes("collapsed") ? 1 : 0;
   values[records::kOptionMaxSnapshots] = options.number("max-snapshots");
   values[records::kOptionTimeUnit] = time_unit(options);
@@ -87,6 +88,17 @@ class MassifReport : public ToolReport {
         massif::read_profile(process, context_.options.number("max-snapshots"), context_.options.yes("collapsed"));
     if (!profile) return;
     write(std::move(*profile), context_.options.text("massif-out-file"), [](const std::string&) {});
+  }
+
+  // Allocation functions are skipped to find the one that is ignored.
+  std::map<std::string, protocol::NamedKind> named_functions() const override {
+    std::map<std::string, protocol::NamedKind> names;
+    const auto ignored = context_.options.all("ignore-fn");
+    if (ignored.empty()) return names;
+    for (const std::string& name : massif::default_alloc_fns()) names[name] = protocol::kNamedAllocator;
+    for (const std::string& name : context_.options.all("alloc-fn")) names[name] = protocol::kNamedAllocator;
+    for (const std::string& name : ignored) names.try_emplace(name, protocol::kNamedIgnored);
+    return names;
   }
 
   void image_ended(pid_t pid) override { images_.erase(pid); }

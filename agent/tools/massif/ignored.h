@@ -1,0 +1,16 @@
+// Purpose: which stacks' allocations do not count (--ignore-fn).
+// Promises: the same answer for a stack at every time.
+#pragma once
+
+#include "agent/engine/code_cache.h"
+#include "agent/tools/massif/records.h"
+
+namespace vsup::agent::massif {
+
+bool stack_is_ignored(uint32_t stack);
+
+inline bool is_ignored(uint32_t stack) {
+  return vsup_settings.tool_options[kOptionIgnore] != 0 && stack_is_ignored(stack);
+}
+
+}  // namespace vsup::agent::massif
