@@ -54,7 +54,7 @@ def simulate(place, program, *options, tool="cachegrind", arguments=()):
                                    *arguments], timeout=120)
     check(status == 0, f"{program}: ends with {session.name_of(status)}: {errors}")
     place.check_complete()
-    files = glob.glob(os.path.join(place.log, "*", f"{tool}.out.*"))
+    files = glob.glob(os.path.join(place.log, "*", f"{tool}.out.*[0-9]"))
     check(len(files) == 1, f"files: {files}")
     return files[0]
 

@@ -50,8 +50,15 @@ void push_frame(Emitter& out, const CountMode& mode, const uint32_t* edge, bool 
   }
   out.bytes({0x48, 0x89, 0x01});  // mov [rcx], rax
   load_ir(out);
-  if (passed_ir != 0) out.bytes({0x48, 0x83, 0xc0, static_cast<uint8_t>(passed_ir)});  // add rax, imm8
-  out.bytes({0x48, 0x89, 0x41, 0x08});                                                 // mov [rcx + 8], rax
+  if (passed_ir != 0) {
+    if (mode.collect) {  // cmp qword gs:[collect], 0 ; je over what follows
+      out.bytes({0x65, 0x48, 0x83, 0x3c, 0x25});
+      out.u32(kCollectOffset);
+      out.bytes({0x00, 0x74, 0x04});
+    }
+    out.bytes({0x48, 0x83, 0xc0, static_cast<uint8_t>(passed_ir)});  // add rax, imm8
+  }
+  out.bytes({0x48, 0x89, 0x41, 0x08});  // mov [rcx + 8], rax
   store_cost(out, edge);
   // When the stack is full its last slot is written again and again, and its frames get no inclusive cost.
   out.bytes({0x48, 0x8d, 0x49, 0x20});                   // lea rcx, [rcx + 32]

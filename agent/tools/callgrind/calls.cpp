@@ -158,7 +158,7 @@ void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord&
   const bool flagged = named != nullptr && set_active(ctx, *named, true);
   const uint64_t counts = mode.collect ? *in_slot<uint64_t>(ctx, kCollectOffset) & 1 : 1;
   if (flagged) sp |= kFlaggedFrame;
-  Frame frame{.sp = sp, .ir = ir_so_far(ctx) + passed_ir, .cost = edge.index, .context = 0, .unused = 0};
+  Frame frame{.sp = sp, .ir = ir_so_far(ctx) + counts * passed_ir, .cost = edge.index, .context = 0, .unused = 0};
   if (mode.tree) {
     const uint32_t cost = top_frame(ctx)->cost;
     uint64_t node = add_node(*top_frame(ctx), edge.index);
