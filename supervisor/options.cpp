@@ -168,6 +168,12 @@ void check_tool_value(const ToolOption& row, const std::string& value) {
       }
       break;
     }
+    case OptionKind::kNumberedText: {
+      const size_t equals = std::min(value.find('='), value.size());
+      parse_number(row, value.substr(0, equals), row.low, row.high);
+      if (equals + 1 >= value.size()) bad_value(row, value, "it takes a function's name");
+      break;
+    }
     case OptionKind::kFlag:
     case OptionKind::kText:
     case OptionKind::kPid:
@@ -299,6 +305,18 @@ struct ToolWord {
   std::string name, value;
 };
 
+// --NAME3=TEXT as the row of --NAMEN takes it; other words as they are.
+std::string without_number(const std::string& word) {
+  const size_t equals = word.find('=');
+  if (equals == std::string::npos || equals < 3) return word;
+  const size_t letters = word.find_last_not_of("0123456789", equals - 1) + 1;
+  if (letters == equals || letters < 3) return word;
+  const std::string name = word.substr(2, letters - 2) + "N";
+  const OptionShape* row = find_tool_row(name);
+  if (row == nullptr || row->kind != OptionKind::kNumberedText) return word;
+  return "--" + name + "=" + word.substr(letters);
+}
+
 // One word at a time, so that a message can show the word as it was given.
 void parse_word(const po::options_description& description, const std::string& word, Options& options,
                 std::vector<ToolWord>& tool_words) {
@@ -306,7 +324,10 @@ void parse_word(const po::options_description& description, const std::string& w
   constexpr int kStyle = style::allow_long | style::long_allow_adjacent | style::allow_short |
                          style::short_allow_adjacent | style::allow_dash_for_short | style::allow_sticky;
   try {
-    auto parsed = po::command_line_parser(std::vector<std::string>{word}).options(description).style(kStyle).run();
+    auto parsed = po::command_line_parser(std::vector<std::string>{without_number(word)})
+                      .options(description)
+                      .style(kStyle)
+                      .run();
     for (const auto& option : parsed.options) {
       const std::string value = option.value.empty() ? std::string() : option.value.front();
       const OptionRow* row = find_row(option.string_key);

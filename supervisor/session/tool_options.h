@@ -32,6 +32,9 @@ enum class OptionKind {
   kNumber,  // decimal, within the row's limits
   kSize,    // likewise, k and m are units
   kReal,    // decimal fraction, within the row's limits
+  // Text for a number that the name ends in, within the row's limits: the row --NAMEN is given as --NAME3=TEXT, its
+  // value is 3=TEXT. May be given more than once.
+  kNumberedText,
 };
 
 struct OptionShape {

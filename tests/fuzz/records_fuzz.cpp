@@ -158,8 +158,15 @@ void fill_callgrind(Decisions& next) {
     edge.kind = static_cast<records::EdgeKind>(next.byte() % 4);
     Memory::at_as<records::NodeRecord>(records::kNodesAt)[i] = {next.index(i), next.index(edges), next.index(contexts),
                                                                 0};
-    Memory::at_as<records::ContextRecord>(records::kContextsAt)[i] = {next.index(5), next.index(callers / 2 + 1),
-                                                                      next.index(callers / 2 + 1), 0};
+    Memory::at_as<records::ContextRecord>(records::kContextsAt)[i] = {
+        next.index(5),
+        next.index(callers / 2 + 1),
+        next.index(callers / 2 + 1),
+        0,
+        next.byte() % 4 == 0 ? code + 16 : 0,
+        next.byte() % 4 == 0 ? code + next.number(4096) : 0,
+        next.index(contexts),
+        0};
     Memory::at_as<uint64_t>(records::kCallersAt)[i] = code + next.number(4096);
     Memory::at_as<records::CounterRecord>(records::kCountersAt)[i] = {next.index(blocks), next.index(contexts)};
     Memory::at_as<records::StackRecord>(records::kStackRecordsAt)[i] = {

@@ -114,6 +114,12 @@ TEST_CASE("a tool's options belong to it") {
   CHECK(contains(error_of({"--dump-instr=yes", "p"}), "--dump-instr is an option of --tool=callgrind, not of none"));
   CHECK(contains(error_of({"--tool=callgrind", "--dump-instr=maybe", "p"}), "yes or no"));
   CHECK(contains(error_of({"--tool=callgrind", "--callgrind-out-file=%z", "p"}), "only p, n"));
+  const Options numbered = parse({"--separate-callers3=f", "--separate-callers4=g*", "--tool=callgrind", "p"});
+  CHECK(numbered.tool_values.all("separate-callersN") == std::vector<std::string>{"3=f", "4=g*"});
+  CHECK(numbered.tool_values.number("separate-callers") == 0);
+  CHECK(contains(error_of({"--tool=callgrind", "--separate-callers0=f", "p"}), "a number from 1 to 64"));
+  CHECK(contains(error_of({"--tool=callgrind", "--fn-group1=", "p"}), "a function's name"));
+  CHECK(contains(error_of({"--tool=callgrind", "--fn-groupN=f", "p"}), "a number from"));
   CHECK(contains(error_of({"--tool=callgrind", "--dmp-instr=yes", "p"}), "the nearest is '--dump-instr=yes|no'"));
   CHECK(parse({"p"}, {{"~/.vsuprc", "--callgrind:dump-instr=yes"}}).session.settings.tool_name[0] == 0);
 }

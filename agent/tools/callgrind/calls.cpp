@@ -4,6 +4,7 @@
 #include "agent/engine/code_cache.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/function_starts.h"
+#include "agent/tools/callgrind/named.h"
 #include "agent/tools/callgrind/plt.h"
 #include "agent/tools/callgrind/stacks.h"
 #include "agent/tools/callgrind/tables.h"
@@ -21,20 +22,11 @@ constexpr uint64_t kNoMatch = 1;  // EdgeRecord::match_pc where no code lies
 constexpr uint32_t kMaxResolvers = 8;
 uint64_t resolvers[kMaxResolvers];  // functions of the dynamic linker that unbound table entries lead to
 
-// The record of what options say of the function, or none.
-const FunctionRecord* named_function(uint64_t pc) {
-  const uint64_t count = reinterpret_cast<const Header*>(kToolBase)->functions;
-  const auto* records = reinterpret_cast<const FunctionRecord*>(kFunctionsAt);
-  for (uint64_t i = 0; i < count && i < kMaxFunctions; ++i)
-    if (records[i].pc == pc) return records + i;
-  return nullptr;
-}
-
 // Notes that the function is entered or left; false when that changes nothing.
 bool set_active(const ThreadContext& ctx, const FunctionRecord& function, bool active) {
-  const auto index = static_cast<uint64_t>(&function - reinterpret_cast<const FunctionRecord*>(kFunctionsAt));
-  auto& word = in_slot<uint64_t>(ctx, kActiveOffset)[index / 64];
-  const uint64_t bit = uint64_t{1} << index % 64;
+  const uint32_t number = function.number % kMaxFunctions;
+  auto& word = in_slot<uint64_t>(ctx, kActiveOffset)[number / 64];
+  const uint64_t bit = uint64_t{1} << number % 64;
   if (((word & bit) != 0) == active) return false;
   word ^= bit;
   return true;
@@ -93,7 +85,7 @@ void emit_direct(Emitter& out, const CountMode& mode, uint32_t block, bool is_ca
     emit_indirect_edge(out, mode, {head, is_call, entry.slot, entry.instructions, {}}, source);
     return;
   }
-  const bool flagged = named_function(target) != nullptr;
+  const bool flagged = acting_function(target) != nullptr;
   EdgeRecord* edge = add_edge(raw(source.pc), target, counted || flagged ? kNoBlock : block);
   if (edge == nullptr) return;
   if (flagged) {
@@ -154,7 +146,7 @@ void toggle_collection(ThreadContext& ctx) {
 void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edge, uint64_t sp,
                     uint64_t passed_ir) {
   // Of a recursion the outermost activation counts.
-  const FunctionRecord* named = named_function(edge.callee_pc);
+  const FunctionRecord* named = acting_function(edge.callee_pc);
   const bool flagged = named != nullptr && set_active(ctx, *named, true);
   const uint64_t counts = mode.collect ? *in_slot<uint64_t>(ctx, kCollectOffset) & 1 : 1;
   if (flagged) sp |= kFlaggedFrame;
@@ -251,7 +243,7 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
       plt_entry(target).slot == 0 && unbound_entry(target).head == 0)
     return head->block;
   const uint64_t sp = ctx.gpr[protocol::kRsp], callee_sp = is_call ? sp - 8 : sp;
-  if (named_function(target) != nullptr) {
+  if (acting_function(target) != nullptr) {
     // Found in the chain here alone, so that the tool is told of each call.
     uint64_t next = head->next;
     while (next != 0 && reinterpret_cast<const EdgeRecord*>(next)->callee_pc != target)
@@ -344,7 +336,7 @@ void leave_function(ThreadContext& ctx, const CountMode& mode) {
   function_leaves(ctx);
   ctx.tool_stack -= sizeof *frame;
   if ((frame->sp & kFlaggedFrame) == 0) return;
-  const FunctionRecord* named = named_function(edge_of(mode, *frame).callee_pc);
+  const FunctionRecord* named = acting_function(edge_of(mode, *frame).callee_pc);
   if (named != nullptr && set_active(ctx, *named, false) && (named->flags & kFunctionToggles) != 0)
     toggle_collection(ctx);
 }

@@ -57,7 +57,7 @@ static_assert(kInclusiveOffset + 8ull * kMaxEdges <= kCallsOffset);
 static_assert(kCallsOffset + 8ull * kMaxEdges <= kShadowStackOffset);
 
 inline constexpr uint32_t kMaxNodes = 2u << 20;
-inline constexpr uint32_t kMaxContexts = 1u << 20;
+inline constexpr uint32_t kMaxContexts = 384u << 10;
 inline constexpr uint32_t kMaxCallers = 4u << 20;
 inline constexpr uint32_t kNodeInclusiveOffset = kShadowStackEnd;
 inline constexpr uint32_t kNodeCallsOffset = kNodeInclusiveOffset + 8 * kMaxNodes;
@@ -91,14 +91,24 @@ inline constexpr uint32_t kMaxStacks = 8192;
 inline constexpr uint64_t kStackSize = 0x4'0000;
 inline constexpr uint64_t kStackRecordsAt = kToolBase + 0x3800'0000;
 inline constexpr uint64_t kStacksAt = kToolBase + 0x4000'0000;
-// Functions that options name, with what is to be done at their entry and end. Filled by the supervisor as modules are
-// mapped, before the agent translates their code.
-enum FunctionFlags : uint64_t { kFunctionToggles = 1 };
+// Functions that options name, sorted by address, with what is to be done at their entry and end and how their costs
+// are told apart. Filled by the supervisor as modules are mapped, before the agent translates their code.
+enum FunctionFlags : uint32_t {
+  kFunctionToggles = 1,
+  kFunctionSkipped = 2,              // its costs are its caller's, at the call
+  kFunctionActs = kFunctionToggles,  // the tool is told of calls and ends
+};
+inline constexpr uint16_t kAsAll = 0xffff;
 struct FunctionRecord {
   uint64_t pc;
-  uint64_t flags;
+  uint32_t flags;
+  uint32_t number;            // its bit at kActiveOffset
+  uint16_t separate_callers;  // kAsAll: the options' for all functions
+  uint16_t separate_recs;
+  uint32_t group;  // 0: none
 };
-inline constexpr uint32_t kMaxFunctions = 4096;
+static_assert(sizeof(FunctionRecord) == 24);
+inline constexpr uint32_t kMaxFunctions = 16384;
 inline constexpr uint64_t kFunctionsAt = kToolBase + 0x00f0'0000;
 static_assert(kActiveOffset + kMaxFunctions / 8 <= kBlockCountOffset && kStackIndexOffset < kActiveOffset);
 static_assert(kFunctionsAt + kMaxFunctions * sizeof(FunctionRecord) <= kBlocksAt);
@@ -136,6 +146,8 @@ enum Option : unsigned {
   kOptionJumps,            // 1: count jumps within functions
   kOptionCollect,          // 1: collection is switched by functions; blocks look at kCollectOffset
   kOptionCollectAtStart,   // 0: with the former, threads begin without
+  kOptionContexts,         // 1: functions that options name are told apart, skipped or grouped
+  kOptionSkipDirectRec,    // 1: a function that calls itself is on no further level
 };
 
 struct BlockRecord {
@@ -173,7 +185,8 @@ struct NodeRecord {
   uint32_t parent;
   uint32_t edge;     // by which the parent's function calls it; of the root nothing
   uint32_t context;  // of its blocks
-  uint32_t unused;
+  uint32_t shown;  // the node as whose function it counts: its own, the caller's of a skipped function, the first of a
+                   // group or of a function that calls itself
 };
 static_assert(sizeof(NodeRecord) == 16);
 
@@ -182,8 +195,13 @@ struct ContextRecord {
   uint32_t recursion;                   // level of the function, from 1
   uint32_t first_caller, caller_count;  // nearest first
   uint32_t next;                        // agent private
+  uint64_t function;                    // whose costs they are, or 0: the code's own
+  uint64_t site;                        // of a skipped function: where it was called, else 0
+  uint32_t caller;                      // likewise: the context there, which is not a skipped function's
+  uint32_t unused;
 };
-static_assert(sizeof(ContextRecord) == 16);
+static_assert(sizeof(ContextRecord) == 40);
+static_assert(kContextsAt + kMaxContexts * sizeof(ContextRecord) <= kCallersAt);
 
 // A block in a context, whose executions the threads count at kBlockCountOffset.
 struct CounterRecord {

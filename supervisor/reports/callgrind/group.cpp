@@ -77,6 +77,8 @@ class Grouper {
       for (const CallEdge& call : thread.calls) result.push_back(call.callee);
     }
     for (const StackNode& node : profile.stacks) result.push_back(node.function);
+    for (const Context& context : profile.contexts)
+      if (context.function != 0) result.push_back(context.function);
     std::sort(result.begin(), result.end());
     result.erase(std::unique(result.begin(), result.end()), result.end());
     return result;
@@ -100,7 +102,8 @@ class Grouper {
   }
 
   uint32_t function_of(uint64_t pc, uint32_t context) {
-    uint32_t base = map_.function_at(pc);
+    const bool given = context < profile_.contexts.size() && profile_.contexts[context].function != 0;
+    uint32_t base = map_.function_at(given ? profile_.contexts[context].function : pc);
     if (plain_.size() <= base) plain_.resize(map_.functions().size(), kNotYet);
     if (context == 0 || context >= profile_.contexts.size()) {
       if (plain_[base] == kNotYet) plain_[base] = add_function(base, Context{});

@@ -1,9 +1,8 @@
 #include "supervisor/reports/callgrind/named_functions.h"
 
-#include <algorithm>
 #include <cstddef>
+#include <map>
 
-#include "agent/tools/callgrind/records.h"
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/reports/callgrind/code_map.h"
 #include "supervisor/session/skip_patterns.h"
@@ -12,8 +11,21 @@ namespace vsup::supervisor::callgrind {
 
 namespace records = agent::callgrind;
 
+bool NamedFunctions::apply_rules(const std::string& name, records::FunctionRecord& record) const {
+  bool any = false;
+  for (const FunctionRule& rule : rules_) {
+    if (!matches_pattern(rule.pattern, name)) continue;
+    any = true;
+    record.flags |= rule.flags;
+    if (rule.separate_callers != records::kAsAll) record.separate_callers = rule.separate_callers;
+    if (rule.separate_recs != records::kAsAll) record.separate_recs = rule.separate_recs;
+    if (rule.group != 0) record.group = rule.group;
+  }
+  return any;
+}
+
 void NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
-  if (toggles_.empty()) return;
+  if (rules_.empty()) return;
   constexpr uint64_t kCountAt = records::kToolBase + offsetof(records::Header, functions);
   uint64_t count = 0;
   if (!read_value(pid, kCountAt, count) || count > records::kMaxFunctions) return;  // the agent is not there yet
@@ -24,16 +36,21 @@ void NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
   ModuleCode* code = module != nullptr ? cache_.find(*module, pid) : nullptr;
   const auto bias = code != nullptr ? code->bias_of(*module) : std::nullopt;
   if (!bias) return;
+  std::map<uint64_t, records::FunctionRecord> by_pc;
+  for (const records::FunctionRecord& known : functions) by_pc.emplace(known.pc, known);
   for (const FunctionSymbol& symbol : code->symbols().functions()) {
-    if (symbol.kind != FunctionSymbol::Kind::kSymbol || functions.size() == records::kMaxFunctions) continue;
-    const std::string name = shown_name(symbol.name);
-    if (std::none_of(toggles_.begin(), toggles_.end(), [&](const auto& one) { return matches_pattern(one, name); }))
-      continue;
-    const uint64_t pc = symbol.start + *bias;
-    if (std::any_of(functions.begin(), functions.end(), [pc](const auto& known) { return known.pc == pc; })) continue;
-    functions.push_back({pc, records::kFunctionToggles});
+    if (symbol.kind != FunctionSymbol::Kind::kSymbol || by_pc.size() == records::kMaxFunctions) continue;
+    records::FunctionRecord record{.pc = symbol.start + *bias,
+                                   .flags = 0,
+                                   .number = static_cast<uint32_t>(by_pc.size()),
+                                   .separate_callers = records::kAsAll,
+                                   .separate_recs = records::kAsAll,
+                                   .group = 0};
+    if (apply_rules(shown_name(symbol.name), record)) by_pc.emplace(record.pc, record);
   }
-  if (functions.size() == count) return;
+  if (by_pc.size() == count) return;
+  functions.clear();
+  for (const auto& [pc, record] : by_pc) functions.push_back(record);
   write_memory(pid, records::kFunctionsAt, functions.data(), functions.size() * sizeof functions[0]);
   write_value<uint64_t>(pid, kCountAt, functions.size());
 }

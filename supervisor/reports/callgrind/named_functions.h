@@ -5,21 +5,33 @@
 #include <string>
 #include <vector>
 
+#include "agent/tools/callgrind/records.h"
 #include "supervisor/session/session_observer.h"
 #include "supervisor/symbols/module_code.h"
 
 namespace vsup::supervisor::callgrind {
 
+// What an option says of the functions whose names, as callgrind shows them, match a pattern (matches_pattern() of
+// session/skip_patterns.h).
+struct FunctionRule {
+  std::string pattern;
+  uint32_t flags = 0;  // agent::callgrind::FunctionFlags
+  uint16_t separate_callers = agent::callgrind::kAsAll;
+  uint16_t separate_recs = agent::callgrind::kAsAll;
+  uint32_t group = 0;
+};
+
 class NamedFunctions {
  public:
-  // Names as callgrind shows them, of functions at whose entry and end collection is switched;
-  // patterns as matches_pattern() (session/skip_patterns.h) takes them.
-  explicit NamedFunctions(std::vector<std::string> toggles) : toggles_(std::move(toggles)) {}
+  // Of rules that contradict each other the last counts.
+  explicit NamedFunctions(std::vector<FunctionRule> rules) : rules_(std::move(rules)) {}
 
   void module_mapped(pid_t pid, const MappedModule& module);
 
  private:
-  std::vector<std::string> toggles_;
+  bool apply_rules(const std::string& name, agent::callgrind::FunctionRecord& record) const;
+
+  std::vector<FunctionRule> rules_;
   ModuleCodeCache cache_;
 };
 

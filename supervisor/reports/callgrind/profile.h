@@ -19,6 +19,7 @@ namespace vsup::supervisor::callgrind {
 struct Context {
   uint32_t recursion = 1;                       // level of the function; from 2 on it shows in the name
   uint32_t first_caller = 0, caller_count = 0;  // in Profile::callers, nearest first
+  uint64_t function = 0;                        // whose costs they are (--fn-group); 0: the code's own
 };
 
 // The instructions of a block, the same in every thread.

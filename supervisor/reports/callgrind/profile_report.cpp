@@ -33,10 +33,10 @@ uint64_t executed_instructions(const Profile& profile) {
 }  // namespace
 
 ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions options, cachesim::Simulation simulation,
-                             std::vector<std::string> toggles)
+                             std::vector<FunctionRule> rules)
     : simulation_(simulation),
       output_(std::move(options), context.post, context.write_file),
-      functions_(std::move(toggles)) {}
+      functions_(std::move(rules)) {}
 
 void ProfileReport::image_started(const ProcessSummary& process) {
   images_[process.pid] = {process};

@@ -20,7 +20,7 @@ class ProfileReport : public ToolReport {
   using Written = std::function<void(unsigned part, const std::vector<std::string>& files)>;
 
   ProfileReport(const ToolContext& context, ProfileOutputOptions options, cachesim::Simulation simulation,
-                std::vector<std::string> toggles = {});
+                std::vector<FunctionRule> rules = {});
 
   void image_started(const ProcessSummary& process) override;
   void module_mapped(pid_t pid, const MappedModule& module) override;

@@ -56,7 +56,8 @@ struct Tables {
       if (i != 0 && (nodes[i].parent >= i || nodes[i].edge >= edges.size())) return false;
     }
     for (const records::ContextRecord& context : contexts)
-      if (uint64_t{context.first_caller} + context.caller_count > header.callers) return false;
+      if (uint64_t{context.first_caller} + context.caller_count > header.callers || context.caller >= contexts.size())
+        return false;
     for (const records::CounterRecord& counter : counters)
       if (counter.block >= blocks.size() || counter.context >= contexts.size()) return false;
     return true;
@@ -225,18 +226,65 @@ void add_nodes(const Tables& tables, const Slot& slot, size_t events, ThreadProf
     const records::NodeRecord& node = tables.nodes[i];
     if ((slot.calls[i] == 0 && slot.inclusive[i] == 0) || tables.edges[node.edge].site_pc == 0) continue;
     const uint32_t from = tables.nodes[node.parent].context;
+    if (tables.contexts[node.context].site != 0) {
+      std::vector<uint64_t> nobody(events);
+      passed.move_cost(tables.edges[node.edge], from, slot.calls[i], nobody.data());
+      continue;
+    }
     const uint64_t key = node.edge | uint64_t{from} << 20 | uint64_t{node.context} << 42;
     static_assert(records::kMaxEdges <= 1u << 20 && records::kMaxContexts <= 1u << 22);
     size_t& index = known[key];
     if (index == 0) {
       add_call(tables.edges[node.edge], from, node.context, 0, events, thread);
       index = thread.calls.size();
+      // What a skipped function calls its caller calls.
+      if (const records::ContextRecord& skipped = tables.contexts[from]; skipped.site != 0) {
+        thread.calls.back().site = skipped.site;
+        thread.calls.back().context = skipped.caller;
+      }
     }
     CallEdge& call = thread.calls[index - 1];
     call.count += slot.calls[i];
     uint64_t* inclusive = thread.inclusive.data() + call.first_cost;
     add_inclusive(slot, i, inclusive);
     passed.move_cost(tables.edges[node.edge], from, slot.calls[i], inclusive);
+  }
+}
+
+// Costs of skipped functions become costs of the calls that led to them.
+void move_skipped(const Tables& tables, const Profile& profile, ThreadProfile& thread) {
+  if (!tables.has_contexts()) return;
+  const uint64_t event_count = profile.events.size();
+  std::unordered_map<uint32_t, std::vector<uint64_t>> costs;  // by context
+  const auto skips = [&](uint32_t context) {
+    return context < tables.contexts.size() && tables.contexts[context].site != 0;
+  };
+  const auto costs_in = [&](uint32_t context) -> std::vector<uint64_t>& {
+    std::vector<uint64_t>& found = costs[context];
+    found.resize(event_count);
+    return found;
+  };
+  for (const BlockCount& block : thread.blocks) {
+    if (!skips(block.context)) continue;
+    std::vector<uint64_t>& cost = costs_in(block.context);
+    const uint64_t instructions = profile.shapes[block.shape].instruction_count;
+    cost[0] += block.count * instructions;
+    if (block.first_simulated == BlockCount::kNotSimulated) continue;
+    const uint64_t* simulated = thread.simulated.data() + block.first_simulated;
+    for (uint64_t i = 0; i < instructions * (event_count - 1); ++i) cost[1 + i % (event_count - 1)] += simulated[i];
+  }
+  std::erase_if(thread.blocks, [&](const BlockCount& block) { return skips(block.context); });
+  std::erase_if(thread.jumps, [&](const JumpEdge& jump) { return skips(jump.context); });
+  for (ExtraCost& extra : thread.extra) {
+    if (!skips(extra.context)) continue;
+    extra.pc = tables.contexts[extra.context].site;
+    extra.context = tables.contexts[extra.context].caller;
+  }
+  for (const auto& [context, cost] : costs) {
+    const records::ContextRecord& skipped = tables.contexts[context];
+    for (uint32_t event = 0; event < event_count; ++event)
+      if (cost[event] != 0)
+        thread.extra.push_back({skipped.site, skipped.caller, event, static_cast<int64_t>(cost[event])});
   }
 }
 
@@ -289,7 +337,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
     profile.shapes.push_back({.pc = block.app_pc, .first_length = block.lengths, .instruction_count = block.count});
   profile.contexts.clear();
   for (const records::ContextRecord& context : tables.contexts)
-    profile.contexts.push_back({context.recursion, context.first_caller, context.caller_count});
+    profile.contexts.push_back({context.recursion, context.first_caller, context.caller_count, context.function});
   if (profile.contexts.empty()) profile.contexts.emplace_back();
   if (tables.has_tree()) start_stacks(tables, profile);
   cachesim::EventReader events(simulation.events());
@@ -318,6 +366,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
     } else {
       add_edges(tables, *slot, profile.events.size(), thread);
     }
+    move_skipped(tables, profile, thread);
   }
   profile.modules = ModuleMap::of_process(tid).modules();
   return profile;

@@ -1,4 +1,5 @@
 // Purpose: the tools callgrind and cachegrind: what --tool= finds, and their ToolReport.
+#include <algorithm>
 #include <utility>
 
 #include "agent/tools/callgrind/records.h"
@@ -49,7 +50,6 @@ constexpr std::pair<const char*, const char*> kRefused[] = {
     {"dump-before", "parts are dumped by vctl -d or by the program's CALLGRIND_DUMP_STATS"},
     {"dump-after", "parts are dumped by vctl -d or by the program's CALLGRIND_DUMP_STATS"},
     {"zero-before", "counts are zeroed by vctl -z or by the program's CALLGRIND_ZERO_STATS"},
-    {"fn-skip", "functions are skipped in procedure linkage tables only"},
 };
 
 void refuse_options(const ToolOptionValues& options) {
@@ -57,6 +57,38 @@ void refuse_options(const ToolOptionValues& options) {
     if (!options.given(name) || options.text(name) == "no" || options.text(name) == "0") continue;
     throw OptionError("--" + std::string(name) + " is not there: " + why);
   }
+}
+
+// N=FUNCTION of an option --NAMEN=FUNCTION.
+std::pair<uint64_t, std::string> split_numbered(const std::string& value) {
+  const size_t equals = value.find('=');
+  uint64_t number = 0;
+  parse_count(value.substr(0, equals), false, number);
+  return {number, value.substr(std::min(equals, value.size() - 1) + 1)};
+}
+
+// What options say of single functions.
+std::vector<callgrind::FunctionRule> function_rules(const ToolOptionValues& options) {
+  namespace records = agent::callgrind;
+  std::vector<callgrind::FunctionRule> rules;
+  const auto add_flags = [&](const char* option, uint32_t flags) {
+    for (const std::string& pattern : options.all(option)) rules.push_back({.pattern = pattern, .flags = flags});
+  };
+  add_flags("toggle-collect", records::kFunctionToggles);
+  add_flags("fn-skip", records::kFunctionSkipped);
+  for (const std::string& value : options.all("separate-callersN")) {
+    const auto [number, pattern] = split_numbered(value);
+    rules.push_back({.pattern = pattern, .separate_callers = static_cast<uint16_t>(number)});
+  }
+  for (const std::string& value : options.all("separate-recsN")) {
+    const auto [number, pattern] = split_numbered(value);
+    rules.push_back({.pattern = pattern, .separate_recs = static_cast<uint16_t>(number)});
+  }
+  for (const std::string& value : options.all("fn-groupN")) {
+    const auto [number, pattern] = split_numbered(value);
+    rules.push_back({.pattern = pattern, .group = static_cast<uint32_t>(number)});
+  }
+  return rules;
 }
 
 void configure_callgrind(const ToolOptionValues& options, protocol::AgentSettings& settings) {
@@ -73,6 +105,9 @@ void configure_callgrind(const ToolOptionValues& options, protocol::AgentSetting
   values[records::kOptionSeparateCallers] = options.number("separate-callers");
   values[records::kOptionSeparateRecs] = options.number("separate-recs");
   cachesim::configure(cachesim::simulation_of(options, true), settings);
+  values[records::kOptionSkipDirectRec] = options.yes("skip-direct-rec") ? 1 : 0;
+  for (const char* name : {"separate-callersN", "separate-recsN", "fn-groupN", "fn-skip"})
+    if (options.given(name)) values[records::kOptionContexts] = 1;
 }
 
 void configure_cachegrind(const ToolOptionValues& options, protocol::AgentSettings& settings) {
@@ -92,7 +127,7 @@ constexpr ToolDescription kTools[] = {
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
        return std::make_unique<callgrind::ProfileReport>(context, callgrind_output(context.options),
                                                          cachesim::simulation_of(context.options, true),
-                                                         context.options.all("toggle-collect"));
+                                                         function_rules(context.options));
      },
      true},
     {"cachegrind", "counts instructions by line, simulates caches and branches; writes cachegrind.out", "cachegrind",
