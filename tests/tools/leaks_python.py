@@ -44,6 +44,21 @@ LOST = [
     (5 * 83, 5, "definitely", ["a_reference:9"]),
 ]
 
+COLLECTED = """\
+import leaky_extension
+class Node:
+    pass
+def lists():
+    for i in range(500): leaky_extension.lose_reference([i])
+def nodes():
+    for i in range(500): leaky_extension.lose_reference(Node())
+def cycle():
+    one, other = [], []
+    one.append(other); other.append(one)
+lists(); nodes(); cycle()
+leaky_extension.keep([Node() for i in range(500)])
+"""
+
 LIBRARY = """\
 import array, ast, asyncio, bz2, collections, concurrent.futures, copy, csv, ctypes, dataclasses, datetime, decimal
 import enum, functools, gc, gzip, hashlib, inspect, io, itertools, json, logging, lzma, pickle, random, re, sqlite3
@@ -177,6 +192,20 @@ def planted(place):
     check([sum(column) for column in zip(*lost)] == [48 + 1000 + 3000, 3], f"with pymalloc ignored: {lost}")
 
 
+def collected(place):
+    """What nobody but the garbage collector knows any more when the interpreter has ended. The first lists may be from
+    the interpreter's free list, with the stacks of others."""
+    if not build_extension(place):
+        print("skipped: python3-dev is not installed")
+        return
+    log = leaks(place, [], write(place, "collected.py", COLLECTED))
+    for function in ("lists:5", "nodes:7"):
+        blocks = sum(number(blocks) for _, blocks, kind, stack in RECORD.findall(log)
+                     if kind == "definitely" and function in [frame_name(line) for line in stack.splitlines()])
+        check(400 <= blocks <= 500, f"{blocks} of {function}: {log[-3000:]}")
+    check(1000 <= sums(log)["definitely"][1] <= 1002 and sums(log)["possibly"] == (0, 0), log[-900:])
+
+
 def library(place):
     """Much of the standard library in use, with threads and child processes."""
     log = leaks(place, [], write(place, "library.py", LIBRARY))
@@ -230,4 +259,4 @@ def versions(place):
 
 
 session.main({name: test for name, test in list(globals().items())
-              if name in ("planted", "library", "in_use", "numpy", "versions")}, __doc__)
+              if name in ("planted", "library", "collected", "in_use", "numpy", "versions")}, __doc__)

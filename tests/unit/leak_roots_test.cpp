@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 
+#include "supervisor/reports/leaks/python_arenas.h"
 #include "supervisor/reports/leaks/roots.h"
 
 using namespace vsup::supervisor;
@@ -35,7 +36,13 @@ struct FakeMaps {
       return size;
     };
     return find_roots(
-        {entries, blocks, threads, read, {0x2700'0000'0000, 0x2800'0000'0000}, all_blocks_known, python_blocks});
+        {entries,
+         blocks,
+         threads,
+         read,
+         {0x2700'0000'0000, 0x2800'0000'0000},
+         all_blocks_known,
+         python_blocks && all_blocks_known ? find_python_arenas(blocks, read).ranges : std::vector<Range>()});
   }
   bool is_root(uint64_t address) const {
     const auto found = roots();

@@ -217,13 +217,26 @@ TEST_CASE("leak scan: Python's objects behind their collector's header, and inst
     CHECK(results[i].heuristic == (kinds[i] == kReachable ? kPyObject : kNoHeuristic));
   }
   CHECK(process.scan(kAllHeuristics & ~kPyObject)[0].kind == kPossible);
+  const ReadMemory reader = process.reader();
+  // In the collector's lists, which link headers and mark the links back.
+  using Collected = PythonObjects::Collected;
+  PythonObjects before(reader);
+  CHECK(before.collected(process.blocks[0]) == Collected::kNo);
+  const uint64_t first = process.blocks[0].start, second = process.blocks[1].start + 16;
+  process.put(first, second);
+  process.put(second + 8, first | 1);
+  process.put(second, base + 0xf00);
+  process.put(base + 0xf00 + 8, second | 2);
+  PythonObjects linked(reader);
+  CHECK(linked.collected(process.blocks[0]) == Collected::kAtStart);
+  CHECK(linked.collected(process.blocks[1]) == Collected::kInside);
+  CHECK(linked.collected(process.blocks[5]) == Collected::kNo);
   // Immortal by its count of references, wherever it begins.
-  const ReadMemory read = process.reader();
-  PythonObjects python(read);
+  PythonObjects python(reader);
   CHECK_FALSE(python.is_immortal(process.blocks[0]));
   process.put(process.blocks[0].start + 16, 0xffff'ffff);
   process.put(process.blocks[5].start + 16, 0xffff'ffff);  // no type
-  PythonObjects later(read);
+  PythonObjects later(reader);
   CHECK(later.is_immortal(process.blocks[0]));
   CHECK_FALSE(later.is_immortal(process.blocks[5]));
 }

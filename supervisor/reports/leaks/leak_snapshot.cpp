@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "agent/tools/leaks/records.h"
+#include "supervisor/reports/leaks/python_arenas.h"
 #include "supervisor/reports/leaks/python_objects.h"
 #include "supervisor/reports/leaks/roots.h"
 #include "supervisor/symbols/process_memory.h"
@@ -56,9 +57,33 @@ void keep_immortal_objects(LeakSnapshot& snapshot, const ReadMemory& read) {
   }
 }
 
+// When the interpreter has ended, it has collected what it could: an object that only the collector's lists still point
+// to is lost.
+void leave_out_collector(LeakSnapshot& snapshot, const ReadMemory& read) {
+  using Collected = PythonObjects::Collected;
+  PythonObjects python(read);
+  PointerGraph& graph = snapshot.graph;
+  if (graph.first.size() != snapshot.blocks.size() + 1) return;
+  std::vector<Collected> collected(snapshot.blocks.size(), Collected::kNo);
+  for (size_t i = 0; i < collected.size(); ++i) {
+    const bool of_python = snapshot.origins[i].function >= protocol::HeapFunction::kPythonMalloc;
+    if (of_python) collected[i] = python.collected(snapshot.blocks[i]);
+  }
+  const auto is_link = [&collected](Pointer pointer) {
+    const Collected where = collected[pointer.block()];
+    return (where == Collected::kAtStart && pointer.exact()) || (where == Collected::kInside && !pointer.keeps());
+  };
+  std::erase_if(graph.roots, is_link);
+  for (uint32_t i = 0; i < snapshot.blocks.size(); ++i) {
+    for (uint64_t p = graph.first[i]; p < graph.first[i + 1]; ++p) {
+      if (is_link(graph.pointers[p])) graph.pointers[p] = Pointer(i, false);  // to itself: as good as none
+    }
+  }
+}
+
 }  // namespace
 
-std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics) {
+std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics, bool at_end) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   records::Header header{};
@@ -81,7 +106,9 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
 
   snapshot.modules = ModuleMap::of_process(process.tid());
   RootInput roots{snapshot.modules.entries(), snapshot.blocks, {}, read_process(process.tid()), {}, live.all_known};
-  roots.python_blocks = live.of_python;
+  PythonArenas arenas;
+  if (live.of_python) arenas = find_python_arenas(snapshot.blocks, roots.read);
+  if (live.all_known) roots.python_arenas = arenas.ranges;
   roots.arena = {protocol::kArenaBase, protocol::kArenaBase + protocol::kArenaSize};
   std::vector<uint64_t> registers;
   for (const ThreadRegisters& thread : process.threads()) {
@@ -100,6 +127,8 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
   input.code = executable_files(snapshot.modules.entries());
   input.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
   snapshot.graph = read_pointers(input);
+  // Earlier ones end with modules that nothing else points to.
+  if (arenas.large_pools && at_end && header.exit_sp != 0) leave_out_collector(snapshot, roots.read);
   if (live.of_python) keep_immortal_objects(snapshot, roots.read);
 
   snapshot.depot = StackReader::of_process(process.tid());

@@ -28,7 +28,7 @@ struct LeakSnapshot {
   double milliseconds = 0;  // that the process stood still for it
 };
 
-// None if the process has no heap layer.
-std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics);
+// None if the process has no heap layer. `at_end`: the process ends.
+std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics, bool at_end);
 
 }  // namespace vsup::supervisor::leaks

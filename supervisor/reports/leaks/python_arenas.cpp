@@ -32,7 +32,7 @@ class ArenaFinder {
  public:
   ArenaFinder(const std::vector<Block>& blocks, const ReadMemory& read) : blocks_(blocks), read_(read) {}
 
-  std::vector<Range> find() {
+  PythonArenas find() {
     uint64_t known_end = 0;
     for (const Block& block : blocks_) {
       if (block.start < known_end || block.size > kLargestBlock || block.start % kAlignment != 0) continue;
@@ -41,6 +41,7 @@ class ArenaFinder {
         const auto header = header_at(pool, layout);
         if (!header || !holds(*header, pool, block)) continue;
         known_end = pool + layout.pool_size;
+        large_pools_ |= &layout == &kLayouts[0];
         add(header->arena, pool, layout);
         break;
       }
@@ -49,7 +50,7 @@ class ArenaFinder {
       extend(number, arena);
       found_.push_back({arena.first, arena.end});
     }
-    return normalized(std::move(found_));
+    return {normalized(std::move(found_)), large_pools_};
   }
 
  private:
@@ -99,11 +100,12 @@ class ArenaFinder {
   const ReadMemory& read_;
   std::map<uint32_t, Arena> arenas_;
   std::vector<Range> found_;
+  bool large_pools_ = false;
 };
 
 }  // namespace
 
-std::vector<Range> find_python_arenas(const std::vector<Block>& blocks, const ReadMemory& read) {
+PythonArenas find_python_arenas(const std::vector<Block>& blocks, const ReadMemory& read) {
   return ArenaFinder(blocks, read).find();
 }
 

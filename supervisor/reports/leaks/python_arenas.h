@@ -15,7 +15,12 @@
 
 namespace vsup::supervisor::leaks {
 
-// The parts of arenas from the first to the last pool that was ever used, normalized. `blocks` are normalized.
-std::vector<Range> find_python_arenas(const std::vector<Block>& blocks, const ReadMemory& read);
+struct PythonArenas {
+  std::vector<Range> ranges;  // from an arena's first to its last pool that was ever used, normalized
+  bool large_pools = false;   // of 3.10 or later
+};
+
+// `blocks` are normalized.
+PythonArenas find_python_arenas(const std::vector<Block>& blocks, const ReadMemory& read);
 
 }  // namespace vsup::supervisor::leaks

@@ -16,6 +16,8 @@ constexpr uint64_t kHaveGc = 1 << 14, kTypeSubclass = uint64_t{1} << 31;
 // Not a flag of Python's.
 constexpr uint64_t kIsType = uint64_t{1} << 63;
 
+constexpr uint64_t kPrevFlags = 3;  // in the link to the object before
+
 constexpr uint64_t kImmortal = 0xffff'ffff;
 
 constexpr size_t kMaxTypes = size_t{1} << 18;
@@ -39,6 +41,19 @@ bool PythonObjects::is_immortal(const Block& block) {
     if (type_flags(page_.word(block.start + offset + kObType)) != 0) return true;
   }
   return false;
+}
+
+PythonObjects::Collected PythonObjects::collected(const Block& block) {
+  if (block.start % kWord != 0) return Collected::kNo;
+  for (const uint64_t offset : {kGcHead, kGcHead + kPreHeader}) {
+    if (offset + kGcHead > block.size || !is_object(block.start + offset, offset)) continue;
+    const uint64_t head = block.start + offset - kGcHead, next = page_.word(head);
+    uint64_t back = 0;
+    if (next != 0 && next % kWord == 0 && read_(next + kWord, &back, kWord) == kWord && (back & ~kPrevFlags) == head) {
+      return head == block.start ? Collected::kAtStart : Collected::kInside;
+    }
+  }
+  return Collected::kNo;
 }
 
 bool PythonObjects::is_object(uint64_t address, uint64_t offset) {

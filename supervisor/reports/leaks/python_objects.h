@@ -29,6 +29,10 @@ class PythonObjects {
   // are, and at the end the interpreter forgets them.
   bool is_immortal(const Block& block);
 
+  // Whether `block` is in a list of the garbage collector's: what points to its header is that list, and keeps nothing.
+  enum class Collected : uint8_t { kNo, kAtStart, kInside };  // where its header is
+  Collected collected(const Block& block);
+
  private:
   bool is_object(uint64_t address, uint64_t offset);
   bool is_values(const Block& block, uint64_t address);

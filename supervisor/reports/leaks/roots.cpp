@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "supervisor/reports/leaks/python_arenas.h"
-
 namespace vsup::supervisor::leaks {
 namespace {
 
@@ -24,9 +22,7 @@ class RootFinder {
 
   std::vector<Range> find() {
     std::vector<Range> roots, holes = {input_.arena};
-    if (input_.python_blocks && input_.all_blocks_known)
-      python_arenas_ = find_python_arenas(input_.blocks, input_.read);
-    holes.insert(holes.end(), python_arenas_.begin(), python_arenas_.end());
+    holes.insert(holes.end(), input_.python_arenas.begin(), input_.python_arenas.end());
     for (size_t i = 0; i < input_.mappings.size(); ++i) {
       const MapEntry& entry = input_.mappings[i];
       if (!entry.readable || !entry.writable || is_device(entry)) continue;
@@ -97,7 +93,7 @@ class RootFinder {
       return;
     }
     while (block != input_.blocks.end() && block->start < entry.end) {
-      const Range* arena = range_at(python_arenas_, block->start);
+      const Range* arena = range_at(input_.python_arenas, block->start);
       const std::optional<Range> own = arena != nullptr ? *arena : glibc_region(*block, entry);
       if (!own) {
         // Another allocator: the mapping is its own, but for a module's zeroed data that it may have been joined to.
@@ -144,7 +140,6 @@ class RootFinder {
   }
 
   const RootInput& input_;
-  std::vector<Range> python_arenas_;
 };
 
 template <typename Wanted>

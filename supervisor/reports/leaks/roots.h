@@ -23,9 +23,9 @@ struct RootInput {
   const std::vector<Block>& blocks;  // normalized
   std::vector<RootThread> threads;
   ReadMemory read;
-  Range arena;                 // the agent's
-  bool all_blocks_known;       // false: the allocators' memory holds blocks from before, which may hold pointers
-  bool python_blocks = false;  // some blocks are of Python's own allocator
+  Range arena;            // the agent's
+  bool all_blocks_known;  // false: the allocators' memory holds blocks from before, which may hold pointers
+  std::vector<Range> python_arenas{};  // normalized; empty if blocks may be missing
 };
 
 // As Memcheck takes them (memcheck/mc_leakcheck.c, scan_memory_root_set): every mapping that can be read and written,

@@ -89,7 +89,7 @@ class LeaksReport : public ToolReport {
     if (found == images_.end()) return;
     Image& image = found->second;
     image.before_exec.reset();
-    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics);
+    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics, moment == RecordsMoment::kExit);
     if (!snapshot) return;
     if (moment == RecordsMoment::kExec) {
       // It may fail, and the program go on.
@@ -117,7 +117,7 @@ class LeaksReport : public ToolReport {
     std::string error = read_request(request.line, check.report);
     if (image == images_.end()) error = "the process is not known";
     if (!error.empty()) return answer({{}, error});
-    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics);
+    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics, false);
     if (!snapshot) return answer({{}, "the heap's records cannot be read"});
     const double milliseconds = snapshot->milliseconds;
     checks_.check(
