@@ -291,8 +291,10 @@ const char* try_callgrind(Decisions& next, ModuleCodeCache& cache) {
   simulation.caches = (simulated & 16) != 0;
   simulation.branches = (simulated & 32) != 0;
   simulation.write_back = (simulated & 64) != 0;
+  simulation.line_use = (simulated & 128) != 0 && simulation.caches;
+  simulation.shapes = {{1024, 2, 64}, {1024, 2, 64}, {4096, 4, 64}};
   if (simulation.any()) fill_simulation(next);
-  const auto profile = callgrind::read_records(getpid(), kGeneration, simulation);
+  const auto profile = callgrind::read_records(getpid(), kGeneration, simulation, next.byte() % 2 != 0);
   if (!profile) return nullptr;
   callgrind::WriterOptions options;
   options.dump_instr = next.byte() % 2 != 0;

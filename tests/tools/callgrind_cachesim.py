@@ -98,8 +98,9 @@ def compare(place, *options):
     check(ours.descriptions == theirs.descriptions, f"{ours.descriptions}, Valgrind {theirs.descriptions}")
     check(set(ours.cost) == set(theirs.cost) and len(ours.cost) > 60, f"{set(ours.cost) ^ set(theirs.cost)}")
     skipped = set(cachesim.DIFFERENCES) | set(DIFFERENCES)
-    # What a function leaves in caches of a few lines, and streams of the prefetcher, differ for the next, too.
-    if "--LL=128,2,64" in options or "--simulate-hwpref=yes" in options:
+    # What a function leaves in caches of a few lines, streams of the prefetcher and accesses to a line that another
+    # pays for differ for the next, too.
+    if {"--LL=128,2,64", "--simulate-hwpref=yes", "--cacheuse=yes"} & set(options):
         skipped |= {"register_state", "walk"}
     for name, cost in ours.cost.items():
         wrong = {} if name in skipped else different(cost, theirs.cost[name], ours.events)
@@ -124,6 +125,13 @@ def rules_equal_valgrind(place):
         for rules in RULES[1:]:
             for caches in cachesim.CACHES[:2]:
                 compare(place, *rules, *caches)
+
+
+def line_use_equals_valgrind(place):
+    """What is paid for lines of which little was used, also those that are cached at the end."""
+    if cachesim.has_valgrind():
+        for caches in (cachesim.CACHES[0], cachesim.CACHES[1], cachesim.CACHES[4]):
+            compare(place, "--cacheuse=yes", *caches)
 
 
 def calls_of_a_program(place):
@@ -207,12 +215,15 @@ def readers(place):
 
 def refused(place):
     """Rules without caches are an error that says what is missing."""
-    for option in ("--simulate-wb=yes", "--simulate-hwpref=yes"):
+    for option in ("--simulate-wb=yes", "--simulate-hwpref=yes", "--cacheuse=yes"):
         status, _, errors = place.run(["-q", "--tool=callgrind", option, "/bin/true"], timeout=60)
         check(status != 0 and "--cache-sim=yes" in errors, f"{option}: {status} {errors}")
+    for options in (("--cacheuse=yes", "--simulate-wb=yes"), ("--cacheuse=yes", "--LL=1073741824,16,64")):
+        status, _, errors = place.run(["-q", "--tool=callgrind", "--cache-sim=yes", *options, "/bin/true"], timeout=60)
+        check(status != 0 and options[1].split("=")[0] in errors, f"{options}: {status} {errors}")
 
 
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (
-        equals_valgrind, rules_equal_valgrind, calls_of_a_program, same_in_every_mode, threads, forks, readers,
-        refused)}, __doc__)
+        equals_valgrind, rules_equal_valgrind, line_use_equals_valgrind, calls_of_a_program, same_in_every_mode,
+        threads, forks, readers, refused)}, __doc__)

@@ -67,6 +67,10 @@ void Code::detour(uint8_t jcc, Fill fill) {
 }
 
 void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
+  if (configuration.has(kLineUse)) {
+    call_slow_path(out_, number);
+    return;
+  }
   const CacheShape i1 = configuration.i1;
   const auto compare = [this, i1](uint32_t line, uint64_t address) {
     const uint64_t set = (address >> i1.line_bits) & (i1.sets - 1);
@@ -175,7 +179,7 @@ void Code::address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, Gp
 void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, GprIndex s, GprIndex t) {
   address_of(access, next_pc, s, t);
   const CacheShape& d1 = configuration.d1;
-  if (access.write && configuration.has(kWriteBack)) {
+  if (configuration.has(kLineUse) || (access.write && configuration.has(kWriteBack))) {
     always(number, s);
     return;
   }

@@ -80,7 +80,7 @@ bool plan_fetch(const Block& block, uint32_t index, uint64_t pc, uint64_t previo
   const CacheShape& i1 = configuration.i1;
   const uint64_t last_byte = pc + block.instructions[index].length - 1;
   const uint64_t first = pc >> i1.line_bits, second = last_byte >> i1.line_bits;
-  planned.fetch_first = first != previous_line;
+  planned.fetch_first = first != previous_line || configuration.has(kLineUse);
   planned.fetches = planned.fetch_first || second != first;
   // Where the other levels' lines are shorter, an instruction may straddle there what it does not here; that matters
   // after a miss only.
@@ -184,6 +184,11 @@ uint32_t add_descriptor(const Descriptor& place) {
   return descriptors_used++;
 }
 
+// Who pays for lines that the instruction loads: Descriptor::second_line.
+uint32_t owner_of(const PlannedInstr& planned) {
+  return configuration.has(kLineUse) ? counter_of(planned.record, kUseGroup) + 1 : 0;
+}
+
 struct GroupEvent {
   uint16_t instr;
   bool is_fetch;
@@ -246,7 +251,7 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
       const Descriptor place{.address = event.pc,
                              .counter = counter_of(planned.record, kFetchGroup),
                              .first_line = planned.first_line,
-                             .second_line = planned.second_line,
+                             .second_line = configuration.has(kLineUse) ? owner_of(planned) : planned.second_line,
                              .size = block.instructions[event.instr].length,
                              .kind = Kind::kFetch,
                              .conditional_counter = 0};
@@ -257,7 +262,7 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
     const Descriptor place{.address = event.pc,
                            .counter = counter_of(planned.record, write ? kWriteGroup : kReadGroup),
                            .first_line = 0,
-                           .second_line = 0,
+                           .second_line = owner_of(planned),
                            .size = event.access.size,
                            .kind = write ? Kind::kWrite : Kind::kRead,
                            .conditional_counter = 0};
@@ -335,12 +340,13 @@ void emit_repetition(Emitter& out, const Instr& instr, const Source& source, con
   round.address32 = instr.address32;
   round.source_segment = instr.segment;
   round.repetition = planned.repetition;
+  round.length = instr.length;
   round.miss_read = from_first(kReadGroup);
   round.miss_write = from_first(kWriteGroup);
   const uint32_t number = add_descriptor({.address = raw(source.pc),
                                           .counter = planned.record.first_counter,
                                           .first_line = round.pack(),
-                                          .second_line = 0,
+                                          .second_line = owner_of(planned),
                                           .size = plan.accesses[planned.first_access].size,
                                           .kind = Kind::kRepetition,
                                           .conditional_counter = from_first(kConditional)});
@@ -426,6 +432,7 @@ void plan_record(const Instr& instr, PlannedInstr& planned) {
       ++record.reads;
   }
   if (repeats) record.groups |= kVariableGroup | kConditional;
+  if (configuration.has(kLineUse)) record.groups |= kUseGroup;
   if (configuration.has(kBranches)) {
     const uint8_t branches = is_conditional(instr) ? 1 : planned.untaken;
     record.branches = branches;

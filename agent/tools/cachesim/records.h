@@ -15,6 +15,10 @@
 //                +0x5d0'0000   I1: the other ways, set by set
 //                +0x700'0000   counters
 //                +0xb00'0000   LL: way by way, so that sets that are hardly filled cost little memory
+//   where the use of lines is told, of each cache the ways and then a UseRecord each, both way by way:
+//                +0x410'0000   D1
+//                +0x590'0000   I1
+//                +0xb00'0000   LL
 #pragma once
 
 #include "protocol/agent_boot.h"
@@ -33,6 +37,7 @@ enum Flag : uint64_t {
   // Callgrind's rules, else cachegrind's: what reads and writes an operand counts as a write, not as a read; and of a
   // repeated cmps or scas the test of rcx branches when it ends, not when it goes on.
   kCallgrindRules = 16,
+  kLineUse = 32,  // how lines are used while they are in a cache; without kWriteBack and kPrefetch
 };
 
 struct CacheShape {
@@ -83,18 +88,20 @@ constexpr bool fits(const CacheShape& i1, const CacheShape& d1, const CacheShape
 enum Event : uint8_t {
   // clang-format off
   kIr, kDr, kDw, kI1mr, kD1mr, kD1mw, kILmr, kDLmr, kDLmw, kILdmr, kDLdmr, kDLdmw, kBc, kBcm, kBi, kBim,
+  kAcCost1, kSpLoss1, kAcCost2, kSpLoss2,
   // clang-format on
   kEventCount,
 };
 
-// The events beside Ir that are counted with these flags, in order.
+// The events beside Ir that are counted with these flags, in order. Those of line use come last, and calls have no
+// costs in them: nobody pays before a line is replaced.
 struct EventList {
   unsigned count = 0;
   Event events[kEventCount] = {};
 };
 constexpr EventList simulated_events(uint64_t flags) {
   EventList list;
-  for (unsigned event = kDr; event < kEventCount; ++event) {
+  for (unsigned event = kDr; event < kAcCost1; ++event) {
     const bool dirty = event >= kILdmr && event <= kDLdmw;
     const uint64_t needs = event >= kBc ? kBranches : dirty ? kCaches | kWriteBack : uint64_t{kCaches};
     if ((flags & needs) == needs) list.events[list.count++] = static_cast<Event>(event);
@@ -110,6 +117,7 @@ enum Group : uint8_t {
   kConditional = 8,     // 1: mispredicted
   kIndirect = 16,       // 1: mispredicted
   kVariableGroup = 32,  // 4: Ir beyond one an execution, Dr, Dw, Bc
+  kUseGroup = 64,       // 4: of the lines that it loaded
 };
 
 struct GroupShape {
@@ -124,9 +132,42 @@ inline constexpr GroupShape kGroups[] = {
     {kConditional, 1, {kBcm}},
     {kIndirect, 1, {kBim}},
     {kVariableGroup, 4, {kIr, kDr, kDw, kBc}},
+    {kUseGroup, 4, {kAcCost1, kSpLoss1, kAcCost2, kSpLoss2}},
 };
 
-inline constexpr uint32_t kMostCounters = 15;  // of one instruction
+inline constexpr uint32_t kMostCounters = 19;  // of one instruction
+
+// How a line is used that is in a cache.
+struct UseRecord {
+  uint32_t count;  // accesses
+  uint32_t mask;   // which 32nds of it were accessed
+  uint32_t owner;  // index + 1 of the kUseGroup of the instruction that loaded it, 0: nobody
+  uint32_t below;  // of a first level's line: the index of LL's record of it
+};
+
+inline constexpr uint32_t kD1UsedOffset = kD1FirstOffset;
+inline constexpr uint32_t kI1UsedOffset = kI1FirstOffset;
+
+constexpr uint64_t used_size(const CacheShape& cache) {
+  return uint64_t{cache.sets} * cache.ways * (8 + sizeof(UseRecord));
+}
+constexpr bool fits_with_use(const CacheShape& i1, const CacheShape& d1, const CacheShape& ll) {
+  const auto numbered = [](const CacheShape& cache) {  // a way's bits below the tag
+    return cache.ways <= uint64_t{cache.sets} << cache.line_bits;
+  };
+  return used_size(i1) <= kCountersOffset - kI1UsedOffset && used_size(d1) <= kI1UsedOffset - kD1UsedOffset &&
+         used_size(ll) <= kSimulationEnd - kLLOffset && numbered(i1) && numbered(d1) && numbered(ll);
+}
+
+// What the owner pays for a line that is replaced: little for many accesses; bytes that nobody accessed.
+constexpr uint64_t access_cost(const UseRecord& record) {
+  return 1000 / record.count;
+}
+constexpr uint64_t spatial_loss(const UseRecord& record, uint32_t line_size) {
+  unsigned unused = 32;
+  for (uint32_t mask = record.mask; mask != 0; mask &= mask - 1) --unused;
+  return uint64_t{unused} * line_size >> 5;
+}
 
 struct InstrRecord {
   uint32_t first_counter;  // index into the thread's counters; of those that have groups

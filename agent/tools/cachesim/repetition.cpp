@@ -26,7 +26,7 @@ class Rounds {
   Rounds(const protocol::ThreadContext& ctx, const Descriptor& place)
       : place_(place),
         round_(Round::unpack(place.first_line)),
-        caches_(Caches::of_slot(configuration, ctx.self)),
+        state_(*reinterpret_cast<ThreadState*>(ctx.self + kStateOffset)),
         counters_(reinterpret_cast<uint64_t*>(ctx.self + kCountersOffset) + place.counter),
         ctx_(ctx),
         counts_(counts(ctx)) {}
@@ -47,7 +47,7 @@ class Rounds {
 
   const Descriptor& place_;
   const Round round_;
-  Caches caches_;
+  ThreadState& state_;
   uint64_t* counters_;
   const protocol::ThreadContext& ctx_;
   const bool counts_;
@@ -56,7 +56,7 @@ class Rounds {
 void Rounds::access(uint64_t address, bool write) {
   if (!configuration.has(kCaches)) return;
   add(place_.conditional_counter + (write ? 3u : 2u), write ? kDw : kDr);
-  const Outcome outcome = caches_.data(address, place_.size, write);
+  const Outcome outcome = access_data(ctx_, place_, address, write);
   if (outcome == Outcome::kHit) return;
   const unsigned first = write ? round_.miss_write : round_.miss_read;
   const Event* events = kGroups[write ? 2 : 1].events;
@@ -69,7 +69,7 @@ void Rounds::access(uint64_t address, bool write) {
 void Rounds::branch(bool taken) {
   if (!configuration.has(kBranches)) return;
   add(place_.conditional_counter + 4u, kBc);
-  if (mispredicts(caches_.state, place_.address, taken)) add(place_.conditional_counter, kBcm);
+  if (mispredicts(state_, place_.address, taken)) add(place_.conditional_counter, kBcm);
 }
 
 // Whether the comparison asks for another round.
@@ -101,6 +101,8 @@ void Rounds::run() {
       branch(again);
       if (!again) return;
     }
+    // A fetch that hits, which matters where uses are counted.
+    if (configuration.has(kLineUse)) fetch(ctx_, place_, round_.length);
     add(place_.conditional_counter + 1u, kIr);  // the next round, or the test that ends it
     source = (source + step) & mask;
     destination = (destination + step) & mask;

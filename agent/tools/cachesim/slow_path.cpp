@@ -10,20 +10,17 @@ extern "C" [[gnu::section(".text.step")]] void vsup_simulate_one(vsup::protocol:
 
 void vsup_simulate_one(vsup::protocol::ThreadContext* ctx) {
   using namespace vsup::agent::cachesim;
-  Caches caches = Caches::of_slot(configuration, ctx->self);
-  ThreadState& state = caches.state;
+  ThreadState& state = *reinterpret_cast<ThreadState*>(ctx->self + kStateOffset);
   const Descriptor& place = descriptors()[state.descriptor];
   auto* counters = reinterpret_cast<uint64_t*>(ctx->self + kCountersOffset) + place.counter;
   Outcome outcome = Outcome::kHit;
   switch (place.kind) {
     case Kind::kFetch:
-      outcome = caches.fetch(place.address, place.size, place.first_line, place.second_line);
+      outcome = fetch(*ctx, place, place.size);
       break;
     case Kind::kRead:
-      outcome = caches.data(state.argument, place.size, false);
-      break;
     case Kind::kWrite:
-      outcome = caches.data(state.argument, place.size, true);
+      outcome = access_data(*ctx, place, state.argument, place.kind == Kind::kWrite);
       break;
     case Kind::kConditional:
       if (mispredicts(state, place.address, state.argument != 0)) outcome = Outcome::kFirstMiss;

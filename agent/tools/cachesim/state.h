@@ -4,6 +4,7 @@
 
 #include "agent/tools/cachesim/accesses.h"
 #include "agent/tools/cachesim/models.h"
+#include "agent/tools/cachesim/use_model.h"
 
 namespace vsup::agent::cachesim {
 
@@ -15,7 +16,7 @@ struct Descriptor {
   uint64_t address;      // of the instruction
   uint32_t counter;      // the first of its group
   uint32_t first_line;   // kFetch: numbers of its lines, second_line 0 if it has one
-  uint32_t second_line;  // kRepetition: number of accesses of a round
+  uint32_t second_line;  // with kLineUse: of all kinds, the owner of lines that it loads
   uint16_t size;         // of the instruction, of the access
   Kind kind;
   uint8_t conditional_counter;  // kRepetition: Bcm's, from `counter` on
@@ -27,12 +28,13 @@ struct Round {
   bool address32;
   Segment source_segment;
   Repetition repetition;
+  uint8_t length;                 // of the instruction
   uint8_t miss_read, miss_write;  // their groups' first counters, from Descriptor::counter on
 
   uint32_t pack() const {
     return (reads_source ? 1u : 0u) | (reads_destination ? 2u : 0u) | (writes_destination ? 4u : 0u) |
            (address32 ? 8u : 0u) | static_cast<uint32_t>(source_segment) << 4 | static_cast<uint32_t>(repetition) << 8 |
-           uint32_t{miss_read} << 16 | uint32_t{miss_write} << 24;
+           uint32_t{length} << 12 | uint32_t{miss_read} << 16 | uint32_t{miss_write} << 24;
   }
   static Round unpack(uint32_t packed) {
     return {(packed & 1) != 0,
@@ -40,7 +42,8 @@ struct Round {
             (packed & 4) != 0,
             (packed & 8) != 0,
             static_cast<Segment>(packed >> 4 & 15),
-            static_cast<Repetition>(packed >> 8 & 255),
+            static_cast<Repetition>(packed >> 8 & 15),
+            static_cast<uint8_t>(packed >> 12 & 15),
             static_cast<uint8_t>(packed >> 16),
             static_cast<uint8_t>(packed >> 24)};
   }
@@ -63,6 +66,20 @@ CACHESIM_INLINE uint64_t* totals_of(const protocol::ThreadContext& ctx) {
 CACHESIM_INLINE bool counts(const protocol::ThreadContext& ctx) {
   return configuration.collect_offset == 0 ||
          *reinterpret_cast<const uint64_t*>(ctx.self + configuration.collect_offset) != 0;
+}
+
+// An access, or the fetch of its `length` bytes, of the instruction that `place` tells of.
+CACHESIM_INLINE Outcome access_data(const protocol::ThreadContext& ctx, const Descriptor& place, uint64_t address,
+                                    bool write) {
+  if (!configuration.has(kLineUse)) return Caches::of_slot(configuration, ctx.self).data(address, place.size, write);
+  UsedCaches caches = UsedCaches::of_slot(configuration, ctx.self, counts(ctx));
+  return caches.access(caches.d1, address, place.size, place.second_line);
+}
+CACHESIM_INLINE Outcome fetch(const protocol::ThreadContext& ctx, const Descriptor& place, uint32_t length) {
+  if (!configuration.has(kLineUse))
+    return Caches::of_slot(configuration, ctx.self).fetch(place.address, length, place.first_line, place.second_line);
+  UsedCaches caches = UsedCaches::of_slot(configuration, ctx.self, counts(ctx));
+  return caches.access(caches.i1, place.address, length, place.second_line);
 }
 
 // The number of the line of code that holds an address, from 1 on; 0 when there are too many.

@@ -48,8 +48,9 @@ std::string describe(const Cache& cache) {
 }
 
 const char* event_name(Event event) {
-  static constexpr const char* kNames[] = {"Ir",   "Dr",    "Dw",    "I1mr",  "D1mr", "D1mw", "ILmr", "DLmr",
-                                           "DLmw", "ILdmr", "DLdmr", "DLdmw", "Bc",   "Bcm",  "Bi",   "Bim"};
+  static constexpr const char* kNames[] = {"Ir",   "Dr",   "Dw",      "I1mr",    "D1mr",    "D1mw",   "ILmr",
+                                           "DLmr", "DLmw", "ILdmr",   "DLdmr",   "DLdmw",   "Bc",     "Bcm",
+                                           "Bi",   "Bim",  "AcCost1", "SpLoss1", "AcCost2", "SpLoss2"};
   static_assert(std::size(kNames) == records::kEventCount);
   return kNames[event];
 }
@@ -60,6 +61,7 @@ uint64_t Simulation::flags() const {
   if (branches) flags |= records::kBranches;
   if (write_back) flags |= records::kWriteBack;
   if (prefetch) flags |= records::kPrefetch;
+  if (line_use) flags |= records::kLineUse;
   if (callgrind) flags |= records::kCallgrindRules;
   return flags;
 }
@@ -70,6 +72,7 @@ std::vector<Event> Simulation::events() const {
   if (callgrind) {
     const records::EventList list = records::simulated_events(flags());
     all.insert(all.end(), list.events, list.events + list.count);
+    if (line_use) all.insert(all.end(), {kAcCost1, kSpLoss1, kAcCost2, kSpLoss2});
     return all;
   }
   const auto add = [&all](std::initializer_list<Event> more) { all.insert(all.end(), more); };
@@ -100,8 +103,13 @@ Simulation simulation_of(const ToolOptionValues& options, bool callgrind) {
   if (callgrind) {
     simulation.write_back = options.yes("simulate-wb");
     simulation.prefetch = options.yes("simulate-hwpref");
-    if (!simulation.caches && (simulation.write_back || simulation.prefetch))
-      throw OptionError("--simulate-wb and --simulate-hwpref say how caches are simulated: give --cache-sim=yes, too");
+    simulation.line_use = options.yes("cacheuse");
+    if (!simulation.caches && (simulation.write_back || simulation.prefetch || simulation.line_use))
+      throw OptionError(
+          "--simulate-wb, --simulate-hwpref and --cacheuse say how caches are simulated: give --cache-sim=yes, too");
+    if (simulation.line_use && (simulation.write_back || simulation.prefetch))
+      throw OptionError(
+          "--cacheuse has no write-back and no prefetcher: leave --simulate-wb and --simulate-hwpref out");
   }
   if (!simulation.caches) return simulation;
   const auto check = [](const char* name, const Cache& cache) {
@@ -113,7 +121,8 @@ Simulation simulation_of(const ToolOptionValues& options, bool callgrind) {
   check("I1", simulation.shapes.i1);
   check("D1", simulation.shapes.d1);
   check("LL", simulation.shapes.ll);
-  if (!records::fits(shape_of(simulation.shapes.i1), shape_of(simulation.shapes.d1), shape_of(simulation.shapes.ll)))
+  const auto fits = simulation.line_use ? records::fits_with_use : records::fits;
+  if (!fits(shape_of(simulation.shapes.i1), shape_of(simulation.shapes.d1), shape_of(simulation.shapes.ll)))
     throw OptionError("a cache of this size cannot be simulated; give --I1=, --D1= or --LL=");
   return simulation;
 }

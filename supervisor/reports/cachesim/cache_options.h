@@ -40,7 +40,7 @@ std::string describe(const Cache& cache);
 
 struct Simulation {
   bool caches = false, branches = false;
-  bool write_back = false, prefetch = false;
+  bool write_back = false, prefetch = false, line_use = false;
   bool callgrind = false;  // its rules and its order of events, else cachegrind's
   CacheSet shapes;
 
@@ -54,7 +54,8 @@ struct Simulation {
 
 const char* event_name(agent::cachesim::Event event);
 
-// Options cache-sim, branch-sim, I1, D1 and LL; callgrind's simulate-wb and simulate-hwpref, too. Throws OptionError.
+// Options cache-sim, branch-sim, I1, D1 and LL; callgrind's simulate-wb, simulate-hwpref and cacheuse,
+// too. Throws OptionError.
 Simulation simulation_of(const ToolOptionValues& options, bool callgrind);
 
 void configure(const Simulation& simulation, protocol::AgentSettings& settings);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/reports/cachesim/line_use.h"
 
 namespace vsup::supervisor::cachesim {
 
@@ -53,11 +54,19 @@ bool EventReader::read_instrs(pid_t tid, uint64_t count) {
   return counters_ <= records::kMaxCounters;
 }
 
+bool EventReader::pay(pid_t tid, uint64_t slot, std::vector<uint64_t>& counters) const {
+  LineUse use(tid, slot, counters);
+  return use.replace_first_level(records::kI1UsedOffset, simulation_.shapes.i1) &&
+         use.replace_first_level(records::kD1UsedOffset, simulation_.shapes.d1) &&
+         use.replace_last_level(simulation_.shapes.ll);
+}
+
 bool EventReader::read_thread(pid_t tid, uint64_t slot, const callgrind::Profile& profile,
                               callgrind::ThreadProfile& thread) const {
   std::vector<uint64_t> counters(counters_);
   if (counters_ != 0 && !read_memory(tid, slot + records::kCountersOffset, counters.data(), counters_ * 8))
     return false;
+  if (pays_ && !pay(tid, slot, counters)) return false;
   // A block may be counted in several contexts: its misses belong to the first.
   std::vector<bool> seen(profile.shapes.size());
   for (callgrind::BlockCount& block : thread.blocks) {

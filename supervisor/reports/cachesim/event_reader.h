@@ -9,8 +9,9 @@ namespace vsup::supervisor::cachesim {
 
 class EventReader {
  public:
-  // `events` as Simulation::events(), Ir first.
-  explicit EventReader(std::vector<agent::cachesim::Event> events) : events_(std::move(events)) {}
+  // At the `end` of a process lines that are still cached are paid for.
+  EventReader(const Simulation& simulation, bool end)
+      : simulation_(simulation), events_(simulation.events()), pays_(end && simulation.line_use) {}
 
   std::vector<std::string> names() const;
 
@@ -22,9 +23,13 @@ class EventReader {
   bool read_thread(pid_t tid, uint64_t slot, const callgrind::Profile& profile, callgrind::ThreadProfile& thread) const;
 
  private:
+  bool pay(pid_t tid, uint64_t slot, std::vector<uint64_t>& counters) const;
+
+  const Simulation simulation_;
   std::vector<agent::cachesim::Event> events_;
   std::vector<agent::cachesim::InstrRecord> instrs_;
   uint64_t counters_ = 0;  // in use
+  bool pays_;
 };
 
 }  // namespace vsup::supervisor::cachesim

@@ -55,8 +55,8 @@ void ProfileReport::session_finished() {
   output_.finish();
 }
 
-std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger) {
-  std::optional<Profile> profile = read_records(process.tid(), process.generation(), simulation_);
+std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger, bool end) {
+  std::optional<Profile> profile = read_records(process.tid(), process.generation(), simulation_, end);
   if (!profile) return {};
   Image& image = images_[process.pid()];
   ProcessFacts& facts = profile->process;
@@ -70,7 +70,7 @@ std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::s
 }
 
 void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment) {
-  std::optional<Profile> profile = read(process, "Program termination");
+  std::optional<Profile> profile = read(process, "Program termination", true);
   if (!profile) return;
   const ProcessSummary& image = images_[process.pid()].process;
   output_.add(std::move(*profile), {image.image, image.directory});

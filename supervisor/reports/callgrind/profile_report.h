@@ -44,7 +44,7 @@ class ProfileReport : public ToolReport {
     uint64_t blocks = 0;  // executed in the parts before
   };
 
-  std::optional<Profile> read(StoppedProcess& process, const std::string& trigger);
+  std::optional<Profile> read(StoppedProcess& process, const std::string& trigger, bool end = false);
   void answer_status(StoppedProcess& process, bool on, const std::function<void(ToolAnswer)>& answer);
   void answer_call_stacks(StoppedProcess& process, const std::function<void(ToolAnswer)>& answer);
   void answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer);

@@ -326,7 +326,7 @@ void start_stacks(const Tables& tables, Profile& profile) {
 
 }  // namespace
 
-std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation) {
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation, bool end) {
   Tables tables;
   Profile profile;
   if (!tables.read(tid) || !read_table(tid, records::kLengthsAt, tables.header.lengths, profile.lengths) ||
@@ -340,7 +340,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
     profile.contexts.push_back({context.recursion, context.first_caller, context.caller_count, context.function});
   if (profile.contexts.empty()) profile.contexts.emplace_back();
   if (tables.has_tree()) start_stacks(tables, profile);
-  cachesim::EventReader events(simulation.events());
+  cachesim::EventReader events(simulation, end);
   profile.events = events.names();
   profile.process.descriptions = simulation.descriptions();
   if (simulation.any() && !events.read_instrs(tid, tables.header.lengths)) return {};

@@ -13,7 +13,7 @@
 namespace vsup::supervisor::callgrind {
 
 // `generation` is AgentState's. None when `tid` has no records or is gone. The caller fills Profile::process,
-// but for its descriptions.
-std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation);
+// but for its descriptions. `end`: the process does not go on.
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation, bool end);
 
 }  // namespace vsup::supervisor::callgrind

@@ -33,7 +33,7 @@ callgrind::ProfileOutputOptions callgrind_output(const ToolOptionValues& options
   callgrind::ProfileOutputOptions output;
   output.name_pattern = options.text("callgrind-out-file");
   output.writer.dump_line = options.yes("dump-line");
-  output.writer.dump_instr = options.yes("dump-instr");
+  output.writer.dump_instr = options.yes("dump-instr") || options.yes("cacheuse");  // as Valgrind has it
   output.writer.compress_strings = options.yes("compress-strings");
   output.writer.compress_pos = options.yes("compress-pos");
   output.writer.separate_threads = options.yes("separate-threads");
