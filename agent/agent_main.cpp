@@ -1,5 +1,6 @@
 // Purpose: wires the layers together; the only file of the agent that knows them all.
 #include "agent/engine/code_cache.h"
+#include "agent/heap/cache_hooks.h"
 #include "agent/os/syscalls.h"
 #include "agent/toolapi/tool.h"
 
@@ -9,5 +10,6 @@ extern "C" void vsup_initialize();
 void vsup_initialize() {
   vsup::agent::code_cache.initialize();
   vsup::agent::install_syscall_handler();
+  if (vsup_settings.hook_heap != 0 && vsup_settings.run_native == 0) vsup::agent::install_cache_hooks();
   vsup::agent::install_tool();
 }

@@ -166,8 +166,9 @@ struct HeapControl {
   // 1: the process has one thread, which needs no locks and no locked instructions. Set to 0 while its only thread
   // stands still, before there is another.
   uint64_t alone;
-  uint64_t named_count;  // NamedCode in use
-  uint64_t late;         // 1: the program has run without hooks, so there may be blocks that nobody saw
+  uint64_t loader_breakpoint;  // where the loader comes by when modules have changed, 0: not known
+  uint64_t named_count;        // NamedCode in use
+  uint64_t late;               // 1: the program has run without hooks, so there may be blocks that nobody saw
 
   // Written by the agent.
   uint64_t node_count;   // chunk nodes handed out, index 0 is none

@@ -30,6 +30,7 @@ Lock engine_lock;
 namespace {
 
 SyscallHandler syscall_handler;
+int (*entry_watch)(ThreadContext& ctx);
 
 void empty_branch_table(ThreadContext& ctx) {
   auto* table = reinterpret_cast<uint64_t*>(ctx.self + protocol::kBranchTableOffset);
@@ -55,6 +56,11 @@ uint32_t replace_stale(AppPc tag) {
 
 // Brings ctx to a fragment for ctx.app_pc. `link` is the direct exit that was taken, 0 for none.
 int resume(ThreadContext& ctx, uint32_t link, bool indirect, bool stale) {
+  for (int action = kDispatchAgain; entry_watch != nullptr && action != kNotWatched;) {
+    action = entry_watch(ctx);
+    if (action >= 0) return action;
+    if (action == kDispatchAgain) link = 0;
+  }
   LockGuard guard(engine_lock);
   AppPc pc{ctx.app_pc};
   if (code_cache.full()) return request_service(ctx, Service::kFlush);
@@ -95,6 +101,10 @@ uint64_t continuation(const ThreadContext& ctx) {
   uint32_t index = find_fragment(AppPc{ctx.app_pc});
   return index == kNoFragment || vsup_settings.link == 0 ? reinterpret_cast<uint64_t>(&vsup_enter)
                                                          : reinterpret_cast<uint64_t>(fragment_entry(index));
+}
+
+void set_entry_watch(int (*watch)(ThreadContext& ctx)) {
+  entry_watch = watch;
 }
 
 void set_syscall_handler(const SyscallHandler& handler) {

@@ -20,6 +20,13 @@ struct SyscallHandler {
   void (*restore_frame)(protocol::ThreadContext& ctx);
 };
 
+// Called around the system call of a fork, in both processes after it, with the engine lock held.
+struct ForkGuard {
+  void (*before)();
+  void (*after)();
+};
+void set_fork_guard(const ForkGuard& guard);
+
 void set_syscall_handler(const SyscallHandler& handler);
 
 }  // namespace vsup::agent

@@ -25,10 +25,15 @@ struct HeapEvents {
   void (*exit_called)(uint64_t sp);
   void (*leaving)();
 
+  // May be null. A thread that runs from the code cache has come to a hooked function or back from it, one of the
+  // former two may follow; so many of the instructions executed since the last time were not the app's.
+  void (*in_cache)(protocol::ThreadContext& ctx, unsigned own_instructions) = nullptr;
+
   unsigned depth;  // frames of each block's stack
 };
 
 // None at first. Set once, before the first hook is placed.
 void set_heap_events(const HeapEvents& events);
+const HeapEvents& heap_events();
 
 }  // namespace vsup::agent

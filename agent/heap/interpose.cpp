@@ -34,12 +34,16 @@ static_assert(offsetof(HeapThread, hold) == VSUP_HEAP_THREAD_HOLD);
 static_assert(offsetof(HeapThread, stack) == VSUP_HEAP_THREAD_STACK && offsetof(HookSite, trampoline) == 0);
 static_assert(protocol::kHeapStackSize == VSUP_HEAP_STACK_SIZE);
 
-HeapEvents events;
+HeapEvents events{};
 
 }  // namespace
 
 void set_heap_events(const HeapEvents& given) {
   events = given;
+}
+
+const HeapEvents& heap_events() {
+  return events;
 }
 
 }  // namespace vsup::agent

@@ -85,8 +85,11 @@ int mremap(ThreadContext& ctx) {
   return flush_first(ctx, must_flush);
 }
 
+ForkGuard fork_guard;
+
 int forking(ThreadContext&) {
   engine_lock.lock();
+  if (fork_guard.before != nullptr) fork_guard.before();
   return VSUP_ACTION_FORK;
 }
 
@@ -221,10 +224,15 @@ int handle(ThreadContext& ctx) {
 }
 
 void after_fork() {
+  if (fork_guard.after != nullptr) fork_guard.after();
   engine_lock.unlock();
 }
 
 }  // namespace
+
+void set_fork_guard(const ForkGuard& guard) {
+  fork_guard = guard;
+}
 
 void install_syscall_handler() {
   set_syscall_handler({.handle = &handle, .after_fork = &after_fork, .restore_frame = &restore_frame});

@@ -221,7 +221,24 @@ void SessionImpl::tell_named_code(Task& task, const ModuleChanges& changes) {
 void SessionImpl::set_loader_breakpoint(Task& task, uint64_t address) {
   HeapHooks& hooks = task.process->space->hooks;
   hooks.loader_byte = task.read_as<uint8_t>(address);
-  if (write_value(task.tid, address, kBreakpoint)) hooks.loader_breakpoint = address;
+  if (!write_value(task.tid, address, kBreakpoint)) return;
+  hooks.loader_breakpoint = address;
+  task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, loader_breakpoint), address);
+  want_flush(task);
+}
+
+// Fragments of code that has been changed are out of date; the first thread that enters the cache has it emptied.
+void SessionImpl::want_flush(Task& task) {
+  if (options_.settings.run_native != 0) return;
+  task.write_as<uint64_t>(agent_.exports.state + offsetof(AgentState, flush_wanted), 1);
+}
+
+// The function there is empty: it only returns.
+void SessionImpl::come_by_loader(Task& task) {
+  task.app.rip = task.read_as<uint64_t>(task.app.rsp);
+  task.app.rsp += 8;
+  refresh_hooks(task);
+  settle(task);
 }
 
 uint64_t SessionImpl::island_for(Task& task, const HookPlace& place) {
@@ -276,6 +293,7 @@ void SessionImpl::place_hooks(Task& task, const std::vector<HookPlace>& places) 
     const uint64_t context = slot_address(task.slot_ready ? static_cast<unsigned>(task.slot) : 0);
     calls.call(agent_.exports.place_hooks, context + kSlotSize, context, agent_.exports.remote_return);
   }
+  want_flush(task);
   for (uint64_t index = first; index < hooks.site_count; ++index) {
     const auto site = task.read_as<HookSite>(kHookSitesBase + index * kHookSiteStride);
     if (site.status != kHookMade || site.code_size > kMaxHookCode || site.patch_size > sizeof site.patch ||

@@ -119,6 +119,11 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     settle(task);
     return;
   }
+  const uint64_t loader = task.process->space->hooks.loader_breakpoint;
+  if (loader != 0 && task.app.rip == loader) {
+    come_by_loader(task);
+    return;
+  }
   step_natively(task);
 }
 

@@ -18,6 +18,8 @@ MODE_OPTIONS = {
     "verify": ["--verify-fragments=yes"],
     "massif": ["--tool=massif"],
     "massif-toggle": ["--tool=massif"],
+    "massif-cache": ["--tool=massif", "--time-unit=i"],
+    "massif-cache-toggle": ["--tool=massif", "--time-unit=i"],
 }
 KEYS = {"RUN", "ARGS", "ENV", "STDIN", "MODES", "SKIP", "EXPECT", "EXPECT~", "EXIT", "NEEDS", "TIMEOUT", "BUILD",
         "CFLAGS", "LIBS"}

@@ -84,13 +84,13 @@ def difference(expected, got):
     return None
 
 
-def run_both(place, program, options, reference_program=None):
+def run_both(place, program, options, reference_program=None, unit="B"):
     """The two files: Valgrind's and vsup's."""
     reference = os.path.join(place.folder, "reference")
     if os.path.exists(reference):
         os.remove(reference)
     arguments = [os.path.join(place.programs, program)]
-    options = ["--time-unit=B"] + list(options)
+    options = [f"--time-unit={unit}"] + list(options)
     subprocess.run(["valgrind", "--tool=massif", f"--massif-out-file={reference}",
                     "--run-libc-freeres=no", "--run-cxx-freeres=no"] + options +
                    [os.path.join(place.programs, reference_program or program)], check=True, stdout=subprocess.DEVNULL,
@@ -161,6 +161,26 @@ def static_program(place):
 
 def own_places(lines):
     return [line for line in lines if "heap_c.c:" in line]
+
+
+def last_time(path):
+    with open(path, encoding="utf-8") as f:
+        return [int(time) for time in re.findall(r"^time=(\d+)$", f.read(), re.M)][-1]
+
+
+def instructions(place):
+    """Time in instructions, from the code cache: the same peak as Valgrind's; the time is what callgrind counts, but
+    for what follows the last block's end."""
+    for program in ("heap_c", "heap_cpp"):
+        reference, own = run_both(place, program, ["--peak-inaccuracy=0", "--threshold=0"], unit="i")
+        found = difference(peak(normal_file(reference)), peak(normal_file(own)))
+        check(found is None, f"{program}: {found}")
+        time = last_time(own)
+        status, _, errors = place.run(["-q", "--tool=callgrind", os.path.join(place.programs, program)])
+        check(status == 0, errors)
+        with open(glob.glob(os.path.join(place.log, "*", "callgrind.out.*"))[0], encoding="utf-8") as f:
+            total_ir = int(re.search(r"^totals: (\d+)$", f.read(), re.M)[1])
+        check(total_ir * 0.95 < time <= total_ir, f"{program}: the last snapshot at {time} of {total_ir} instructions")
 
 
 def ms_print(place):
@@ -240,4 +260,4 @@ def collapsed(place):
 
 session.main({name: test for name, test in list(globals().items())
               if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print",
-                          "ignored_functions", "live_snapshots", "collapsed")}, __doc__)
+                          "instructions", "ignored_functions", "live_snapshots", "collapsed")}, __doc__)

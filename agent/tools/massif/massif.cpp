@@ -5,6 +5,7 @@
 #include "agent/heap/heap_events.h"
 #include "agent/toolapi/tool.h"
 #include "agent/tools/massif/ignored.h"
+#include "agent/tools/massif/instrument.h"
 #include "agent/tools/massif/snapshots.h"
 
 namespace vsup::agent::massif {
@@ -80,6 +81,10 @@ void after_fork() {
   unlock_snapshots();
 }
 
+void in_cache(protocol::ThreadContext& ctx, unsigned own_instructions) {
+  take_instructions(ctx, own_instructions);
+}
+
 void install() {
   set_heap_events({.allocated = allocated,
                    .freed = freed,
@@ -88,8 +93,10 @@ void install() {
                    .after_fork = after_fork,
                    .exit_called = nullptr,
                    .leaving = nullptr,
+                   .in_cache = in_cache,
                    .depth = static_cast<unsigned>(vsup_settings.tool_options[kOptionDepth])});
   start_snapshots();
+  if (vsup_settings.run_native == 0) count_instructions();
 }
 
 }  // namespace

@@ -66,8 +66,12 @@ struct Detail {
 };
 static_assert(sizeof(Detail) == 12);
 
+// In a thread's slot: instructions executed that are not in Header::instructions yet.
+inline constexpr uint32_t kInstructionsOffset = 0x10'0000;
+
 struct Header {
   uint64_t heap_bytes, extra_bytes, stack_bytes;  // now
+  uint64_t instructions;                          // executed, of each thread up to its last call of the heap's
   uint64_t moved_bytes;                           // allocated and freed, the time for kTimeBytes
   uint64_t peak_bytes;                            // of the last peak snapshot, all kinds together
   uint64_t peak_limit;                            // above this a peak is worth a snapshot

@@ -27,11 +27,12 @@ uint64_t ticks() {
 uint64_t now() {
   Header& records = header();
   if (option(kOptionTimeUnit) == kTimeBytes) return __atomic_load_n(&records.moved_bytes, __ATOMIC_RELAXED);
+  if (option(kOptionTimeUnit) == kTimeInstructions) return __atomic_load_n(&records.instructions, __ATOMIC_RELAXED);
   return ticks() - records.start_ticks;
 }
 
 uint64_t scale() {
-  if (option(kOptionTimeUnit) == kTimeBytes) return 1;
+  if (option(kOptionTimeUnit) != kTimeMilliseconds) return 1;
   uint64_t per_millisecond = option(kOptionTicksPerSecond) / 1000;
   return per_millisecond == 0 ? 1 : per_millisecond;
 }
@@ -125,8 +126,8 @@ uint64_t cull() {
     if (span < interval) interval = span;
   }
   if (interval == kNever) return 0;
-  // Bytes as massif has them, which keeps 32 bits.
-  return option(kOptionTimeUnit) == kTimeBytes ? static_cast<uint32_t>(interval) : interval;
+  // As massif has them, which keeps 32 bits.
+  return option(kOptionTimeUnit) != kTimeMilliseconds ? static_cast<uint32_t>(interval) : interval;
 }
 
 void take(SnapshotKind kind, uint64_t time, bool detailed) {

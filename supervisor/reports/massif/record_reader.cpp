@@ -68,6 +68,7 @@ HeapProfile start_profile(const StoppedProcess& process) {
 
 uint64_t present_time(const records::Header& header, uint64_t time_unit) {
   if (time_unit == records::kTimeBytes) return header.moved_bytes;
+  if (time_unit == records::kTimeInstructions) return header.instructions;
   const uint64_t ticks = __rdtsc() - header.start_ticks;
   return ticks / std::max<uint64_t>(ticks_per_second() / 1000, 1);
 }

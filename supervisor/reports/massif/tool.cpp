@@ -34,12 +34,13 @@ constexpr ToolOption kOptions[] = {
 constexpr uint64_t kSpareFrames = 50;
 
 records::TimeUnit time_unit(const ToolOptionValues& options) {
+  if (options.text("time-unit") == "i") return records::kTimeInstructions;
   return options.text("time-unit") == "B" ? records::kTimeBytes : records::kTimeMilliseconds;
 }
 
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
   settings.hook_heap = 1;
-  settings.run_native = 1;
+  settings.run_native = options.text("time-unit") == "i" ? 0 : 1;
   configure_python(options, settings);
   uint64_t* values = settings.tool_options;
   values[records::kOptionHeap] = options.yes("heap") ? 1 : 0;

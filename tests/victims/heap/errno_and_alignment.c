@@ -1,5 +1,5 @@
 // What allocation functions do besides: errno, alignment, usable sizes, NULL, sizes that cannot be.
-// MODES: default, massif, massif-toggle
+// MODES: default, massif, massif-toggle, massif-cache, massif-cache-toggle
 // EXPECT: as without a tool
 #include <dlfcn.h>
 #include <malloc.h>

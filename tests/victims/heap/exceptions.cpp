@@ -1,5 +1,5 @@
 // std::bad_alloc and an exception of a new handler fly out of operator new; a thread is cancelled while it allocates.
-// MODES: default, massif, massif-toggle
+// MODES: default, massif, massif-toggle, massif-cache, massif-cache-toggle
 // EXPECT: unwound f
 // EXPECT: bad_alloc
 // EXPECT: unwound handler

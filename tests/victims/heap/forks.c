@@ -1,5 +1,5 @@
 // 300 forks while threads allocate: each child allocates, too, and none waits for a lock that nobody holds.
-// MODES: default, massif, massif-toggle
+// MODES: default, massif, massif-toggle, massif-cache, massif-cache-toggle
 // EXPECT: 300 children
 // TIMEOUT: 60
 #include "../victim.h"

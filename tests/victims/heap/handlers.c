@@ -1,6 +1,6 @@
 // Signal handlers allocate while the program waits, on the ordinary and on an alternate stack; a timer hits the
 // program's own allocations a hundred times.
-// MODES: default, massif, massif-toggle
+// MODES: default, massif, massif-toggle, massif-cache, massif-cache-toggle
 // EXPECT: handlers allocated
 #include "../victim.h"
 static volatile int ticks, blocks;

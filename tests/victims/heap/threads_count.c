@@ -1,6 +1,6 @@
 // Eight threads allocate, grow and free at the same time, from normal and from exiting threads; no block
 // is written over by another.
-// MODES: default, massif, massif-toggle
+// MODES: default, massif, massif-toggle, massif-cache, massif-cache-toggle
 // EXPECT: 8 threads, nothing lost
 #include "../victim.h"
 enum { kThreads = 8, kRounds = 20000, kBlocks = 64 };
