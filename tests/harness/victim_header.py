@@ -19,7 +19,7 @@ MODE_OPTIONS = {
     "massif": ["--tool=massif"],
     "massif-toggle": ["--tool=massif"],
     "massif-cache": ["--tool=massif", "--time-unit=i"],
-    "massif-cache-toggle": ["--tool=massif", "--time-unit=i"],
+    "massif-cache-toggle": ["--tool=massif", "--stacks=yes"],
 }
 KEYS = {"RUN", "ARGS", "ENV", "STDIN", "MODES", "SKIP", "EXPECT", "EXPECT~", "EXIT", "NEEDS", "TIMEOUT", "BUILD",
         "CFLAGS", "LIBS"}

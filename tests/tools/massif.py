@@ -183,6 +183,26 @@ def instructions(place):
         check(total_ir * 0.95 < time <= total_ir, f"{program}: the last snapshot at {time} of {total_ir} instructions")
 
 
+def stacks(place):
+    """Stacks count at the peak, which comes where nothing is allocated; Valgrind's malloc has other frames than the
+    C library's, so their bytes are nearly the same only."""
+    for unit in ("i", "B", "ms"):
+        reference, own = run_both(place, "heap_stacks", ["--stacks=yes", "--peak-inaccuracy=0"], unit=unit)
+        sizes = []
+        for path in (reference, own):
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+            at = text[:text.index("heap_tree=peak")].rindex("snapshot=")
+            sizes.append({key: int(value) for key, value in
+                          re.findall(r"^mem_(\w+)_B=(\d+)$", text[at:text.index("heap_tree=peak")], re.M)})
+        theirs, ours = sizes
+        check(theirs["heap"] == ours["heap"] == 20000, f"{unit}: {sizes}")
+        check(theirs["stacks"] > 500 * 1000 and abs(theirs["stacks"] - ours["stacks"]) < theirs["stacks"] * 0.02,
+              f"{unit}: {sizes}")
+    printed = subprocess.run(["ms_print", own], capture_output=True, text=True, check=True).stdout
+    check("heap allocation functions" in printed, printed[:2000])
+
+
 def ms_print(place):
     """ms_print reads the file of a run by the clock."""
     status, _, errors = place.run(["--tool=massif", os.path.join(place.programs, "heap_c")])
@@ -260,4 +280,4 @@ def collapsed(place):
 
 session.main({name: test for name, test in list(globals().items())
               if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print",
-                          "instructions", "ignored_functions", "live_snapshots", "collapsed")}, __doc__)
+                          "instructions", "stacks", "ignored_functions", "live_snapshots", "collapsed")}, __doc__)

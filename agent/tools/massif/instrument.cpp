@@ -1,8 +1,13 @@
 #include "agent/tools/massif/instrument.h"
 
+#include <stddef.h>
+
 #include "agent/engine/instrumenter.h"
+#include "agent/engine/link.h"
 #include "agent/heap/heap_alone.h"
 #include "agent/tools/massif/snapshots.h"
+#include "agent/tools/massif/thread_stacks.h"
+#include "agent/x86/decoder.h"
 
 namespace vsup::agent::massif {
 
@@ -10,9 +15,47 @@ namespace {
 
 using protocol::ThreadContext;
 
+bool stacks;
+
 void begin(const Block&) {}
 
+// Or raises it.
+bool lowers_stack(const Instr& instruction) {
+  Effects what;
+  effects(instruction, what);
+  return (what.gpr_written & 1u << protocol::kRsp) != 0;
+}
+
+// cmp rsp, gs:[limit] ; jb to the tool
+void emit_stack_check(Emitter& out, const Source& source) {
+  const uint8_t* retry = out.here();
+  out.spill(protocol::kRax);
+  out.cover(source.offset);
+  out.save_flags();
+  out.gs_absolute(0x3b, protocol::kRsp, kThreadStackOffset + offsetof(ThreadStack, limit));
+  out.bytes({0x0f, 0x82});
+  uint8_t* below = out.here();
+  out.u32(0);
+  out.restore_flags();
+  out.unspill(protocol::kRax);
+  out.cover(source.offset, {.step = true});
+  ColdToolExit cold;
+  cold.out.restore_flags();
+  cold.out.unspill(protocol::kRax);
+  const uint8_t* to = cold.finish(raw(source.pc), retry);
+  store(below, static_cast<uint32_t>(to - (below + 4)));
+}
+
+uint32_t exit_taken(ThreadContext& ctx, uint64_t pc, uint32_t retry) {
+  ctx.app_pc = pc;
+  take_instructions(ctx, 0);
+  measure_stack(ctx);
+  return retry;
+}
+
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {
+  if (stacks && index != 0 && lowers_stack(block.instructions[index - 1]) && !lowers_stack(block.instructions[index]))
+    emit_stack_check(out, source);
   if (index != 0) return;
   out.spill(protocol::kRcx);
   out.cover(source.offset);
@@ -28,18 +71,22 @@ uint64_t& count_of(const ThreadContext& ctx) {
 void thread_started(ThreadContext& ctx) {
   count_of(ctx) = 0;
   ctx.tool_stack = 1;
+  if (stacks) start_stack(ctx);
 }
 
 void thread_ending(ThreadContext& ctx) {
   take_instructions(ctx, 0);
+  if (stacks) end_stack(ctx);
 }
 
 // The child's time goes on where its parent's was.
-void forked(ThreadContext&) {}
+void forked(ThreadContext& ctx) {
+  if (stacks) keep_own_stack(ctx);
+}
 
 constexpr Instrumenter kInstrumenter{.begin = begin,
                                      .before = before,
-                                     .exit_taken = nullptr,
+                                     .exit_taken = exit_taken,
                                      .thread_started = thread_started,
                                      .thread_ending = thread_ending,
                                      .forked = forked};
@@ -47,6 +94,7 @@ constexpr Instrumenter kInstrumenter{.begin = begin,
 }  // namespace
 
 void count_instructions() {
+  stacks = vsup_settings.tool_options[kOptionStacks] != 0;
   set_instrumenter(&kInstrumenter);
 }
 

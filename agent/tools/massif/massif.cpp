@@ -7,6 +7,7 @@
 #include "agent/tools/massif/ignored.h"
 #include "agent/tools/massif/instrument.h"
 #include "agent/tools/massif/snapshots.h"
+#include "agent/tools/massif/thread_stacks.h"
 
 namespace vsup::agent::massif {
 
@@ -83,6 +84,7 @@ void after_fork() {
 
 void in_cache(protocol::ThreadContext& ctx, unsigned own_instructions) {
   take_instructions(ctx, own_instructions);
+  if (vsup_settings.tool_options[kOptionStacks] != 0) measure_stack(ctx);
 }
 
 void install() {

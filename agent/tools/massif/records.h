@@ -39,6 +39,7 @@ enum Option : unsigned {
   kOptionDetailedFreq,    // every so many
   kOptionMaxSnapshots,    // 10 to kMaxSnapshots
   kOptionTicksPerSecond,  // of the time stamp counter
+  kOptionStacks,          // 1: --stacks=yes
   kOptionIgnore,          // 1: allocations of NamedCode of the kind kNamedIgnored do not count
   kOptionTotals,          // 1: count what each stack ever allocated
 };
@@ -68,6 +69,8 @@ static_assert(sizeof(Detail) == 12);
 
 // In a thread's slot: instructions executed that are not in Header::instructions yet.
 inline constexpr uint32_t kInstructionsOffset = 0x10'0000;
+// What is known of the thread's stack: ThreadStack.
+inline constexpr uint32_t kThreadStackOffset = kInstructionsOffset + 8;
 
 struct Header {
   uint64_t heap_bytes, extra_bytes, stack_bytes;  // now

@@ -191,6 +191,12 @@ void maybe_peak() {
   take(kSnapshotPeak, time, true);
 }
 
+uint64_t room_below_peak() {
+  uint64_t used = total();
+  uint64_t limit = __atomic_load_n(&header().peak_limit, __ATOMIC_RELAXED);
+  return limit > used ? limit - used : 0;
+}
+
 void lock_snapshots() {
   lock.lock();
 }

@@ -28,6 +28,9 @@ void maybe_normal();
 // Before memory is given back: a peak snapshot, if there never was as much by more than the inaccuracy allowed.
 void maybe_peak();
 
+// Bytes that may be taken before there is a peak.
+uint64_t room_below_peak();
+
 void lock_snapshots();
 void unlock_snapshots();
 

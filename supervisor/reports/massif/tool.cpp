@@ -40,7 +40,7 @@ records::TimeUnit time_unit(const ToolOptionValues& options) {
 
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
   settings.hook_heap = 1;
-  settings.run_native = options.text("time-unit") == "i" ? 0 : 1;
+  settings.run_native = options.text("time-unit") == "i" || options.yes("stacks") ? 0 : 1;
   configure_python(options, settings);
   uint64_t* values = settings.tool_options;
   values[records::kOptionHeap] = options.yes("heap") ? 1 : 0;
@@ -48,6 +48,7 @@ void configure(const ToolOptionValues& options, protocol::AgentSettings& setting
   values[records::kOptionDepth] = options.number("depth") + (options.all("alloc-fn").empty() ? 0 : kSpareFrames);
   values[records::kOptionPeakInaccuracy] = static_cast<uint64_t>(std::llround(options.real("peak-inaccuracy") * 1e6));
   values[records::kOptionDetailedFreq] = options.number("detailed-freq");
+  values[records::kOptionStacks] = options.yes("stacks") ? 1 : 0;
   values[records::kOptionIgnore] = options.all("ignore-fn").empty() ? 0 : 1;
   values[records::kOptionTotals] = options.yes("collapsed") ? 1 : 0;
   values[records::kOptionMaxSnapshots] = options.number("max-snapshots");
