@@ -135,6 +135,7 @@ def options(place):
     compare(place, "heap_c", "--max-snapshots=500", "--detailed-freq=1", "--threshold=0")
     compare(place, "heap_c", "--depth=2", "--threshold=5")
     compare(place, "heap_c", "--heap-admin=0", "--peak-inaccuracy=0")
+    compare(place, "heap_c", "--heap=no")
     compare(place, "heap_c", "--alloc-fn=make", "--peak-inaccuracy=20")
 
 
@@ -204,8 +205,8 @@ def stacks(place):
 
 
 def ms_print(place):
-    """ms_print reads the file of a run by the clock."""
-    status, _, errors = place.run(["--tool=massif", os.path.join(place.programs, "heap_c")])
+    """ms_print reads the file of a run by the clock, of a program with a line break in its arguments, too."""
+    status, _, errors = place.run(["--tool=massif", os.path.join(place.programs, "heap_c"), "an\nargument"])
     check(status == 0, f"status {status}: {errors}")
     path = glob.glob(os.path.join(place.log, "*", "massif.out.*"))[0]
     printed = subprocess.run(["ms_print", path], capture_output=True, text=True, check=True).stdout

@@ -124,6 +124,13 @@ std::vector<Share> shares_of(const SnapshotData& snapshot, const Contexts& conte
   return shares;
 }
 
+// An argument may have several lines; readers expect one.
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  std::replace(text.begin(), text.end(), '\r', ' ');
+  return text;
+}
+
 }  // namespace
 
 const std::vector<std::string>& default_alloc_fns() {
@@ -150,7 +157,7 @@ const std::vector<std::string>& default_alloc_fns() {
 
 std::string write_massif(const HeapProfile& profile, const WriterOptions& options, const Describe& describe) {
   std::string text = "desc: " + (options.description.empty() ? "(none)" : options.description) + "\n";
-  text += "cmd: " + profile.command + "\n";
+  text += "cmd: " + one_line(profile.command) + "\n";
   text += "time_unit: " + options.time_unit + "\n";
   const Contexts contexts(profile, options.depth, options.alloc_fns, describe);
   std::vector<uint64_t> bytes;
