@@ -42,6 +42,8 @@ unsigned line_of_linetable(ByteCursor cursor, unsigned first_line, uint32_t offs
   return first_line;
 }
 
+constexpr uint64_t kFarLine = uint64_t{1} << 40;  // no line: farther would not fit a sum
+
 // Six bits at a time, least significant first; 0x40: more follow.
 uint64_t variable(ByteCursor& cursor) {
   uint64_t value = 0;
@@ -54,7 +56,7 @@ uint64_t variable(ByteCursor& cursor) {
 
 int64_t signed_variable(ByteCursor& cursor) {
   const uint64_t value = variable(cursor);
-  const auto magnitude = static_cast<int64_t>(value >> 1);
+  const auto magnitude = static_cast<int64_t>(std::min<uint64_t>(value >> 1, kFarLine));
   return (value & 1) != 0 ? -magnitude : magnitude;
 }
 
@@ -66,7 +68,7 @@ unsigned line_of_locations(ByteCursor cursor, unsigned first_line, uint32_t offs
   while (!cursor.at_end()) {
     const auto head = cursor.fixed<uint8_t>();
     const unsigned code = (head >> 3) & 15;
-    address += ((head & 7u) + 1) * kUnit;
+    address += uint64_t{(head & 7u) + 1} * kUnit;
     if (code == 14) {
       line += signed_variable(cursor);
       for (int i = 0; i < 3; ++i) variable(cursor);

@@ -54,7 +54,7 @@ class StackTables {
   struct Key {
     uint64_t start, end, offset, inode;
     std::string path;
-    auto operator<=>(const Key&) const = default;
+    auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): not what it is about
   };
   bool add(pid_t pid, const Module& module, const MapEntry& mapping, UnwindTableCache& cache, const Key& key);
   bool publish(pid_t pid);

@@ -1,6 +1,7 @@
 #include "supervisor/reports/leaks/pointer_graph.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <thread>
 
@@ -45,12 +46,12 @@ class Reader {
     const uint64_t first = (start + 7) & ~uint64_t{7};
     const uint64_t last = end & ~uint64_t{7};
     if (first >= last) return;
-    const auto* word = reinterpret_cast<const uint64_t*>(bytes + (first - start));
+    const uint8_t* words = bytes + (first - start);  // aligned in the process, not here
     for (uint64_t left = (last - first) / 8; left > 0;) {
       const uint64_t count = std::min<uint64_t>(left, kBatch - count_);
-      gather(word, count, tally);
+      gather(words, count, tally);
       if (count_ > kBatch / 2) flush();
-      word += count;
+      words += count * sizeof(uint64_t);
       left -= count;
     }
   }
@@ -72,13 +73,15 @@ class Reader {
 
  private:
   // Without a branch: what follows is kept when it may be a pointer and overwritten otherwise.
-  void gather(const uint64_t* word, uint64_t count, uint32_t* tally) {
+  void gather(const uint8_t* words, uint64_t count, uint32_t* tally) {
     const uint64_t low = table_.low(), span = table_.span();
     size_t at = count_;
     for (uint64_t i = 0; i < count; ++i) {
-      values_[at] = word[i];
+      uint64_t word;
+      std::memcpy(&word, words + i * sizeof word, sizeof word);
+      values_[at] = word;
       tallies_[at] = tally;
-      at += word[i] - low < span ? 1 : 0;
+      at += word - low < span ? 1 : 0;
     }
     count_ = at;
   }
