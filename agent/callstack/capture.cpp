@@ -1,8 +1,8 @@
 #include "agent/callstack/capture.h"
 
+#include "agent/callstack/cached_walk.h"
 #include "agent/callstack/python_frames.h"
 #include "agent/callstack/stack_depot.h"
-#include "agent/callstack/unwind.h"
 #include "protocol/callstack.h"
 
 namespace vsup::agent {
@@ -11,51 +11,43 @@ namespace {
 
 using namespace protocol;
 
-uint64_t frame_of(const WalkState& state) {
-  uint64_t kind = state.exact ? kFrameExact : state.guessed ? kFrameGuessed : kFrameReturn;
-  return kind << kFrameKindShift | (state.pc & kFrameValueMask);
-}
-
 struct Walk {
   uint64_t* frames;
   unsigned count, depth;
   bool guessed, lost;
 };
 
+// A chain of nonsense is not followed for ever.
+constexpr unsigned kMaxSteps = 4 * kMaxStackDepth;
+
 // Innermost first into walk.frames.
-void walk_stack(WalkState state, PythonWalk& python, Walk& walk) {
+void walk_stack(Position at, PythonWalk& python, Walk& walk) {
+  ReadLog log;
   WalkStep step = WalkStep::kCaller;
-  while (step == WalkStep::kCaller && walk.count < walk.depth) {
-    walk.guessed |= state.guessed;
-    uint64_t* place = &walk.frames[walk.count];
-    if (!python.concerns(state.pc)) {
-      *place = frame_of(state);
-      if (++walk.count == walk.depth) break;
-      step = step_to_caller(state);
-      continue;
-    }
-    WalkState inner = state;
-    step = step_to_caller(state);
-    unsigned taken = step == WalkStep::kCaller ? python.frames_of(inner, state.sp, place, walk.depth - walk.count) : 0;
-    if (taken == 0) {
-      *place = frame_of(inner);
-      taken = 1;
-    }
-    walk.count += taken;
+  for (unsigned steps = 0; step == WalkStep::kCaller && walk.count < walk.depth && steps < kMaxSteps; ++steps) {
+    walk.guessed |= at.state.guessed;
+    uint64_t frame;
+    step = step_outward(at, python, frame, log);
+    if (frame != 0) walk.frames[walk.count++] = frame;
   }
-  walk.lost = step == WalkStep::kLost;
+  walk.lost = step == WalkStep::kLost && walk.count < walk.depth;
 }
 
 }  // namespace
 
-uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth) {
+uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth, WalkCache* cache) {
   if (depth == 0) return 0;
   if (depth > kMaxStackDepth) depth = kMaxStackDepth;
+  Position start{.state = {.pc = pc, .sp = sp, .bp = bp}};
+  PythonWalk python;
+  uint32_t stack = 0;
+  if (cache != nullptr && depth <= WalkCache::kMaxDepth && python.stacks() != kPythonStacksOnly &&
+      cached_walk(*cache, start, depth, python, stack)) [[likely]]
+    return stack;
   auto* frames = static_cast<uint64_t*>(__builtin_alloca(depth * sizeof(uint64_t)));
   Walk walk{.frames = frames, .count = 0, .depth = depth, .guessed = false, .lost = false};
-  PythonWalk python;
   if (python.stacks() == kPythonStacksOnly) walk.count = python.all_frames(frames, depth);
-  if (walk.count == 0) walk_stack({.pc = pc, .sp = sp, .bp = bp}, python, walk);
+  if (walk.count == 0) walk_stack(start, python, walk);
   auto* control = reinterpret_cast<CallstackControl*>(kCallstackBase);
   if (walk.lost) [[unlikely]]
     __atomic_fetch_add(&control->lost_walks, 1, __ATOMIC_RELAXED);

@@ -31,10 +31,15 @@ uint64_t padded(uint64_t bytes) {
   return (bytes + 7) & ~uint64_t{7};
 }
 
+// Of the word around it.
+uint32_t half_of(uint64_t word, uint64_t address) {
+  return static_cast<uint32_t>(word >> (address & 4) * 8);
+}
+
 bool read_u32(uint64_t address, uint32_t& value) {
   uint64_t word;
   if (!safe_load(address & ~uint64_t{7}, word)) return false;
-  value = static_cast<uint32_t>(word >> (address & 4) * 8);
+  value = half_of(word, address);
   return true;
 }
 
@@ -63,14 +68,15 @@ bool copy(uint64_t to, uint64_t from, uint64_t bytes) {
 }
 
 // What identifies it, `next` and the texts left out.
-bool read_identity(const PythonLayout& layout, uint64_t code, PythonCode& found) {
-  uint64_t hash, size, beginning;
+bool read_identity(const PythonLayout& layout, uint64_t code, PythonCode& found, ReadLog& log) {
+  uint64_t hash, size, beginning, line;
   found.address = code;
-  if (!safe_load(code + layout.code_name, found.name) || !safe_load(code + layout.code_file, found.file) ||
-      !safe_load(code + layout.code_table, found.table) || !read_u32(code + layout.code_first_line, found.first_line) ||
-      !safe_load(found.name + 24, hash) || !safe_load(found.table + 16, size) ||
-      !safe_load(found.table + 32, beginning))
+  if (!log.load(code + layout.code_name, found.name) || !log.load(code + layout.code_file, found.file) ||
+      !log.load(code + layout.code_table, found.table) ||
+      !log.load((code + layout.code_first_line) & ~uint64_t{7}, line) || !log.load(found.name + 24, hash) ||
+      !log.load(found.table + 16, size) || !log.load(found.table + 32, beginning))
     return false;
+  found.first_line = half_of(line, code + layout.code_first_line);
   found.print = (hash ^ beginning) * kSpread ^ size;
   found.table_size = size <= kMaxPythonTable ? static_cast<uint32_t>(size) : 0;
   return true;
@@ -121,9 +127,9 @@ uint32_t make_record(const PythonLayout& layout, const PythonCode& identity) {
 
 }  // namespace
 
-uint32_t python_code(const PythonLayout& layout, uint64_t code) {
+uint32_t python_code(const PythonLayout& layout, uint64_t code, ReadLog& log) {
   PythonCode identity{};
-  if (!read_identity(layout, code, identity)) return 0;
+  if (!read_identity(layout, code, identity, log)) return 0;
   uint32_t& bucket = reinterpret_cast<uint32_t*>(kPythonBucketsBase)[(code * kSpread) >> (64 - kPythonBucketBits)];
   uint32_t head = __atomic_load_n(&bucket, __ATOMIC_ACQUIRE);
   uint32_t index = find(head, 0, identity);

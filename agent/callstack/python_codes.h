@@ -4,11 +4,13 @@
 
 #include <stdint.h>
 
+#include "agent/callstack/read_log.h"
 #include "protocol/callstack.h"
 
 namespace vsup::agent {
 
-// Index of the record of the code object at `code` (protocol::PythonCode), 0 when it does not look like one.
-uint32_t python_code(const protocol::PythonLayout& layout, uint64_t code);
+// Index of the record of the code object at `code` (protocol::PythonCode), 0 when it does not look like one. What
+// identifies it goes into the log.
+uint32_t python_code(const protocol::PythonLayout& layout, uint64_t code, ReadLog& log);
 
 }  // namespace vsup::agent

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "agent/callstack/unwind.h"
+#include "agent/callstack/position.h"
 #include "protocol/callstack.h"
 
 namespace vsup::agent {
@@ -17,27 +17,27 @@ class PythonWalk {
 
   protocol::PythonStacks stacks() const { return layout_ != nullptr ? layout_->stacks : protocol::kPythonStacksNo; }
 
-  // Whether frames_of is to be asked about a C frame with this pc.
+  // Whether enter_loop is to be asked about a C frame with this pc.
   bool concerns(uint64_t pc) const { return pc - code_start_ < code_size_; }
 
-  // If the C frame at `state`, which ends at `cfa`, is one of the interpreter's loop: the Python frames that it
-  // executes, innermost first, at most `room`. C frames are to be asked about from the inside out.
-  unsigned frames_of(const WalkState& state, uint64_t cfa, uint64_t* frames, unsigned room);
+  // If `inner`, the C frame that `at` has just left, is one of the interpreter's loop: the steps that follow are those
+  // of the Python frames that it executes, innermost first. C frames are to be asked about from the inside out.
+  bool enter_loop(const WalkState& inner, uint64_t frame, Position& at, ReadLog& log);
+
+  // One of them; returns the depot's frame, or 0 where there is none.
+  uint64_t step_in_loop(Position& at, ReadLog& log);
 
   // All Python frames of the thread.
   unsigned all_frames(uint64_t* frames, unsigned room);
 
  private:
-  bool start();
-  bool is_loop(const WalkState& state) const;
-  bool take_frame(uint64_t* frames, unsigned& count);
-  bool ends_call(bool& is_frame) const;
+  void start(Position& at, ReadLog& log);
+  bool is_loop(const WalkState& inner, const Position& at) const;
+  uint64_t take_frame(uint64_t frame, ReadLog& log);
+  bool ends_call(uint64_t frame, bool& is_frame, ReadLog& log) const;
 
   const protocol::PythonLayout* layout_ = nullptr;  // null: no Python here
   uint64_t code_start_ = 0, code_size_ = 0;
-  bool started_ = false;
-  uint64_t frame_ = 0;   // next Python frame, 0: none left
-  uint64_t cframe_ = 0;  // of the next call of the loop
 };
 
 }  // namespace vsup::agent

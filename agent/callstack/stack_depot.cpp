@@ -87,4 +87,14 @@ uint32_t intern_stack(const uint64_t* frames, unsigned count) {
   return id;
 }
 
+uint32_t intern_inner(uint32_t stack, uint64_t frame) {
+  uint32_t id = child(stack, frame);
+  if (id == 0) __atomic_fetch_add(&control().full, 1, __ATOMIC_RELAXED);
+  return id;
+}
+
+uint32_t outer_stack(uint32_t stack) {
+  return node(stack).parent;
+}
+
 }  // namespace vsup::agent

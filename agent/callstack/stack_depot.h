@@ -10,4 +10,9 @@ namespace vsup::agent {
 // Id of a stack of `count` frames (StackFrameKind), innermost first. 0: no frames, or no room left.
 uint32_t intern_stack(const uint64_t* frames, unsigned count);
 
+// Id of the stack that has one frame more, inside of `stack`; 0: no room left.
+uint32_t intern_inner(uint32_t stack, uint64_t frame);
+// Id of the stack without its innermost frame.
+uint32_t outer_stack(uint32_t stack);
+
 }  // namespace vsup::agent

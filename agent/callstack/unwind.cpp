@@ -1,7 +1,6 @@
 #include "agent/callstack/unwind.h"
 
 #include "agent/base/memory.h"
-#include "agent/base/safe_load.h"
 #include "protocol/callstack.h"
 
 namespace vsup::agent {
@@ -94,9 +93,9 @@ Rule rule_at(uint64_t pc) {
 }
 
 // x86-64 has three forms of near calls: e8 rel32; ff /2 with a register or memory operand; either with prefixes before.
-bool follows_call(uint64_t pc) {
+bool follows_call(uint64_t pc, ReadLog& log) {
   uint64_t before = 0;
-  if (pc < 8 || !safe_load(pc - 8, before)) return false;
+  if (pc < 8 || !log.load(pc - 8, before)) return false;
   auto byte = [before](unsigned distance) { return static_cast<uint8_t>(before >> (64 - 8 * distance)); };
   if (byte(5) == 0xe8) return true;
   for (unsigned distance = 2; distance <= 7; ++distance)
@@ -104,28 +103,28 @@ bool follows_call(uint64_t pc) {
   return false;
 }
 
-WalkStep leave_signal_frame(WalkState& state) {
+WalkStep leave_signal_frame(WalkState& state, ReadLog& log) {
   // struct ucontext's uc_mcontext begins at 40; rbp, rsp and rip are its words 10, 15 and 16 (asm/sigcontext.h).
   WalkState next{.pc = 0, .sp = 0, .bp = 0, .exact = true};
-  if (!safe_load(state.sp + 168, next.pc) || !safe_load(state.sp + 160, next.sp) ||
-      !safe_load(state.sp + 120, next.bp) || next.pc >= kAppEnd)
+  if (!log.load(state.sp + 168, next.pc) || !log.load(state.sp + 160, next.sp) || !log.load(state.sp + 120, next.bp) ||
+      next.pc >= kAppEnd)
     return WalkStep::kLost;
   state = next;
   return WalkStep::kCaller;
 }
 
 // mov $15, %rax; syscall: the trampoline of a C library that does not describe it (musl).
-bool returns_from_signal(uint64_t pc) {
+bool returns_from_signal(uint64_t pc, ReadLog& log) {
   uint64_t first = 0, second = 0;
-  return safe_load(pc, first) && safe_load(pc + 1, second) && first == 0x0f00'0000'0fc0'c748 &&
+  return log.load(pc, first) && log.load(pc + 1, second) && first == 0x0f00'0000'0fc0'c748 &&
          second == 0x050f'0000'000f'c0c7;
 }
 
-WalkStep guess_caller(WalkState& state) {
-  if (!state.exact && returns_from_signal(state.pc)) return leave_signal_frame(state);
+WalkStep guess_caller(WalkState& state, ReadLog& log) {
+  if (!state.exact && returns_from_signal(state.pc, log)) return leave_signal_frame(state, log);
   uint64_t pc = 0, bp = 0;
-  if (state.bp < state.sp || state.bp - state.sp > kMaxGuessedFrame || state.bp % 8 != 0 || !safe_load(state.bp, bp) ||
-      !safe_load(state.bp + 8, pc) || !follows_call(pc))
+  if (state.bp < state.sp || state.bp - state.sp > kMaxGuessedFrame || state.bp % 8 != 0 || !log.load(state.bp, bp) ||
+      !log.load(state.bp + 8, pc) || !follows_call(pc, log))
     return WalkStep::kLost;
   state = {.pc = pc, .sp = state.bp + 16, .bp = bp, .exact = false, .guessed = true};
   return WalkStep::kCaller;
@@ -138,7 +137,7 @@ bool register_value(const WalkState& state, unsigned number, uint64_t& value) {
   return true;
 }
 
-bool find_cfa(const WalkState& state, const Rule& rule, uint64_t lookup, uint64_t& cfa) {
+bool find_cfa(const WalkState& state, const Rule& rule, uint64_t lookup, uint64_t& cfa, ReadLog& log) {
   unsigned form = rule.forms & 0x3f;
   auto offset = static_cast<uint64_t>(int64_t{rule.cfa_offset});
   if (form < kCfaDereference) {
@@ -148,7 +147,7 @@ bool find_cfa(const WalkState& state, const Rule& rule, uint64_t lookup, uint64_
   }
   if (form < kCfaPlt) {
     uint64_t at = 0;
-    if (!register_value(state, form & 15, at) || !safe_load(at + offset, cfa)) return false;
+    if (!register_value(state, form & 15, at) || !log.load(at + offset, cfa)) return false;
     if (form >= kCfaDereferencePlus8) cfa += 8;
     return true;
   }
@@ -159,7 +158,12 @@ bool find_cfa(const WalkState& state, const Rule& rule, uint64_t lookup, uint64_
 
 }  // namespace
 
-WalkStep step_to_caller(WalkState& state) {
+uint64_t unwind_generation() {
+  const UnwindDirectory* in = directory();
+  return in == nullptr ? 0 : in->generation;
+}
+
+WalkStep step_to_caller(WalkState& state, ReadLog& log) {
   uint64_t lookup = state.exact ? state.pc : state.pc - 1;
   Rule rule = rule_at(lookup);
   unsigned form = rule.forms & 0x3f;
@@ -168,22 +172,22 @@ WalkStep step_to_caller(WalkState& state) {
     cfa = state.sp + static_cast<uint64_t>(int64_t{rule.cfa_offset});
   } else {
     if (form == kCfaEnd) return WalkStep::kEnd;
-    if (form == kCfaSignalFrame) return leave_signal_frame(state);
-    if (form == kCfaNone) return guess_caller(state);
-    if (!find_cfa(state, rule, lookup, cfa)) return guess_caller(state);
+    if (form == kCfaSignalFrame) return leave_signal_frame(state, log);
+    if (form == kCfaNone) return guess_caller(state, log);
+    if (!find_cfa(state, rule, lookup, cfa, log)) return guess_caller(state, log);
   }
   uint64_t pc;
-  if (cfa <= state.sp || !safe_load(cfa + static_cast<uint64_t>(int64_t{rule.return_offset} * 8), pc))
+  if (cfa <= state.sp || !log.load(cfa + static_cast<uint64_t>(int64_t{rule.return_offset} * 8), pc))
     return WalkStep::kLost;
   if (pc == 0) return WalkStep::kEnd;
   if (pc >= kAppEnd) return WalkStep::kLost;
   auto saved_at = static_cast<uint64_t>(int64_t{rule.rbp_offset} * 8);
   switch (rule.forms >> 6) {
     case kRbpAtCfa:
-      if (!safe_load(cfa + saved_at, state.bp)) return WalkStep::kLost;
+      if (!log.load(cfa + saved_at, state.bp)) return WalkStep::kLost;
       break;
     case kRbpAtRbp:
-      if (!safe_load(state.bp + saved_at, state.bp)) return WalkStep::kLost;
+      if (!log.load(state.bp + saved_at, state.bp)) return WalkStep::kLost;
       break;
     case kRbpUnknown:
       state.bp = 0;

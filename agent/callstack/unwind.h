@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "agent/callstack/read_log.h"
+
 namespace vsup::agent {
 
 struct WalkState {
@@ -17,6 +19,9 @@ struct WalkState {
 enum class WalkStep { kCaller, kEnd, kLost };
 
 // From a frame to its caller. kEnd: there is none; kLost: there is no telling, nor a frame pointer to go by.
-WalkStep step_to_caller(WalkState& state);
+WalkStep step_to_caller(WalkState& state, ReadLog& log);
+
+// Changes when steps may: modules came or went.
+uint64_t unwind_generation();
 
 }  // namespace vsup::agent

@@ -35,4 +35,10 @@ HeapThread& heap_thread() {
   check_failed("there is room for one more thread pointer", __FILE__, __LINE__, {{pointer}});
 }
 
+WalkCache& walk_cache_of(const HeapThread& thread) {
+  static_assert(sizeof(WalkCache) <= kWalkCacheSize);
+  uint64_t slot = &thread - reinterpret_cast<const HeapThread*>(kHeapThreadsBase);
+  return *reinterpret_cast<WalkCache*>(kWalkCachesBase + slot * kWalkCacheSize);
+}
+
 }  // namespace vsup::agent

@@ -10,12 +10,14 @@
 #include <mutex>
 
 #include "agent/callstack/capture.h"
+#include "agent/callstack/walk_cache.h"
 #include "protocol/callstack.h"
 #include "supervisor/symbols/stack_tables.h"
 
 extern "C" const vsup::protocol::Fixup __start_vsup_fixups[], __stop_vsup_fixups[];
 // capture_stack at the place of the call.
 extern "C" uint32_t vsup_capture_here(unsigned depth);
+extern "C" uint32_t vsup_capture_cached(unsigned depth, vsup::agent::WalkCache* cache);
 
 namespace own_stack {
 
