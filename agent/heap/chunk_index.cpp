@@ -47,8 +47,11 @@ uint64_t hash_of(uint64_t address) {
 Shard& shard_of(uint64_t hash) {
   return shards[hash >> (64 - kShardBits)];
 }
-uint32_t* heads_of(const Shard& shard) {
-  return reinterpret_cast<uint32_t*>(kChunkHeadsBase) + (&shard - shards) * kHeadsPerShard;
+// The heads of all shards lie together, 64 of each in turn: as many as are used are in few pages.
+uint32_t& head_of(const Shard& shard, uint32_t bucket) {
+  auto number = static_cast<uint64_t>(&shard - shards);
+  uint64_t place = ((uint64_t{bucket} >> 6 << kShardBits) + number) << 6 | (bucket & 63);
+  return reinterpret_cast<uint32_t*>(kChunkHeadsBase)[place];
 }
 uint32_t bucket_bits(uint64_t hash) {
   return static_cast<uint32_t>(hash >> kBucketShift);
@@ -73,9 +76,8 @@ void split(Shard& shard) {
   if (shard.buckets == kHeadsPerShard) return;
   uint32_t fresh = shard.buckets;
   uint32_t level = 31u - static_cast<uint32_t>(__builtin_clz(fresh));
-  uint32_t* heads = heads_of(shard);
-  uint32_t* from = &heads[fresh & ((1u << level) - 1)];
-  uint32_t* to = &heads[fresh];
+  uint32_t* from = &head_of(shard, fresh & ((1u << level) - 1));
+  uint32_t* to = &head_of(shard, fresh);
   *to = 0;
   ++shard.buckets;
   for (unsigned steps = 0; *from != 0 && steps < kLongestChain; ++steps) {
@@ -134,7 +136,7 @@ void pack(Node& node, const HeapBlock& block) {
 // The link that leads to the block's node; null: it is not there. Locked.
 uint32_t* find_locked(Shard& shard, uint64_t hash, uint64_t address) {
   if (shard.buckets == 0) return nullptr;
-  uint32_t* link = &heads_of(shard)[bucket_of(shard, hash)];
+  uint32_t* link = &head_of(shard, bucket_of(shard, hash));
   for (unsigned steps = 0; *link != 0 && steps < kLongestChain; ++steps) {
     Node& node = nodes()[*link];
     if (address_of(node) == address) return link;
@@ -164,7 +166,7 @@ void chunk_insert(const HeapBlock& block, HeapBlock& former) {
   if (++shard.count > shard.buckets) split(shard);
   Node& node = nodes()[index];
   pack(node, block);
-  uint32_t& head = heads_of(shard)[bucket_of(shard, hash)];
+  uint32_t& head = head_of(shard, bucket_of(shard, hash));
   node.next = head;
   head = index;
 }
@@ -210,7 +212,7 @@ void chunk_for_each(void (*visit)(const HeapBlock& block, void* argument), void*
   for (Shard& shard : shards) {
     for (uint32_t bucket = 0; bucket < shard.buckets; ++bucket) {
       unsigned steps = 0;
-      for (uint32_t index = heads_of(shard)[bucket]; index != 0 && steps < kLongestChain;
+      for (uint32_t index = head_of(shard, bucket); index != 0 && steps < kLongestChain;
            index = nodes()[index].next, ++steps)
         visit(unpack(nodes()[index]), argument);
     }

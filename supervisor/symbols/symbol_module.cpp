@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "supervisor/symbols/demangle.h"
 
@@ -137,7 +138,6 @@ void find_inlined(Dwarf_Die* parent, Dwarf_Addr pc, size_t& budget, int depth, s
 }  // namespace
 
 std::unique_ptr<SymbolModule> SymbolModule::from_file(int fd, const std::string& name) {
-  fd = stable_copy(fd);
   auto elf = ElfFile::from_fd(fd);
   if (!elf || elf->class_bits() != 64) {
     ::close(fd);
@@ -145,17 +145,23 @@ std::unique_ptr<SymbolModule> SymbolModule::from_file(int fd, const std::string&
   }
   std::unique_ptr<SymbolModule> module(new SymbolModule(std::move(*elf)));
   module->name_ = name;
-  module->dwfl_ = begin_session();
-  if (module->dwfl_) {
-    dwfl_report_begin(module->dwfl_);
-    // Base 0 plus the file's own addresses: libdwfl's addresses are then the link-time ones.
-    module->module_ = dwfl_report_elf(module->dwfl_, "module", name.c_str(), fd, 0, true);
-    dwfl_report_end(module->dwfl_, nullptr, nullptr);
-  }
-  if (!module->module_) ::close(fd);
-  GElf_Addr bias = 0;
-  if (module->module_ && dwfl_module_getelf(module->module_, &bias)) module->bias_ = bias;
+  module->fd_ = fd;
   return module;
+}
+
+void SymbolModule::open_debug_information() {
+  if (fd_ < 0) return;
+  const int fd = stable_copy(std::exchange(fd_, -1));
+  dwfl_ = begin_session();
+  if (dwfl_) {
+    dwfl_report_begin(dwfl_);
+    // Base 0 plus the file's own addresses: libdwfl's addresses are then the link-time ones.
+    module_ = dwfl_report_elf(dwfl_, "module", name_.c_str(), fd, 0, true);
+    dwfl_report_end(dwfl_, nullptr, nullptr);
+  }
+  if (!module_) ::close(fd);
+  GElf_Addr bias = 0;
+  if (module_ && dwfl_module_getelf(module_, &bias)) bias_ = bias;
 }
 
 std::unique_ptr<SymbolModule> SymbolModule::from_memory(std::shared_ptr<const std::vector<uint8_t>> image,
@@ -177,6 +183,7 @@ std::unique_ptr<SymbolModule> SymbolModule::from_memory(std::shared_ptr<const st
 }
 
 SymbolModule::~SymbolModule() {
+  if (fd_ >= 0) ::close(fd_);
   if (dwfl_) dwfl_end(dwfl_);
 }
 
@@ -188,6 +195,7 @@ const std::vector<Frame>& SymbolModule::frames_at(uint64_t vaddr) {
 }
 
 Dwarf* SymbolModule::dwarf(uint64_t* bias) {
+  open_debug_information();
   Dwarf_Addr difference = 0;
   Dwarf* result = module_ ? dwfl_module_getdwarf(module_, &difference) : nullptr;
   *bias = bias_ - difference;
@@ -195,6 +203,7 @@ Dwarf* SymbolModule::dwarf(uint64_t* bias) {
 }
 
 std::vector<Frame> SymbolModule::find_frames(uint64_t vaddr) {
+  open_debug_information();
   if (!module_) return {};
   uint64_t address = vaddr + bias_;
   std::vector<Frame> frames = find_debug_frames(address);
@@ -213,7 +222,6 @@ std::vector<Frame> SymbolModule::find_frames(uint64_t vaddr) {
   return frames;
 }
 
-// Of several names for a function the one that Valgrind shows, and suppressions mean.
 std::string SymbolModule::linkage_name(uint64_t vaddr) {
   if (!symbols_) {
     const auto debug_file = memory_ ? std::nullopt : open_debug_file(elf_, name_);

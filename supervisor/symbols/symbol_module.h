@@ -33,6 +33,10 @@ class SymbolModule {
   // Frames at a link-time address, innermost first, without address and module. Empty: unknown.
   const std::vector<Frame>& frames_at(uint64_t vaddr);
 
+  // Name of the function there as the symbol tables have it, mangled: quick, no debug information is opened. Of several
+  // names for a function the one that Valgrind shows, and suppressions mean. Empty: unknown.
+  std::string linkage_name(uint64_t vaddr);
+
   // The debug information, looked for on the first call; null: there is none. *bias: its addresses are link-time
   // addresses plus this.
   Dwarf* dwarf(uint64_t* bias);
@@ -55,9 +59,10 @@ class SymbolModule {
     uint64_t die_offset;
   };
 
-  std::string linkage_name(uint64_t vaddr);
+  void open_debug_information();
 
   ElfFile elf_;
+  int fd_ = -1;  // of the file, until debug information is asked for
   std::string name_;
   std::unique_ptr<SymbolTable> symbols_;  // made for the first address
   std::shared_ptr<const std::vector<uint8_t>> memory_;

@@ -38,6 +38,15 @@ class Symbolizer::Implementation {
     return frames;
   }
 
+  std::string linkage_name(const ModuleMap& modules, uint64_t lookup) {
+    std::lock_guard lock(mutex_);
+    const Module* module = modules.module_at(lookup);
+    SymbolModule* symbols = module ? symbols_of(*module, modules.pid()) : nullptr;
+    if (!symbols) return {};
+    const auto vaddr = link_time_address(*module, lookup, symbols->elf());
+    return vaddr ? symbols->linkage_name(*vaddr) : std::string();
+  }
+
   size_t cached_modules() const {
     std::lock_guard lock(mutex_);
     return cache_.size();
@@ -103,6 +112,10 @@ Symbolizer::~Symbolizer() = default;
 
 std::vector<Frame> Symbolizer::symbolize(const ModuleMap& modules, uint64_t address, uint64_t lookup) {
   return implementation_->symbolize(modules, address, lookup);
+}
+
+std::string Symbolizer::linkage_name(const ModuleMap& modules, uint64_t lookup) {
+  return implementation_->linkage_name(modules, lookup);
 }
 
 size_t Symbolizer::cached_modules() const {

@@ -42,6 +42,10 @@ class Symbolizer {
     return symbolize(modules, address, address);
   }
 
+  // Name of the function that holds an address, mangled, by symbol tables alone; empty if they have none. Quick: no
+  // debug information is opened.
+  std::string linkage_name(const ModuleMap& modules, uint64_t lookup);
+
   // How many modules are held open, for tests and statistics.
   size_t cached_modules() const;
 

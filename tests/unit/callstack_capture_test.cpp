@@ -149,97 +149,6 @@ TEST_CASE("callstack: equal to libunwind's through recursion, callbacks, odd fra
   check_same(in_thread);
 }
 
-namespace {
-
-// At different depths, each with a cache of its own, as threads have.
-struct Caches {
-  static constexpr unsigned kDepths[] = {4, 20, 64};
-  WalkCache each[3] = {};
-  std::vector<std::pair<uint32_t, uint32_t>> taken;  // without, with
-
-  // The innermost frame is this one's, with two places in it.
-  [[gnu::noinline]] void take() {
-    for (int i = 0; i < 3; i++) {
-      const uint32_t without = vsup_capture_here(kDepths[i]);
-      const uint32_t with = vsup_capture_cached(kDepths[i], &each[i]);
-      taken.emplace_back(without, with);
-    }
-  }
-};
-Caches* caches;
-
-int wander(unsigned seed, int depth);
-
-[[gnu::noinline]] int wander_left(unsigned seed, int depth) {
-  caches->take();
-  int result = wander(seed, depth - 1);
-  caches->take();
-  return result + wander(seed ^ 0x5555, depth - 2);
-}
-
-[[gnu::noinline]] int wander_on_room(unsigned seed, int depth) {
-  auto* room = static_cast<volatile char*>(__builtin_alloca(seed % 500 + 16));
-  room[0] = 1;
-  int result = wander(seed + static_cast<unsigned>(room[0]), depth - 1);
-  room[seed % 500] = 2;
-  return result;
-}
-
-int wander_in_handler_depth;
-void wander_in_handler(int) {
-  if (wander_in_handler_depth > 0) wander(7, std::exchange(wander_in_handler_depth, 0));
-}
-
-[[gnu::noinline]] int wander(unsigned seed, int depth) {
-  caches->take();
-  if (depth <= 0) return 1;
-  seed = seed * 1103515245 + 12345;
-  switch ((seed >> 16) % 6) {
-    case 0:
-      return wander_left(seed, depth) + 1;
-    case 1:
-      return wander_on_room(seed, depth) + 1;
-    case 2: {
-      std::function<int(int)> nested = [seed](int more) { return wander(seed, more - 1); };
-      return nested(depth);
-    }
-    case 3:
-      wander_in_handler_depth = depth / 2;
-      raise(SIGUSR1);
-      return wander(seed, depth - 1) + 1;
-    case 4:
-      try {
-        if (wander(seed, depth - 2) > 0) throw std::runtime_error("back");
-      } catch (const std::runtime_error&) {
-        caches->take();
-      }
-      return 1;
-    default:
-      return wander(seed, depth - 1) + wander(seed + 1, depth - 3);
-  }
-}
-
-}  // namespace
-
-TEST_CASE("callstack: a walk with a cache finds what one without finds, whatever the last one was") {
-  REQUIRE(own_stack::update_tables());
-  auto memory = std::make_unique<Caches>();
-  caches = memory.get();
-  signal(SIGUSR1, &wander_in_handler);
-  int results = 0;
-  for (unsigned seed = 0; seed < 300; seed++) results += wander(seed, static_cast<int>(seed % 24));
-  signal(SIGUSR1, SIG_DFL);
-  CHECK(results > 300);
-  REQUIRE(memory->taken.size() > 10000);
-  const StackReader reader = StackReader::of_process(getpid());
-  size_t differing = 0;
-  for (const auto& [without, with] : memory->taken) {
-    differing += with == 0 || reader.parent(without) != reader.parent(with);
-    differing += reader.frames(without).size() != reader.frames(with).size();
-  }
-  CHECK(differing == 0);
-}
-
 TEST_CASE("callstack: depth, sharing of nodes, the same id for the same stack") {
   REQUIRE(own_stack::update_tables());
   std::vector<uint32_t> ids;
@@ -328,4 +237,95 @@ TEST_CASE("callstack: nonsense ends a walk") {
   }
   sigaction(SIGSEGV, &before, nullptr);
   sigaction(SIGBUS, &before, nullptr);
+}
+
+namespace {
+
+// At different depths, each with a cache of its own, as threads have. Last in this file: it fills the depot.
+struct Caches {
+  static constexpr unsigned kDepths[] = {4, 20, 64};
+  WalkCache each[3] = {};
+  std::vector<std::pair<uint32_t, uint32_t>> taken;  // without, with
+
+  // The innermost frame is this one's, with two places in it.
+  [[gnu::noinline]] void take() {
+    for (int i = 0; i < 3; i++) {
+      const uint32_t without = vsup_capture_here(kDepths[i]);
+      const uint32_t with = vsup_capture_cached(kDepths[i], &each[i]);
+      taken.emplace_back(without, with);
+    }
+  }
+};
+Caches* caches;
+
+int wander(unsigned seed, int depth);
+
+[[gnu::noinline]] int wander_left(unsigned seed, int depth) {
+  caches->take();
+  int result = wander(seed, depth - 1);
+  caches->take();
+  return result + wander(seed ^ 0x5555, depth - 2);
+}
+
+[[gnu::noinline]] int wander_on_room(unsigned seed, int depth) {
+  auto* room = static_cast<volatile char*>(__builtin_alloca(seed % 500 + 16));
+  room[0] = 1;
+  int result = wander(seed + static_cast<unsigned>(room[0]), depth - 1);
+  room[seed % 500] = 2;
+  return result;
+}
+
+int wander_in_handler_depth;
+void wander_in_handler(int) {
+  if (wander_in_handler_depth > 0) wander(7, std::exchange(wander_in_handler_depth, 0));
+}
+
+[[gnu::noinline]] int wander(unsigned seed, int depth) {
+  caches->take();
+  if (depth <= 0) return 1;
+  seed = seed * 1103515245 + 12345;
+  switch ((seed >> 16) % 6) {
+    case 0:
+      return wander_left(seed, depth) + 1;
+    case 1:
+      return wander_on_room(seed, depth) + 1;
+    case 2: {
+      std::function<int(int)> nested = [seed](int more) { return wander(seed, more - 1); };
+      return nested(depth);
+    }
+    case 3:
+      wander_in_handler_depth = depth / 2;
+      raise(SIGUSR1);
+      return wander(seed, depth - 1) + 1;
+    case 4:
+      try {
+        if (wander(seed, depth - 2) > 0) throw std::runtime_error("back");
+      } catch (const std::runtime_error&) {
+        caches->take();
+      }
+      return 1;
+    default:
+      return wander(seed, depth - 1) + wander(seed + 1, depth - 3);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("callstack: a walk with a cache finds what one without finds, whatever the last one was") {
+  REQUIRE(own_stack::update_tables());
+  auto memory = std::make_unique<Caches>();
+  caches = memory.get();
+  signal(SIGUSR1, &wander_in_handler);
+  int results = 0;
+  for (unsigned seed = 0; seed < 300; seed++) results += wander(seed, static_cast<int>(seed % 24));
+  signal(SIGUSR1, SIG_DFL);
+  CHECK(results > 300);
+  REQUIRE(memory->taken.size() > 10000);
+  const StackReader reader = StackReader::of_process(getpid());
+  size_t differing = 0;
+  for (const auto& [without, with] : memory->taken) {
+    differing += with == 0 || reader.parent(without) != reader.parent(with);
+    differing += reader.frames(without).size() != reader.frames(with).size();
+  }
+  CHECK(differing == 0);
 }

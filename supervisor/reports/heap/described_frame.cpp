@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "supervisor/symbols/demangle.h"
+
 namespace vsup::supervisor {
 
 DescribedFrame describe_frame(Symbolizer& symbolizer, const ModuleMap& modules, const StackReader& stacks,
@@ -31,6 +33,12 @@ const DescribedFrame& FrameDescriber::operator()(const CapturedFrame& frame) {
   auto found = known_.find(key);
   if (found == known_.end()) found = known_.emplace(key, describe_frame(symbolizer_, modules_, stacks_, frame)).first;
   return found->second;
+}
+
+std::string FrameDescriber::symbol(const CapturedFrame& frame) {
+  if (frame.kind == protocol::kFramePython) return {};
+  const std::string name = symbolizer_.linkage_name(modules_, frame.lookup());
+  return name.empty() ? name : demangle(name.c_str());
 }
 
 std::string frame_text(uint64_t address, const DescribedFrame& frame, const DescribedFrame::Line& line) {

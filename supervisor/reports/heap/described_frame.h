@@ -33,6 +33,9 @@ class FrameDescriber {
 
   const DescribedFrame& operator()(const CapturedFrame& frame);
 
+  // The function's name alone, by symbol tables; empty where these have none, and of Python frames.
+  std::string symbol(const CapturedFrame& frame);
+
  private:
   Symbolizer& symbolizer_;
   const ModuleMap& modules_;

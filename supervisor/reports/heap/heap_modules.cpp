@@ -5,6 +5,7 @@
 #include <string>
 
 #include "supervisor/base/unique_fd.h"
+#include "supervisor/ptrace/loader_modules.h"
 #include "supervisor/symbols/allocation_functions.h"
 #include "supervisor/symbols/process_memory.h"
 #include "supervisor/symbols/python_allocators.h"
@@ -32,6 +33,9 @@ class HeapModules : public ModuleWatch {
 
   ModuleChanges update(pid_t tid) override {
     ModuleChanges changes;
+    // The loader says when it begins to add modules, too; nothing is there then.
+    const bool begins = loader_.state(tid).r_state == r_debug::RT_ADD;
+    if (begins && !known_.empty() && !waits_for_python()) return changes;
     ModuleMap map = ModuleMap::of_process(tid);
     ProcessMemory memory(tid);
     const ReadBytes read = [&memory](uint64_t at, void* to, size_t size) { return memory.read(at, to, size); };
@@ -53,7 +57,7 @@ class HeapModules : public ModuleWatch {
     }
     known_ = std::move(present);
     tables_.update(tid, map, shared_->tables);
-    if (!python_hooked_) hook_python(read, changes);
+    if (waits_for_python()) hook_python(read, changes);
     return changes;
   }
 
@@ -83,10 +87,14 @@ class HeapModules : public ModuleWatch {
     if (found->second.debug_state != 0) changes.loader_breakpoint = found->second.debug_state + *bias;
   }
 
+  bool waits_for_python() const {
+    return !python_hooked_ && tables_.python() != nullptr &&
+           shared_->settings.python_malloc != protocol::kPythonMallocIgnore;
+  }
+
   // Its pointers are not there before the loader has relocated the interpreter: then the next change finds them.
   void hook_python(const ReadBytes& read, ModuleChanges& changes) {
     const PythonFound* python = tables_.python();
-    if (python == nullptr || shared_->settings.python_malloc == protocol::kPythonMallocIgnore) return;
     const auto pointers = shared_->settings.python_malloc == protocol::kPythonMallocTrack
                               ? find_object_allocators(*python, read)
                               : find_arena_allocator(*python, read);
@@ -96,6 +104,7 @@ class HeapModules : public ModuleWatch {
   }
 
   std::shared_ptr<Shared> shared_;
+  LoaderModules loader_;
   StackTables tables_;
   bool python_hooked_ = false;
   std::map<uint64_t, Key> known_;  // by start

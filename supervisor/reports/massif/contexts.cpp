@@ -26,6 +26,28 @@ std::pair<uint64_t, bool> order(const CapturedFrame& frame) {
 
 }  // namespace
 
+const std::vector<std::string>& default_alloc_fns() {
+  static const std::vector<std::string> names = {
+      "malloc",
+      "calloc",
+      "realloc",
+      "memalign",
+      "posix_memalign",
+      "aligned_alloc",
+      "valloc",
+      "reallocarray",
+      "operator new(unsigned long)",
+      "operator new[](unsigned long)",
+      "operator new(unsigned long, std::nothrow_t const&)",
+      "operator new[](unsigned long, std::nothrow_t const&)",
+      "operator new(unsigned long, std::align_val_t)",
+      "operator new[](unsigned long, std::align_val_t)",
+      "operator new(unsigned long, std::align_val_t, std::nothrow_t const&)",
+      "operator new[](unsigned long, std::align_val_t, std::nothrow_t const&)",
+  };
+  return names;
+}
+
 MainKind main_kind(const std::string& function) {
   if (function == "main") return MainKind::kMain;
   for (const char* below : {"__libc_start_main", "__libc_start_call_main", "generic_start_main", "_start"})
@@ -34,8 +56,9 @@ MainKind main_kind(const std::string& function) {
 }
 
 Contexts::Contexts(const HeapProfile& profile, unsigned depth, const std::set<std::string>& alloc_fns,
-                   const Describe& describe) {
-  classify(profile.stacks, alloc_fns, describe);
+                   const Describe& describe, const NameSymbol& name_symbol) {
+  classify_all(profile.stacks,
+               [&](const CapturedFrame& frame) { return classify(frame, alloc_fns, describe, name_symbol); });
   find_ends(profile.stacks);
   places_.reserve(profile.seen.size());
   for (uint32_t i = 0; i < profile.seen.size(); ++i) add(profile.stacks, profile.seen[i], i, depth);
@@ -43,7 +66,21 @@ Contexts::Contexts(const HeapProfile& profile, unsigned depth, const std::set<st
   number();
 }
 
-void Contexts::classify(const StackReader& stacks, const std::set<std::string>& alloc_fns, const Describe& describe) {
+// Most frames are neither, as their symbols say: debug information, which is slow, is for those that may be. A symbol
+// may be an alias, or a part, of the function that debug information names.
+Contexts::FrameClass Contexts::classify(const CapturedFrame& frame, const std::set<std::string>& alloc_fns,
+                                        const Describe& describe, const NameSymbol& name_symbol) {
+  if (frame.kind == protocol::kFramePython) return {frame, false, MainKind::kNeither};
+  const std::string symbol = name_symbol(frame);
+  const std::string whole = symbol.substr(0, symbol.find('.'));
+  const bool all_known = alloc_fns.size() == default_alloc_fns().size();
+  if (all_known && !whole.empty() && whole != "main" && !alloc_fns.contains(whole))
+    return {frame, false, main_kind(symbol)};
+  const DescribedFrame& described = describe(frame);
+  return {frame, is_alloc_fn(described, alloc_fns), kind_of(described)};
+}
+
+void Contexts::classify_all(const StackReader& stacks, const Classify& classify_one) {
   std::vector<std::pair<std::pair<uint64_t, bool>, uint32_t>> distinct;  // and a node that has it
   std::unordered_map<uint64_t, uint32_t> numbers;                        // in `distinct`, by the frame's bits
   node_keys_.assign(stacks.nodes(), 0);
@@ -60,9 +97,7 @@ void Contexts::classify(const StackReader& stacks, const std::set<std::string>& 
             [&distinct](uint32_t a, uint32_t b) { return distinct[a].first < distinct[b].first; });
   for (size_t i = 0; i < sorted.size(); ++i) {
     if (i == 0 || distinct[sorted[i]].first != distinct[sorted[i - 1]].first) {
-      const CapturedFrame frame = stacks.frame(distinct[sorted[i]].second);
-      const DescribedFrame& described = describe(frame);
-      frames_.push_back({frame, is_alloc_fn(described, alloc_fns), kind_of(described)});
+      frames_.push_back(classify_one(stacks.frame(distinct[sorted[i]].second)));
     }
     keys[sorted[i]] = static_cast<uint32_t>(frames_.size());
   }

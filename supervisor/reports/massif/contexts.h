@@ -14,6 +14,11 @@
 namespace vsup::supervisor::massif {
 
 using Describe = std::function<const DescribedFrame&(const CapturedFrame& frame)>;
+// The function's name by symbol tables, without its lines: much quicker. Empty: they have none.
+using NameSymbol = std::function<std::string(const CapturedFrame& frame)>;
+
+// The names that are allocation functions without being said to be.
+const std::vector<std::string>& default_alloc_fns();
 
 enum class MainKind : uint8_t { kNeither, kMain, kBelowMain };
 MainKind main_kind(const std::string& function);
@@ -23,8 +28,8 @@ class Contexts {
  public:
   static constexpr uint32_t kNone = ~uint32_t{0};
 
-  Contexts(const HeapProfile& profile, unsigned depth, const std::set<std::string>& alloc_fns,
-           const Describe& describe);
+  Contexts(const HeapProfile& profile, unsigned depth, const std::set<std::string>& alloc_fns, const Describe& describe,
+           const NameSymbol& name_symbol);
 
   uint32_t count() const { return static_cast<uint32_t>(places_.size()); }
   // Of a stack; kNone if it has not been seen.
@@ -51,7 +56,10 @@ class Contexts {
     uint16_t length, common;
   };
 
-  void classify(const StackReader& stacks, const std::set<std::string>& alloc_fns, const Describe& describe);
+  using Classify = std::function<FrameClass(const CapturedFrame& frame)>;
+  static FrameClass classify(const CapturedFrame& frame, const std::set<std::string>& alloc_fns,
+                             const Describe& describe, const NameSymbol& name_symbol);
+  void classify_all(const StackReader& stacks, const Classify& classify_one);
   void find_ends(const StackReader& stacks);
   void add(const StackReader& stacks, uint32_t stack, uint32_t first_seen, unsigned depth);
   void sort(uint64_t first, uint64_t last, unsigned depth);

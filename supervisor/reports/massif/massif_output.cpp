@@ -9,7 +9,8 @@ namespace vsup::supervisor::massif {
 MassifOutput::Texts MassifOutput::texts_of(const HeapProfile& profile, Symbolizer& symbolizer) const {
   FrameDescriber describer(symbolizer, profile.modules, profile.stacks);
   const Describe describe = std::ref(describer);
-  Texts texts{write_massif(profile, options_, describe), {}, {}, {}};
+  const NameSymbol name_symbol = [&describer](const CapturedFrame& frame) { return describer.symbol(frame); };
+  Texts texts{write_massif(profile, options_, describe, name_symbol), {}, {}, {}};
   if (!profile.weighted) return texts;
   const auto collapsed = [&](const StackWeights& weights) {
     return callgrind::write_collapsed(weighted_stacks(profile.stacks, weights, describe));

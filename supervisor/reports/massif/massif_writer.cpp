@@ -133,33 +133,12 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
-const std::vector<std::string>& default_alloc_fns() {
-  static const std::vector<std::string> names = {
-      "malloc",
-      "calloc",
-      "realloc",
-      "memalign",
-      "posix_memalign",
-      "aligned_alloc",
-      "valloc",
-      "reallocarray",
-      "operator new(unsigned long)",
-      "operator new[](unsigned long)",
-      "operator new(unsigned long, std::nothrow_t const&)",
-      "operator new[](unsigned long, std::nothrow_t const&)",
-      "operator new(unsigned long, std::align_val_t)",
-      "operator new[](unsigned long, std::align_val_t)",
-      "operator new(unsigned long, std::align_val_t, std::nothrow_t const&)",
-      "operator new[](unsigned long, std::align_val_t, std::nothrow_t const&)",
-  };
-  return names;
-}
-
-std::string write_massif(const HeapProfile& profile, const WriterOptions& options, const Describe& describe) {
+std::string write_massif(const HeapProfile& profile, const WriterOptions& options, const Describe& describe,
+                         const NameSymbol& name_symbol) {
   std::string text = "desc: " + (options.description.empty() ? "(none)" : options.description) + "\n";
   text += "cmd: " + one_line(profile.command) + "\n";
   text += "time_unit: " + options.time_unit + "\n";
-  const Contexts contexts(profile, options.depth, options.alloc_fns, describe);
+  const Contexts contexts(profile, options.depth, options.alloc_fns, describe, name_symbol);
   std::vector<uint64_t> bytes;
   unsigned number = 0;
   for (const SnapshotData& snapshot : profile.snapshots) {

@@ -19,9 +19,7 @@ struct WriterOptions {
   std::set<std::string> alloc_fns;
 };
 
-std::string write_massif(const HeapProfile& profile, const WriterOptions& options, const Describe& describe);
-
-// The names that are allocation functions without being said to be.
-const std::vector<std::string>& default_alloc_fns();
+std::string write_massif(const HeapProfile& profile, const WriterOptions& options, const Describe& describe,
+                         const NameSymbol& name_symbol);
 
 }  // namespace vsup::supervisor::massif
