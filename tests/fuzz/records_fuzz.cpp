@@ -169,6 +169,7 @@ void fill_callgrind(Decisions& next) {
         0};
     Memory::at_as<uint64_t>(records::kCallersAt)[i] = code + next.number(4096);
     Memory::at_as<records::CounterRecord>(records::kCountersAt)[i] = {next.index(blocks), next.index(contexts)};
+    Memory::at_as<uint32_t>(records::kMovedAt)[i] = next.index(64);
     Memory::at_as<records::StackRecord>(records::kStackRecordsAt)[i] = {
         static_cast<records::StackState>(next.byte() % 4),
         next.index(kMostRecords),

@@ -160,6 +160,31 @@ def calls_of_a_program(place):
             check(ours.calls[edge][0] == theirs.calls[edge][0] and not wrong, f"{options} {edge}: {wrong}")
 
 
+def told_apart(place):
+    """Each context has misses of its own: those of the program's functions by recursion level and caller."""
+    if not cachesim.has_valgrind():
+        return
+    for options in (("--separate-recs=3",), ("--separate-callers=2",)):
+        ours, theirs = run(place, "accesses", *options), valgrind(place, "accesses", *options)
+        plain = run(place, "accesses")
+        for event in plain.events:
+            check(ours.lines["summary"][event] == plain.lines["summary"][event], f"{options} {event}: {ours.lines}")
+        for name in set(ours.cost) & set(theirs.cost):
+            # Nor can those be compared that call themselves in ours alone.
+            if name.split("'")[0] in {*cachesim.DIFFERENCES, *DIFFERENCES, *(edge[0] for edge in CALLS_OF_OURS)}:
+                continue
+            wrong = different(ours.cost[name], theirs.cost[name], ours.events)
+            check(not wrong, f"{options} {name}: (vsup, Valgrind) {wrong}")
+        ours, theirs = run(place, "profiled", *options), valgrind(place, "profiled", *options)
+        names = [name for name in theirs.cost if name.split("'")[0] in OWN]
+        check(len(names) >= 6, f"{names}")
+        for name in names:
+            wrong = different(ours.cost[name], theirs.cost[name], FIXED)
+            # Between branches of the C library that differ the history does, too.
+            near = abs(ours.cost[name]["Bcm"] - theirs.cost[name]["Bcm"]) <= 3
+            check(not wrong and near, f"{options} {name}: {wrong} {ours.cost[name]}, Valgrind {theirs.cost[name]}")
+
+
 def same_in_every_mode(place):
     """Inclusive costs do not depend on how the code cache is used."""
     plain = run(place, "accesses")
@@ -225,5 +250,5 @@ def refused(place):
 
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (
-        equals_valgrind, rules_equal_valgrind, line_use_equals_valgrind, calls_of_a_program, same_in_every_mode,
-        threads, forks, readers, refused)}, __doc__)
+        equals_valgrind, rules_equal_valgrind, line_use_equals_valgrind, calls_of_a_program, told_apart,
+        same_in_every_mode,         threads, forks, readers, refused)}, __doc__)

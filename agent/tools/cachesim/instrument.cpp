@@ -445,7 +445,8 @@ void plan_record(const Instr& instr, PlannedInstr& planned) {
 
 }  // namespace
 
-bool configure(uint32_t ir_offset, uint32_t collect_offset) {
+bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offset) {
+  configuration.moved_offset = moved_offset;
   configuration.ir_offset = ir_offset;
   configuration.collect_offset = collect_offset;
   configuration.flags = vsup_settings.tool_options[kFlagsOption];
@@ -513,6 +514,17 @@ BlockTotals block_totals(const Block& block) {
   add(kBc, branches);
   add(kBi, indirect);
   return totals;
+}
+
+uint32_t add_context(uint32_t first_instr, uint32_t count) {
+  if (count == 0) return 0;
+  const uint32_t first = record_of(first_instr).first_counter;
+  const InstrRecord& last = record_of(first_instr + count - 1);
+  const uint32_t size = last.first_counter + counters_of(last) - first;
+  if (size == 0 || counters_used + size > kMaxCounters) return 0;
+  const uint32_t moved = counters_used - first;
+  counters_used += size;
+  return moved;
 }
 
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {

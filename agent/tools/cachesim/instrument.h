@@ -10,9 +10,9 @@
 
 namespace vsup::agent::cachesim {
 
-// From the settings. `ir_offset`, `collect_offset`: words of the thread's slot, as Configuration's. False: nothing is
-// simulated.
-bool configure(uint32_t ir_offset = 0, uint32_t collect_offset = 0);
+// From the settings. `ir_offset`, `collect_offset`, `moved_offset`: words of the thread's slot, as Configuration's.
+// False: nothing is simulated.
+bool configure(uint32_t ir_offset = 0, uint32_t collect_offset = 0, uint32_t moved_offset = 0);
 
 // Counters that the block's first code increments, and adds the block's instructions to; as offsets from GS, 0: none.
 struct BlockCounter {
@@ -31,6 +31,10 @@ struct BlockTotals {
   unsigned count = 0;
 };
 BlockTotals block_totals(const Block& block);
+
+// Counters of their own for a context in which `count` instructions, a block from `first_instr` on, are executed: what
+// is to be added to the numbers of their counters; 0 when there is no room, so that they count with the others.
+uint32_t add_context(uint32_t first_instr, uint32_t count);
 
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source);
 

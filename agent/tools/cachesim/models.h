@@ -86,6 +86,8 @@ struct Configuration {
   CacheShape i1, d1, ll;
   // Of words in the thread's slot: where it counts Ir; 0 there: nothing is counted now, though simulated. 0: none.
   uint32_t ir_offset = 0, collect_offset = 0;
+  // And of one that is added to the numbers of counters: the block is executed in a context with counters of its own.
+  uint32_t moved_offset = 0;
 
   CACHESIM_INLINE bool has(Flag flag) const { return (flags & flag) != 0; }
   CACHESIM_INLINE uint32_t ll_tag_shift() const { return ll.line_bits + static_cast<uint32_t>(__builtin_ctz(ll.sets)); }

@@ -27,7 +27,7 @@ class Rounds {
       : place_(place),
         round_(Round::unpack(place.first_line)),
         state_(*reinterpret_cast<ThreadState*>(ctx.self + kStateOffset)),
-        counters_(reinterpret_cast<uint64_t*>(ctx.self + kCountersOffset) + place.counter),
+        counters_(counters_of(ctx, place)),
         ctx_(ctx),
         counts_(counts(ctx)) {}
 

@@ -12,7 +12,7 @@ void vsup_simulate_one(vsup::protocol::ThreadContext* ctx) {
   using namespace vsup::agent::cachesim;
   ThreadState& state = *reinterpret_cast<ThreadState*>(ctx->self + kStateOffset);
   const Descriptor& place = descriptors()[state.descriptor];
-  auto* counters = reinterpret_cast<uint64_t*>(ctx->self + kCountersOffset) + place.counter;
+  uint64_t* counters = counters_of(*ctx, place);
   Outcome outcome = Outcome::kHit;
   switch (place.kind) {
     case Kind::kFetch:

@@ -68,18 +68,32 @@ CACHESIM_INLINE bool counts(const protocol::ThreadContext& ctx) {
          *reinterpret_cast<const uint64_t*>(ctx.self + configuration.collect_offset) != 0;
 }
 
+// What is added to the numbers of counters of the block that the thread executes.
+CACHESIM_INLINE uint64_t counters_moved(const protocol::ThreadContext& ctx) {
+  return configuration.moved_offset == 0 ? 0
+                                         : *reinterpret_cast<const uint64_t*>(ctx.self + configuration.moved_offset);
+}
+CACHESIM_INLINE uint64_t* counters_of(const protocol::ThreadContext& ctx, const Descriptor& place) {
+  return reinterpret_cast<uint64_t*>(ctx.self + kCountersOffset) + place.counter + counters_moved(ctx);
+}
+CACHESIM_INLINE uint32_t owner_of(const protocol::ThreadContext& ctx, const Descriptor& place) {
+  // What is not counted has no context.
+  if (configuration.moved_offset != 0 && !counts(ctx)) return 0;
+  return place.second_line + static_cast<uint32_t>(counters_moved(ctx));
+}
+
 // An access, or the fetch of its `length` bytes, of the instruction that `place` tells of.
 CACHESIM_INLINE Outcome access_data(const protocol::ThreadContext& ctx, const Descriptor& place, uint64_t address,
                                     bool write) {
   if (!configuration.has(kLineUse)) return Caches::of_slot(configuration, ctx.self).data(address, place.size, write);
   UsedCaches caches = UsedCaches::of_slot(configuration, ctx.self, counts(ctx));
-  return caches.access(caches.d1, address, place.size, place.second_line);
+  return caches.access(caches.d1, address, place.size, owner_of(ctx, place));
 }
 CACHESIM_INLINE Outcome fetch(const protocol::ThreadContext& ctx, const Descriptor& place, uint32_t length) {
   if (!configuration.has(kLineUse))
     return Caches::of_slot(configuration, ctx.self).fetch(place.address, length, place.first_line, place.second_line);
   UsedCaches caches = UsedCaches::of_slot(configuration, ctx.self, counts(ctx));
-  return caches.access(caches.i1, place.address, length, place.second_line);
+  return caches.access(caches.i1, place.address, length, owner_of(ctx, place));
 }
 
 // The number of the line of code that holds an address, from 1 on; 0 when there are too many.

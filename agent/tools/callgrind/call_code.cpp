@@ -169,7 +169,7 @@ void add_totals(Emitter& out, const CountedBlock& block) {
 }
 
 // An execution of a block counts where the context of the topmost frame says.
-void emit_count_in_context(Emitter& out, const CountedBlock& block, uint32_t offset) {
+void emit_count_in_context(Emitter& out, const CountMode& mode, const CountedBlock& block, uint32_t offset) {
   const uint8_t* retry = out.here();
   borrow(out, offset);
   out.save_flags();
@@ -179,6 +179,11 @@ void emit_count_in_context(Emitter& out, const CountedBlock& block, uint32_t off
   out.bytes({0x8b, 0x52, 0x08});              // mov edx, [rdx + 8]
   out.bytes({0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + counts]
   out.u32(kBlockCountOffset);
+  if (mode.events) {
+    out.load_constant(kRax, kMovedAt);
+    out.bytes({0x8b, 0x04, 0x90});  // mov eax, [rax + rdx * 4]
+    out.gs_absolute(0x89, kRax, kMovedOffset);
+  }
   out.add_to(accumulator(block.index % kAccumulators), block.instructions);
   add_totals(out, block);
   restore_borrowed(out);
@@ -226,7 +231,7 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
     out.cover(source.offset, {.step = true});
   }
   if (mode.contexts) {
-    emit_count_in_context(out, block, source.offset);
+    emit_count_in_context(out, mode, block, source.offset);
   } else {
     emit_plain_count(out, block, source);
   }

@@ -62,7 +62,8 @@ void begin(const Block& block) {
   current.block = add_block(block);
   current.place = place_without_flags(block);
   current.flags_dead = current.place != kNowhere;
-  if (!current.flags_dead) current.place = 0;
+  // In contexts the block's accesses are counted where its count has found.
+  if (!current.flags_dead || mode.contexts) current.place = 0;
 }
 
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {
@@ -160,7 +161,7 @@ void install() {
           .contexts = has_contexts(),
           .collect = vsup_settings.tool_options[kOptionCollect] != 0};
   if (mode.tree) start_tree();
-  cachesim::configure(kAccumulatorOffset, mode.collect ? kCollectOffset : 0);
+  cachesim::configure(kAccumulatorOffset, mode.collect ? kCollectOffset : 0, mode.contexts ? kMovedOffset : 0);
   configure_event_costs();
   mode.events = has_event_costs();
   set_instrumenter(&kInstrumenter);

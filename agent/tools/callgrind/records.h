@@ -9,6 +9,7 @@
 //   with the calling-context tree (tree.h):
 //              +0x2000'0000  NodeRecord[kMaxNodes], then the nodes' LookupTable
 //              +0x2c00'0000  ContextRecord[kMaxContexts], then addresses of callers
+//              +0x2f00'0000  uint32_t of each CounterRecord: by how much simulated counters of its block are moved
 //              +0x3000'0000  CounterRecord[kMaxBlocks], then the counters' LookupTable
 //   of stacks that a thread has left, or runs on beside its first (stacks.h):
 //              +0x3800'0000  StackRecord[kMaxStacks]
@@ -67,6 +68,7 @@ static_assert(kNodeCallsOffset + 8ull * kMaxNodes <= cachesim::kStateOffset);
 // added when it is left: no frame has to keep them. What is open on the stack the thread runs on, which ends at the
 // word at kEventTopOffset, is missing its totals; a parked stack's is not.
 inline constexpr uint32_t kEventTopOffset = kAccumulatorOffset + 0x800;  // ThreadContext::tool_stack
+inline constexpr uint32_t kMovedOffset = kEventTopOffset + 8;            // with contexts: of the block that is executed
 inline constexpr uint32_t kEventRowsOffset = cachesim::kSimulationEnd;
 inline constexpr uint32_t kEventRowsSize = 0x660'0000;
 static_assert(kEventRowsOffset + kEventRowsSize + 0x10'0000ull <= protocol::kSlotSize);
@@ -118,10 +120,11 @@ inline constexpr uint64_t kNodesAt = kToolBase + 0x2000'0000;
 inline constexpr uint64_t kNodeLookupAt = kToolBase + 0x2600'0000;
 inline constexpr uint64_t kContextsAt = kToolBase + 0x2c00'0000;
 inline constexpr uint64_t kCallersAt = kToolBase + 0x2d00'0000;
+inline constexpr uint64_t kMovedAt = kToolBase + 0x2f00'0000;
 inline constexpr uint64_t kCountersAt = kToolBase + 0x3000'0000;
 inline constexpr uint64_t kCounterLookupAt = kToolBase + 0x3100'0000;
 static_assert(kNodeLookupAt + kLookupSize <= kContextsAt);
-static_assert(kCallersAt + 8ull * kMaxCallers <= kCountersAt);
+static_assert(kCallersAt + 8ull * kMaxCallers <= kMovedAt && kMovedAt + 4ull * kMaxBlocks <= kCountersAt);
 static_assert(kCountersAt + 8ull * kMaxBlocks <= kCounterLookupAt);
 
 struct Header {

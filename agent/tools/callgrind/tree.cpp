@@ -2,6 +2,8 @@
 
 #include "agent/base/check.h"
 #include "agent/engine/code_cache.h"
+#include "agent/tools/cachesim/instrument.h"
+#include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/lookup_table.h"
 #include "agent/tools/callgrind/named.h"
 #include "agent/tools/callgrind/tables.h"
@@ -200,6 +202,10 @@ void add_counter(Frame& running, uint32_t block) {
   if (entry->key != 0) return;
   auto counter = static_cast<uint32_t>(records.counters);
   reinterpret_cast<CounterRecord*>(kCountersAt)[counter] = {block, running.context};
+  if (has_event_costs() && running.context != kPlainContext) {
+    const BlockRecord& shape = reinterpret_cast<const BlockRecord*>(kBlocksAt)[block];
+    reinterpret_cast<uint32_t*>(kMovedAt)[counter] = cachesim::add_context(shape.lengths, shape.count);
+  }
   records.counters = counter + 1;
   LookupTable::fill(entry, running.context, block, counter);
 }

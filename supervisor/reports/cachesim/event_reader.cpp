@@ -28,8 +28,10 @@ void add_fixed(const records::InstrRecord& record, uint64_t executions, Values& 
   if ((record.groups & records::kIndirect) != 0) values[records::kBi] += executions;
 }
 
-void add_counted(const records::InstrRecord& record, const std::vector<uint64_t>& counters, Values& values) {
-  uint64_t next = record.first_counter;
+void add_counted(const records::InstrRecord& record, uint64_t moved, const std::vector<uint64_t>& counters,
+                 Values& values) {
+  uint64_t next = record.first_counter + moved;
+  if (next + counters_of(record) > counters.size()) return;
   for (const records::GroupShape& group : records::kGroups) {
     if ((record.groups & group.bit) == 0) continue;
     for (unsigned i = 0; i < group.counters; ++i) values[group.events[i]] += counters[next++];
@@ -44,14 +46,16 @@ std::vector<std::string> EventReader::names() const {
   return names;
 }
 
-bool EventReader::read_instrs(pid_t tid, uint64_t count) {
+bool EventReader::read_instrs(pid_t tid, uint64_t count, std::span<const uint32_t> moved) {
   if (count > records::kMaxInstrs) return false;
   instrs_.resize(count);
   if (count != 0 && !read_memory(tid, records::kInstrsAt, instrs_.data(), count * sizeof instrs_[0])) return false;
   counters_ = 0;
   for (const records::InstrRecord& record : instrs_)
     counters_ = std::max(counters_, record.first_counter + counters_of(record));
-  return counters_ <= records::kMaxCounters;
+  if (!moved.empty()) counters_ += *std::max_element(moved.begin(), moved.end());
+  counters_ = std::min<uint64_t>(counters_, records::kMaxCounters);
+  return true;
 }
 
 bool EventReader::pay(pid_t tid, uint64_t slot, std::vector<uint64_t>& counters) const {
@@ -67,24 +71,25 @@ bool EventReader::read_thread(pid_t tid, uint64_t slot, const callgrind::Profile
   if (counters_ != 0 && !read_memory(tid, slot + records::kCountersOffset, counters.data(), counters_ * 8))
     return false;
   if (pays_ && !pay(tid, slot, counters)) return false;
-  // A block may be counted in several contexts: its misses belong to the first.
+  // A block may be counted in several contexts. Where they have no counters of their own, all belongs to the first.
   std::vector<bool> seen(profile.shapes.size());
   for (callgrind::BlockCount& block : thread.blocks) {
     const callgrind::BlockShape& shape = profile.shapes[block.shape];
     if (uint64_t{shape.first_length} + shape.instruction_count > instrs_.size()) return false;
     block.first_simulated = thread.simulated.size();
+    const bool own = block.counters_moved != 0;
     uint64_t pc = shape.pc;
     for (uint32_t i = 0; i < shape.instruction_count; ++i) {
       const records::InstrRecord& record = instrs_[shape.first_length + i];
       Values values{};
       add_fixed(record, block.count, values);
-      if (!seen[block.shape]) add_counted(record, counters, values);
+      if (own || !seen[block.shape]) add_counted(record, block.counters_moved, counters, values);
       for (size_t event = 1; event < events_.size(); ++event) thread.simulated.push_back(values[events_[event]]);
       if (const uint64_t rounds = values[records::kIr]; rounds != 0)
         thread.extra.push_back({.pc = pc, .context = block.context, .event = 0, .value = static_cast<int64_t>(rounds)});
       pc += profile.lengths[shape.first_length + i];
     }
-    seen[block.shape] = true;
+    if (!own) seen[block.shape] = true;
   }
   return true;
 }

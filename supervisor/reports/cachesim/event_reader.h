@@ -2,6 +2,8 @@
 // Assumes: every thread of the process stands still. Promises: what the process left is checked before it is used.
 #pragma once
 
+#include <span>
+
 #include "supervisor/reports/cachesim/cache_options.h"
 #include "supervisor/reports/callgrind/profile.h"
 
@@ -15,8 +17,8 @@ class EventReader {
 
   std::vector<std::string> names() const;
 
-  // Of all threads: the records of `count` instructions.
-  bool read_instrs(pid_t tid, uint64_t count);
+  // Of all threads: the records of `count` instructions, whose counters are moved by as much as one of `moved`.
+  bool read_instrs(pid_t tid, uint64_t count, std::span<const uint32_t> moved);
 
   // Fills thread.simulated for thread.blocks, and adds to thread.extra; `slot` is its address. False when it cannot be
   // read.

@@ -74,7 +74,10 @@ void zero_simulated(StoppedProcess& process, uint64_t slot, const records::Heade
   if (header.lengths == 0 || header.lengths > cachesim::kMaxInstrs ||
       !process.read(cachesim::kInstrsAt + (header.lengths - 1) * sizeof last, &last, sizeof last))
     return;
-  const uint64_t end = uint64_t{last.first_counter} + cachesim::kMostCounters;
+  std::vector<uint32_t> moved(header.counters);
+  if (!moved.empty() && !process.read(records::kMovedAt, moved.data(), moved.size() * sizeof moved[0])) return;
+  const uint64_t most = moved.empty() ? 0 : *std::max_element(moved.begin(), moved.end());
+  const uint64_t end = uint64_t{last.first_counter} + cachesim::kMostCounters + most;
   write_zeros(process, slot + cachesim::kCountersOffset, 8 * std::min<uint64_t>(end, cachesim::kMaxCounters));
 }
 

@@ -35,6 +35,7 @@ struct BlockCount {
   uint64_t count = 0;    // times it ran from its first to its last instruction
   // With simulation: in ThreadProfile::simulated, instruction_count times (events - 1) numbers, by instruction.
   uint64_t first_simulated = kNotSimulated;
+  uint32_t counters_moved = 0;  // of those numbers, in the process
 
   static constexpr uint64_t kNotSimulated = ~uint64_t{0};
 };

@@ -28,6 +28,7 @@ struct Tables {
   std::vector<records::NodeRecord> nodes;  // a parent comes before its children
   std::vector<records::ContextRecord> contexts;
   std::vector<records::CounterRecord> counters;
+  std::vector<uint32_t> moved;  // of each counter
   std::vector<records::StackRecord> stacks;
 
   bool has_tree() const { return header.nodes != 0; }
@@ -44,7 +45,8 @@ struct Tables {
            read_table(tid, records::kEdgesAt, header.edges, edges) &&
            read_table(tid, records::kNodesAt, header.nodes, nodes) &&
            read_table(tid, records::kContextsAt, header.contexts, contexts) &&
-           read_table(tid, records::kCountersAt, header.counters, counters) && makes_sense();
+           read_table(tid, records::kCountersAt, header.counters, counters) &&
+           read_table(tid, records::kMovedAt, header.counters, moved) && makes_sense();
   }
 
  private:
@@ -125,7 +127,10 @@ void add_blocks(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
     if (slot.executions[i] == 0) continue;
     if (tables.has_contexts()) {
       const records::CounterRecord& counter = tables.counters[i];
-      thread.blocks.push_back({.shape = counter.block, .context = counter.context, .count = slot.executions[i]});
+      thread.blocks.push_back({.shape = counter.block,
+                               .context = counter.context,
+                               .count = slot.executions[i],
+                               .counters_moved = tables.moved[i]});
     } else {
       thread.blocks.push_back({.shape = i, .count = slot.executions[i]});
     }
@@ -343,7 +348,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
   cachesim::EventReader events(simulation, end);
   profile.events = events.names();
   profile.process.descriptions = simulation.descriptions();
-  if (simulation.any() && !events.read_instrs(tid, tables.header.lengths)) return {};
+  if (simulation.any() && !events.read_instrs(tid, tables.header.lengths, tables.moved)) return {};
   // Slots are given out from the first on and given back; the ones in use or used before are the first of all.
   unsigned missing = 0;
   for (unsigned number = 0; number < protocol::kMaxSlots && missing < 64; ++number) {
