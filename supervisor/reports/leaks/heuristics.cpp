@@ -51,10 +51,8 @@ uint8_t HeuristicFinder::find(const Block& block, uint64_t pointer) {
   if (wanted_ == 0 || block.start % kWord != 0 || offset % kWord != 0 || block.size < 2 * kWord) return kNoHeuristic;
   if (block_start_ != block.start) {
     block_start_ = block.start;
-    uint64_t words[2] = {};
-    if (read_(block.start, words, sizeof words) < sizeof words) words[0] = words[1] = 0;
-    first_ = words[0];
-    second_ = words[1];
+    first_ = starts_.word(block.start);
+    second_ = starts_.word(block.start + kWord);
   }
   if ((wanted_ & kStdString) != 0 && offset == 3 * kWord && block.size > 3 * kWord &&
       second_ == block.size - 3 * kWord - 1 && first_ <= second_) {

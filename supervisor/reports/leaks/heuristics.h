@@ -32,7 +32,7 @@ class HeuristicFinder {
   // `files`: readable mappings of files, where virtual tables may be; `code`: executable ones. Both normalized.
   HeuristicFinder(unsigned wanted, const std::vector<Range>& files, const std::vector<Range>& code,
                   const ReadMemory& read)
-      : wanted_(wanted), files_(files), code_(code), read_(read), python_(read) {}
+      : wanted_(wanted), files_(files), code_(code), read_(read), starts_(read), python_(read) {}
 
   // The heuristic by which `pointer`, which points into `block` but not to its start, keeps it, or kNoHeuristic.
   // (memcheck/mc_leakcheck.c, heuristic_reachedness, of Valgrind 3.19; kPyObject is our own.)
@@ -47,6 +47,7 @@ class HeuristicFinder {
   const std::vector<Range>& files_;
   const std::vector<Range>& code_;
   const ReadMemory& read_;
+  PageReader starts_;
   PythonObjects python_;
   std::unordered_map<uint64_t, bool> tables_;
   // Of the block asked for last: pointers into one block come together.

@@ -16,6 +16,7 @@ constexpr uint64_t kHaveGc = 1 << 14, kTypeSubclass = uint64_t{1} << 31;
 // Not a flag of Python's.
 constexpr uint64_t kIsType = uint64_t{1} << 63;
 
+constexpr uint64_t kMostReferences = uint64_t{1} << 40;
 constexpr uint64_t kPrevFlags = 3;  // in the link to the object before
 
 constexpr uint64_t kImmortal = 0xffff'ffff;
@@ -27,11 +28,9 @@ constexpr size_t kMaxTypes = size_t{1} << 18;
 bool PythonObjects::keeps(const Block& block, uint64_t pointer) {
   if (block.start % kWord != 0) return false;
   const uint64_t offset = pointer - block.start;
-  if ((offset == kGcHead || offset == kGcHead + kPreHeader) && offset + kGcHead <= block.size &&
-      is_object(pointer, offset)) {
-    return true;
-  }
-  return is_values(block, pointer + (pointer & 1));
+  if (is_values(block, pointer + (pointer & 1))) return true;
+  return (offset == kGcHead || offset == kGcHead + kPreHeader) && offset + kGcHead <= block.size &&
+         is_object(pointer, offset);
 }
 
 bool PythonObjects::is_immortal(const Block& block) {
@@ -57,6 +56,8 @@ PythonObjects::Collected PythonObjects::collected(const Block& block) {
 }
 
 bool PythonObjects::is_object(uint64_t address, uint64_t offset) {
+  // None: it is on a free list. What is no object mostly has an address there.
+  if (page_.word(address) > kMostReferences) return false;
   const uint64_t flags = type_flags(page_.word(address + kObType));
   return (flags & kHaveGc) != 0 && ((flags & kPreHeaderFlags) != 0) == (offset > kGcHead);
 }
@@ -78,17 +79,25 @@ uint64_t PythonObjects::type_flags(uint64_t type) {
   const auto known = types_.find(type);
   if (known != types_.end()) return known->second;
   if (types_.size() >= kMaxTypes) types_.clear();
-  // A type's type is one of types. The flag that a type is ready is taken from it when the interpreter ends.
-  const auto flags_of = [this](uint64_t address, uint64_t& of_type) -> uint64_t {
-    uint64_t flags = 0;
-    const bool readable =
-        read_(address + kObType, &of_type, kWord) == kWord && read_(address + kTpFlags, &flags, kWord) == kWord;
-    return readable ? flags | kIsType : 0;
-  };
-  uint64_t meta = 0, of_meta = 0;
-  uint64_t flags = flags_of(type, meta);
-  if (flags != 0 && (meta % kWord != 0 || (flags_of(meta, of_meta) & kTypeSubclass) == 0)) flags = 0;
-  return types_[type] = flags;
+  const TypeFacts facts = read_type(type);
+  return types_[type] = facts.readable && is_metatype(facts.type) ? facts.flags | kIsType : 0;
+}
+
+// A type's type is one of types. The flag that a type is ready is taken from it when the interpreter ends. What is
+// asked for is mostly no type at all but an object, whose type is known not to be one of types.
+bool PythonObjects::is_metatype(uint64_t type) {
+  if (type < kPageSize || type >= kAddressEnd || type % kWord != 0) return false;
+  const auto known = metatypes_.find(type);
+  if (known != metatypes_.end()) return known->second;
+  if (metatypes_.size() >= kMaxTypes) metatypes_.clear();
+  const TypeFacts facts = read_type(type);
+  return metatypes_[type] = facts.readable && (facts.flags & kTypeSubclass) != 0;
+}
+
+PythonObjects::TypeFacts PythonObjects::read_type(uint64_t type) const {
+  uint64_t words[kTpFlags / kWord + 1];
+  if (read_(type, words, sizeof words) != sizeof words) return {};
+  return {true, words[kObType / kWord], words[kTpFlags / kWord]};
 }
 
 }  // namespace vsup::supervisor::leaks

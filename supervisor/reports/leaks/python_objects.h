@@ -37,10 +37,18 @@ class PythonObjects {
   bool is_object(uint64_t address, uint64_t offset);
   bool is_values(const Block& block, uint64_t address);
   uint64_t type_flags(uint64_t type);  // 0: no type; kIsType is set otherwise
+  bool is_metatype(uint64_t type);
+
+  struct TypeFacts {
+    bool readable = false;
+    uint64_t type = 0, flags = 0;
+  };
+  TypeFacts read_type(uint64_t type) const;
 
   const ReadMemory& read_;
   PageReader page_;
   std::unordered_map<uint64_t, uint64_t> types_;
+  std::unordered_map<uint64_t, bool> metatypes_;
 };
 
 }  // namespace vsup::supervisor::leaks

@@ -35,7 +35,9 @@ class RootFinder {
       }
       for (const RootThread& thread : input_.threads) cut_stack(entry, thread, holes);
     }
-    for (const Block& block : input_.blocks) holes.push_back({block.start, block.start + block.size});
+    if (!input_.all_blocks_known) {
+      for (const Block& block : input_.blocks) holes.push_back({block.start, block.start + block.size});
+    }
     std::vector<Range> rest = without(normalized(std::move(roots)), normalized(std::move(holes)));
     add_static_tls(rest);
     return normalized(std::move(rest));
