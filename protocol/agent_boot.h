@@ -93,6 +93,9 @@ enum class Service : uint64_t {
   kBeforeExec,
   // A client request that the agent does not answer. App state in the context, behind the request; agent stack empty.
   kClientRequest,
+  // The tool wants something of its supervisor's half, which request_argument says. App state in the context;
+  // the thread goes on where it was about to restore it; agent stack empty.
+  kToolRequest,
   // The agent found itself broken; SharedBlock::crash is filled. Does not return.
   kCrash,
 };

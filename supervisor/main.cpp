@@ -125,6 +125,10 @@ class SessionRecorder : public Recorder {
     return tool_ != nullptr ? tool_->client_request(process, tid, request) : std::nullopt;
   }
 
+  void agent_request(StoppedProcess& process, uint64_t code, uint64_t argument) override {
+    if (tool_ != nullptr) tool_->agent_request(process, code, argument);
+  }
+
   void session_ended(int wait_status) override {
     Recorder::session_ended(wait_status);
     wait_status_ = wait_status;

@@ -55,6 +55,8 @@ int client_request(ThreadContext& ctx) {
         break;
       case ClientAnswer::kDone:
         return kDispatchAgain;
+      case ClientAnswer::kDoneFlush:
+        return request_service(ctx, Service::kFlush);
       case ClientAnswer::kAskSupervisor:
         return request_service(ctx, Service::kClientRequest);
     }

@@ -79,6 +79,12 @@ int resume(ThreadContext& ctx, uint32_t link, bool indirect, bool stale) {
   return VSUP_ACTION_RESUME;
 }
 
+// A thread that would go on asks the supervisor first, if the tool wants it to.
+int after_tool(ThreadContext& ctx, int action) {
+  const bool asks = ctx.service == static_cast<uint64_t>(Service::kToolRequest);
+  return asks && action == VSUP_ACTION_RESUME ? request_service(ctx, Service::kToolRequest) : action;
+}
+
 int dispatch_syscall(ThreadContext& ctx) {
   ctx.syscall_pc = ctx.app_pc;
   ctx.app_pc = ctx.syscall_pc + 2;
@@ -123,12 +129,14 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
     case VSUP_EXIT_ENTER:
       if (ctx.frame_pc_address != 0) syscall_handler.restore_frame(ctx);
       ignore_trap_again();
+      ctx.service = static_cast<uint64_t>(Service::kNone);
       if (instrumenter() != nullptr && instrumenter()->entered != nullptr) {
         LockGuard guard(engine_lock);
         instrumenter()->entered(ctx, static_cast<vsup::protocol::EntryReason>(ctx.entry_reason));
       }
       ctx.entry_reason = 0;
-      return resume(ctx, 0, false, false);
+      if (ctx.service == static_cast<uint64_t>(Service::kFlush)) return request_service(ctx, Service::kFlush);
+      return after_tool(ctx, resume(ctx, 0, false, false));
     case VSUP_EXIT_INDIRECT:
       return resume(ctx, 0, true, false);
     case VSUP_EXIT_AFTER_FORK:
@@ -167,8 +175,9 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
     }
     case LinkKind::kTool: {
       LockGuard guard(engine_lock);
+      ctx.service = static_cast<uint64_t>(Service::kNone);
       ctx.next_cache_pc = vsup::protocol::kCacheBase + instrumenter()->exit_taken(ctx, record.target, record.site);
-      return VSUP_ACTION_RESUME;
+      return after_tool(ctx, VSUP_ACTION_RESUME);
     }
     case LinkKind::kStale:
       return resume(ctx, 0, false, true);

@@ -12,6 +12,7 @@ namespace vsup::agent {
 enum class ClientAnswer {
   kUnknown,        // not the tool's
   kDone,           // the answer, if any, is in rdx
+  kDoneFlush,      // likewise, and all fragments must be made anew
   kAskSupervisor,  // Service::kClientRequest
 };
 
@@ -45,6 +46,12 @@ struct Instrumenter {
   // The app makes a client request: `request` is its code and five arguments. May be none. Called without the lock.
   ClientAnswer (*client_request)(protocol::ThreadContext& ctx, const uint64_t* request) = nullptr;
 };
+
+// Called from exit_taken or entered: when the tool returns, its half in the supervisor is told `code` and `argument`,
+// and the thread goes on after it has acted. Of two in one call the codes are joined and the last argument stays.
+void ask_supervisor(protocol::ThreadContext& ctx, uint64_t code, uint64_t argument);
+// From entered: fragments must be made anew before the thread goes on.
+void ask_for_flush(protocol::ThreadContext& ctx);
 
 // None at first. Set once, before the first translation.
 void set_instrumenter(const Instrumenter* tool);

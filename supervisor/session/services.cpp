@@ -92,7 +92,7 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     return;
   }
   VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush ||
-               service == Service::kClientRequest,
+               service == Service::kClientRequest || service == Service::kToolRequest,
            task);
   if (context.trap_unblocked != 0) {
     task.trap_unblocked = true;
@@ -108,6 +108,15 @@ void SessionImpl::on_service(Task& task, const Registers&) {
   }
   if (service == Service::kClientRequest) {
     answer_client_request(task);
+    return;
+  }
+  if (service == Service::kToolRequest) {
+    stay_at_safe_point(task, context);
+    with_process_stopped(task.process->pid, [this, code = context.request_argument[0],
+                                             argument = context.request_argument[1]](StoppedProcess* process) {
+      if (process != nullptr) observer_.agent_request(*process, code, argument);
+    });
+    settle(task);
     return;
   }
   if (service == Service::kFlush) {

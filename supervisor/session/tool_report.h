@@ -77,6 +77,9 @@ class ToolReport {
   // Functions that the agent's half wants to know in stacks, by name (of C++ ones demangled).
   virtual std::map<std::string, protocol::NamedKind> named_functions() const { return {}; }
 
+  // The agent's half asked by ask_supervisor() (agent/engine/instrumenter.h); its thread goes on afterwards.
+  virtual void agent_request(StoppedProcess&, uint64_t, uint64_t) {}
+
   // The last process has gone: waits for all that is under way and writes it.
   virtual void session_finished() = 0;
 

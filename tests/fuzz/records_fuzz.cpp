@@ -142,7 +142,8 @@ void fill_callgrind(Decisions& next) {
              .callers = callers,
              .counters = counters,
              .stacks = stacks,
-             .functions = 0};
+             .functions = 0,
+             .switches = 0};
   for (unsigned i = 0; i < kMostRecords; ++i) {
     const uint64_t code = reinterpret_cast<uint64_t>(&fill_callgrind);
     Memory::at_as<records::BlockRecord>(records::kBlocksAt)[i] = {

@@ -242,9 +242,77 @@ def switched_collection(place):
         check(ours.total() == theirs.total(), f"{options}: {ours.total()}, Valgrind {theirs.total()}")
 
 
+def parts_of(paths):
+    """Trigger and profile of each part that counted something in the program's own functions, in order."""
+    parts = []
+    for path in sorted(paths, key=lambda p: int((re.search(r"\.(\d+)$", p) or [0, "999999"])[1])):
+        with open(path, encoding="utf-8") as lines:
+            trigger = next(line[len("desc: Trigger: "):].strip() for line in lines if line.startswith("desc: Trigger"))
+        parts.append((trigger, Profile(path)))
+    return parts
+
+
+def dumps_at_functions(place):
+    """--dump-before, --dump-after and --zero-before: parts are made where Valgrind makes them, and hold the same."""
+    for options in (["--dump-before=work"], ["--dump-after=f?b"], ["--zero-before=leaf"],
+                    ["--dump-before=through_pointers", "--dump-after=leaf"]):
+        base = os.path.join(place.folder, "valgrind.parts")
+        if valgrind(place, "profiled") is None:
+            return
+        for old in glob.glob(base + "*"):
+            os.remove(old)
+        program = os.path.join(place.programs, "profiled")
+        subprocess.run(["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={base}", "--separate-recs=1",
+                        *options, program, "plain", "2"], check=True, timeout=60, stdout=subprocess.DEVNULL)
+        place.run(["-q", "--tool=callgrind", *options, program, "plain", "2"], timeout=60)
+        theirs = parts_of(path for path in glob.glob(base + "*") if re.search(r"parts(\.\d+)?$", path))
+        ours = parts_of([path for path in glob.glob(os.path.join(place.log, "*", "callgrind.out.*"))])
+        for one_of_ours, one_of_theirs in zip(ours[:-1], theirs):
+            check(one_of_ours[0] == one_of_theirs[0], f"{options}: {one_of_ours[0]}, Valgrind {one_of_theirs[0]}")
+        check(len(ours) == len(theirs), f"{options}: {len(ours)} parts, Valgrind {len(theirs)}")
+        for number, (mine, other) in enumerate(zip(ours, theirs)):
+            for name in OWN:
+                check(mine[1].cost[name] == other[1].cost[name],
+                      f"{options}: part {number}: {name}: {mine[1].cost[name]}, Valgrind {other[1].cost[name]}")
+
+
+def dumps_by_blocks(place):
+    """--dump-every-bb: parts of so many blocks, which sum to the whole."""
+    program = os.path.join(place.programs, "profiled")
+    _, files = run(place, "profiled")
+    whole = Profile(one(files))
+    place.run(["-q", "--tool=callgrind", "--dump-every-bb=4000", program], timeout=60)
+    parts = parts_of(glob.glob(os.path.join(place.log, "*", "callgrind.out.*")))
+    check(len(parts) > 3 and all(trigger == "--dump-every-bb=4000" for trigger, _ in parts[:-1]), f"{len(parts)} parts")
+    for name in OWN:
+        total = sum(profile.cost[name] for _, profile in parts)
+        check(total == whole.cost[name], f"{name}: {total} in parts, {whole.cost[name]}")
+
+
+def collection_by_request(place):
+    """CALLGRIND_TOGGLE_COLLECT: costs and calls are Valgrind's; a request made in native code holds, too."""
+    reference = valgrind(place, "switched", "--separate-recs=1")
+    if reference is None:
+        return
+    theirs = Profile(reference)
+    _, files = run(place, "switched")
+    ours = Profile(one(files))
+    check(theirs.cost["seen"] != 0 and theirs.cost["hidden"] == 0, f"{theirs.cost}")
+    # main differs: Valgrind judges the block that makes the request by the state after it, and its five instructions
+    # are one there.
+    for name in ("seen", "hidden", "helper"):
+        check(ours.cost[name] == theirs.cost[name], f"{name}: {ours.cost[name]}, Valgrind {theirs.cost[name]}")
+    for edge in (("main", "seen"), ("seen", "helper")):
+        check(ours.calls[edge] == theirs.calls[edge], f"{edge}: {ours.calls[edge]}, Valgrind {theirs.calls[edge]}")
+    # Off, toggled in native code, on: nothing is collected until the next toggle.
+    _, files = run(place, "switched", "native", options=["--instr-atstart=no"])
+    ours = Profile(one(files))
+    check(ours.cost["hidden"] == 0 and ours.cost["seen"] == theirs.cost["seen"], f"native: {ours.cost}")
+
+
 def refused(place):
     """What is not there says so in one line."""
-    for option in ("--collect-bus=yes", "--dump-before=main", "--collect-systime=usec"):
+    for option in ("--collect-bus=yes", "--collect-systime=usec", "--combine-dumps=yes"):
         status, _, errors = place.run(["-q", "--tool=callgrind", option, "true"], timeout=30)
         check(status == 1 and errors.count("\n") == 1 and option.split("=")[0] in errors, f"{option}: {errors}")
 
@@ -252,5 +320,6 @@ def refused(place):
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (true_stacks, stacks_of_threads_and_children, recursion_levels, callers,
                                           single_functions, calls_of_all_kinds, stacks_of_their_own, jumps,
-                                          switched_collection, refused)},
+                                          switched_collection, dumps_at_functions, dumps_by_blocks,
+                                          collection_by_request, refused)},
                  __doc__)

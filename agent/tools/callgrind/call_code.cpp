@@ -211,6 +211,26 @@ void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& sou
   out.cover(source.offset, {.step = true});
 }
 
+// Counts the block down; when nothing is left the tool is told.
+void emit_budget(Emitter& out, uint64_t pc, const Source& source) {
+  out.spill(kRcx);
+  out.cover(source.offset);
+  out.gs_absolute(0x8b, kRcx, kBudgetOffset);
+  out.bytes({0x48, 0x8d, 0x49, 0xff});  // lea rcx, [rcx - 1]
+  out.gs_absolute(0x89, kRcx, kBudgetOffset);
+  out.jrcxz(5);
+  out.byte(0xe9);
+  uint8_t* to_rest = place_rel32(out);
+  ColdToolExit due;
+  due.out.unspill(kRcx);
+  out.byte(0xe9);
+  uint8_t* to_due = place_rel32(out);
+  land_here(out, to_rest);
+  out.unspill(kRcx);
+  land(to_due, due.finish(cookie_of(kExitBudget, AppPc{pc}), out.here()));
+  out.cover(source.offset, {.step = true});
+}
+
 }  // namespace
 
 void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, const Source& source) {
@@ -236,6 +256,7 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
     emit_plain_count(out, block, source);
   }
   if (over != nullptr) land_here(out, over);
+  if (mode.budget) emit_budget(out, block.pc, source);
 }
 
 void emit_flagged_edge(Emitter& out, EdgeRecord* edge, const Source& source) {
@@ -378,7 +399,7 @@ void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
   out.gs_absolute(0x89, kRcx, VSUP_CTX_TOOL_STACK);
   uint8_t* to_flagged = nullptr;
-  if (mode.collect) {
+  if (mode.acts) {
     out.bytes({0x48, 0x8d, 0x44, 0x24, 0x01});        // lea rax, [rsp + 1]
     out.bytes({0x48, 0x39, 0x41, 0xe0, 0x0f, 0x84});  // cmp [rcx - 32], rax ; je rel32
     to_flagged = place_rel32(out);

@@ -13,6 +13,8 @@ struct CountMode {
   bool tree = false;      // calls are counted by node of the calling-context tree, not by edge
   bool contexts = false;  // blocks are counted by context
   bool events = false;    // calls have costs in simulated events, too
+  bool acts = false;      // something is done at calls and ends of functions that options name
+  bool budget = false;    // blocks are counted down at kBudgetOffset
   bool collect = false;   // only while the thread's word at kCollectOffset is set
 };
 
@@ -24,6 +26,7 @@ enum ExitKind : uint64_t {
   kExitResolved = 3,    // as the first
   kExitReturn = 4,      // the rest is the site's app pc, shifted: the shadow stack has another return address on top
   kExitStale = 5,       // likewise, at a call: it has functions that were left by a jump
+  kExitBudget = 7,      // the rest is the block's app pc, shifted: the thread's budget of blocks is used up
   kExitFlagged = 6,     // the rest is the address of the edge's record: a call of a function that options name
 };
 inline constexpr unsigned kExitKindBits = 3;

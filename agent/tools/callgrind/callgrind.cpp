@@ -86,6 +86,11 @@ uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
   if (kind == kExitFlagged) return flagged_call(ctx, mode, head);
   if (kind == kExitResolved) return callee_resolved(ctx, mode, head);
   ctx.app_pc = cookie >> kExitKindBits;
+  if (kind == kExitBudget) {
+    *in_slot<uint64_t>(ctx, kBudgetOffset) = vsup_settings.tool_options[kOptionEveryBlocks];
+    ask_supervisor(ctx, kAskDumpEvery, 0);
+    return retry;
+  }
   if (kind == kExitReturn || top_frame(ctx)->sp < ctx.gpr[protocol::kRsp]) {
     settle_stack(ctx, mode, kind == kExitReturn);
     return retry;
@@ -121,6 +126,11 @@ void thread_started(ThreadContext& ctx) {
   if (*in_slot<uint64_t>(ctx, kGenerationOffset) != vsup_state.generation) clear_slot(ctx);
   memset(in_slot<uint8_t>(ctx, kActiveOffset), 0, kMaxFunctions / 8);
   *in_slot<uint64_t>(ctx, kCollectOffset) = vsup_settings.tool_options[kOptionCollectAtStart] != 0 ? ~0ull : 0;
+  *in_slot<uint64_t>(ctx, kBudgetOffset) = vsup_settings.tool_options[kOptionEveryBlocks];
+  if (auto& switched = *in_slot<uint64_t>(ctx, kSwitchedOffset); switched != 0) {
+    if (switched == ctx.tid) toggle_collection(ctx);
+    switched = 0;
+  }
   start_stack(ctx);
   if (mode.events) cachesim::empty_caches(ctx);
 }
@@ -137,7 +147,17 @@ void forked(ThreadContext& ctx) {
   restart_stacks(ctx);
 }
 
+// From now on code looks whether its thread collects. True when there is code that does not.
+bool start_switching() {
+  header().switches = 1;
+  if (mode.collect) return false;
+  mode.collect = true;
+  cachesim::configure(kAccumulatorOffset, kCollectOffset);
+  return true;
+}
+
 void entered(ThreadContext& ctx, protocol::EntryReason reason) {
+  if (header().switches != 0 && start_switching()) ask_for_flush(ctx);
   if (reason == protocol::EntryReason::kHandler) start_handler(ctx, mode);
   if (reason == protocol::EntryReason::kNative) drop_stale_frames(ctx, mode);
 }
@@ -146,7 +166,13 @@ void signal_returning(ThreadContext& ctx) {
   end_handler(ctx, mode);
 }
 
-ClientAnswer client_request(ThreadContext&, const uint64_t* request) {
+ClientAnswer client_request(ThreadContext& ctx, const uint64_t* request) {
+  if (request[0] == protocol::client_request::kToggleCollect) {
+    LockGuard guard(engine_lock);
+    toggle_collection(ctx);
+    ctx.gpr[protocol::kRdx] = 0;
+    return start_switching() ? ClientAnswer::kDoneFlush : ClientAnswer::kDone;
+  }
   const uint64_t tool = request[0] >> 16;
   const bool ours =
       tool == protocol::client_request::kDumpStats >> 16 || tool == protocol::client_request::kCachegrindStart >> 16;
@@ -159,6 +185,8 @@ constexpr Instrumenter kInstrumenter{begin,  before,  exit_taken,       thread_s
 void install() {
   mode = {.tree = has_tree() || has_contexts(),
           .contexts = has_contexts(),
+          .acts = vsup_settings.tool_options[kOptionActs] != 0,
+          .budget = vsup_settings.tool_options[kOptionEveryBlocks] != 0,
           .collect = vsup_settings.tool_options[kOptionCollect] != 0};
   if (mode.tree) start_tree();
   cachesim::configure(kAccumulatorOffset, mode.collect ? kCollectOffset : 0, mode.contexts ? kMovedOffset : 0);

@@ -2,6 +2,7 @@
 
 #include "agent/base/entry_points.h"
 #include "agent/engine/code_cache.h"
+#include "agent/engine/instrumenter.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/function_starts.h"
 #include "agent/tools/callgrind/named.h"
@@ -137,11 +138,6 @@ void emit_indirect_jump(Emitter& out, const CountMode& mode, const Block& block,
   emit_indirect_edge(out, mode, {head, false, 0, 0, bounded ? range : FunctionRange{}}, source);
 }
 
-void toggle_collection(ThreadContext& ctx) {
-  uint64_t& collects = *in_slot<uint64_t>(ctx, kCollectOffset);
-  collects = ~collects;
-}
-
 // Counts a call by `edge`, and pushes its frame.
 void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edge, uint64_t sp,
                     uint64_t passed_ir) {
@@ -166,7 +162,12 @@ void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord&
     ctx.tool_stack += sizeof frame;
     function_entered(ctx);
   }
-  if (flagged && (named->flags & kFunctionToggles) != 0) toggle_collection(ctx);
+  if (!flagged) return;
+  if ((named->flags & kFunctionDumpsBefore) != 0)
+    ask_supervisor(ctx, kAskDumpBefore, named->pc);
+  else if ((named->flags & kFunctionZeroes) != 0)
+    ask_supervisor(ctx, kAskZero, named->pc);
+  if ((named->flags & kFunctionToggles) != 0) toggle_collection(ctx);
 }
 
 const EdgeRecord& edge_of(const CountMode& mode, const Frame& frame) {
@@ -296,12 +297,13 @@ uint32_t flagged_call(ThreadContext& ctx, const CountMode& mode, const EdgeRecor
 }
 
 uint32_t callee_resolved(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head) {
+  const uint64_t target = ctx.request_argument[0];
   ctx.app_pc = head->site_pc;
   const Frame resolver = *top_frame(ctx);
   if (frame_sp(resolver) != ctx.gpr[protocol::kRsp]) return head->block;  // not called through a table
   const uint64_t site = edge_of(mode, resolver).site_pc;
   leave_function(ctx, mode);
-  if (const EdgeRecord* edge = add_edge(site, ctx.request_argument[0], kNoBlock))
+  if (const EdgeRecord* edge = add_edge(site, target, kNoBlock))
     enter_function(ctx, mode, *edge, frame_sp(resolver), 0);
   return head->block;
 }
@@ -329,6 +331,11 @@ bool return_address_stands(const CountMode& mode, const Frame& frame) {
          word == site + length;
 }
 
+void toggle_collection(ThreadContext& ctx) {
+  uint64_t& collects = *in_slot<uint64_t>(ctx, kCollectOffset);
+  collects = ~collects;
+}
+
 void leave_function(ThreadContext& ctx, const CountMode& mode) {
   const Frame* frame = top_frame(ctx);
   in_slot<uint64_t>(ctx, mode.tree ? kNodeInclusiveOffset : kInclusiveOffset)[frame->cost] +=
@@ -337,8 +344,9 @@ void leave_function(ThreadContext& ctx, const CountMode& mode) {
   ctx.tool_stack -= sizeof *frame;
   if ((frame->sp & kFlaggedFrame) == 0) return;
   const FunctionRecord* named = acting_function(edge_of(mode, *frame).callee_pc);
-  if (named != nullptr && set_active(ctx, *named, false) && (named->flags & kFunctionToggles) != 0)
-    toggle_collection(ctx);
+  if (named == nullptr || !set_active(ctx, *named, false)) return;
+  if ((named->flags & kFunctionDumpsAfter) != 0) ask_supervisor(ctx, kAskDumpAfter, named->pc);
+  if ((named->flags & kFunctionToggles) != 0) toggle_collection(ctx);
 }
 
 }  // namespace vsup::agent::callgrind

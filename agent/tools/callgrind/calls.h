@@ -26,6 +26,9 @@ void enter_from_nowhere(protocol::ThreadContext& ctx, const CountMode& mode, uin
 // Whether the word at the frame's stack pointer is still the return address of the call that made it.
 bool return_address_stands(const CountMode& mode, const Frame& frame);
 
+// The thread begins or ends to collect.
+void toggle_collection(protocol::ThreadContext& ctx);
+
 // The thread leaves its topmost function.
 void leave_function(protocol::ThreadContext& ctx, const CountMode& mode);
 

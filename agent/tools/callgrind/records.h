@@ -45,7 +45,10 @@ inline constexpr uint64_t kMaxLengths = 0x0800'0000;
 inline constexpr unsigned kAccumulators = 4;
 inline constexpr uint32_t kAccumulatorOffset = 0x10'0000;
 inline constexpr uint32_t kGenerationOffset = kAccumulatorOffset + 64 * kAccumulators;
-inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;     // all ones while the thread collects, else 0
+inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;  // all ones while the thread collects, else 0
+inline constexpr uint32_t kSwitchedOffset =
+    kGenerationOffset + 24;  // the thread that switched collection before it began
+inline constexpr uint32_t kBudgetOffset = kGenerationOffset + 32;      // blocks until the next dump
 inline constexpr uint32_t kActiveOffset = kAccumulatorOffset + 0x400;  // a bit for each FunctionRecord: it was entered
 inline constexpr uint32_t kStackIndexOffset = kGenerationOffset + 8;   // which StackRecord the thread runs on
 inline constexpr uint32_t kBlockCountOffset = 0x10'1000;
@@ -97,8 +100,11 @@ inline constexpr uint64_t kStacksAt = kToolBase + 0x4000'0000;
 // are told apart. Filled by the supervisor as modules are mapped, before the agent translates their code.
 enum FunctionFlags : uint32_t {
   kFunctionToggles = 1,
-  kFunctionSkipped = 2,              // its costs are its caller's, at the call
-  kFunctionActs = kFunctionToggles,  // the tool is told of calls and ends
+  kFunctionSkipped = 2,  // its costs are its caller's, at the call
+  kFunctionDumpsBefore = 4,
+  kFunctionDumpsAfter = 8,
+  kFunctionZeroes = 16,
+  kFunctionActs = kFunctionToggles | kFunctionDumpsBefore | kFunctionDumpsAfter | kFunctionZeroes,
 };
 inline constexpr uint16_t kAsAll = 0xffff;
 struct FunctionRecord {
@@ -138,7 +144,11 @@ struct Header {
   uint64_t counters;  // 0: executions are counted by block, else by CounterRecord
   uint64_t stacks;
   uint64_t functions;
+  uint64_t switches;  // 1: a thread's collection was switched by request; set by either side, never taken back
 };
+
+// What the agent asks its half in the supervisor (Service::kToolRequest) by bits; the argument is a function's address.
+enum ToolRequest : uint64_t { kAskDumpBefore = 1, kAskDumpAfter = 2, kAskZero = 4, kAskDumpEvery = 8 };
 
 // Indices of AgentSettings::tool_options.
 enum Option : unsigned {
@@ -150,6 +160,8 @@ enum Option : unsigned {
   kOptionCollect,          // 1: collection is switched by functions; blocks look at kCollectOffset
   kOptionCollectAtStart,   // 0: with the former, threads begin without
   kOptionContexts,         // 1: functions that options name are told apart, skipped or grouped
+  kOptionActs,             // 1: something is to be done at calls and ends of functions that options name
+  kOptionEveryBlocks,      // dump after so many blocks of a thread, 0: never
   kOptionSkipDirectRec,    // 1: a function that calls itself is on no further level
 };
 

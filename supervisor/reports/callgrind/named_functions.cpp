@@ -55,4 +55,15 @@ void NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
   write_value<uint64_t>(pid, kCountAt, functions.size());
 }
 
+std::string NamedFunctions::name_at(pid_t pid, uint64_t pc) {
+  const ModuleMap map = ModuleMap::of_process(pid);
+  const Module* module = map.module_at(pc);
+  ModuleCode* code = module != nullptr ? cache_.find(*module, pid) : nullptr;
+  const auto bias = code != nullptr ? code->bias_of(*module) : std::nullopt;
+  if (!bias) return {};
+  for (const FunctionSymbol& symbol : code->symbols().functions())
+    if (symbol.start + *bias == pc) return shown_name(symbol.name);
+  return {};
+}
+
 }  // namespace vsup::supervisor::callgrind

@@ -28,6 +28,9 @@ class NamedFunctions {
 
   void module_mapped(pid_t pid, const MappedModule& module);
 
+  // As callgrind shows it, of the function that begins at `pc`; empty when there is none.
+  std::string name_at(pid_t pid, uint64_t pc);
+
  private:
   bool apply_rules(const std::string& name, agent::callgrind::FunctionRecord& record) const;
 

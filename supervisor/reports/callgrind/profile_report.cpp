@@ -1,5 +1,8 @@
 #include "supervisor/reports/callgrind/profile_report.h"
 
+#include <cstddef>
+
+#include "agent/tools/callgrind/records.h"
 #include "protocol/client_requests.h"
 #include "protocol/control.h"
 #include "supervisor/ptrace/tracee_memory.h"
@@ -33,10 +36,11 @@ uint64_t executed_instructions(const Profile& profile) {
 }  // namespace
 
 ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions options, cachesim::Simulation simulation,
-                             std::vector<FunctionRule> rules)
+                             std::vector<FunctionRule> rules, std::string every_blocks)
     : simulation_(simulation),
       output_(std::move(options), context.post, context.write_file),
-      functions_(std::move(rules)) {}
+      functions_(std::move(rules)),
+      every_blocks_(std::move(every_blocks)) {}
 
 void ProfileReport::image_started(const ProcessSummary& process) {
   images_[process.pid] = {process};
@@ -118,8 +122,45 @@ std::optional<uint64_t> ProfileReport::client_request(StoppedProcess& process, p
     case kZeroStats:
       zero(process);
       return 0;
+    case kToggleCollect:
+      switch_collection(process, tid);
+      return 0;
     default:
       return {};
+  }
+}
+
+void ProfileReport::agent_request(StoppedProcess& process, uint64_t code, uint64_t argument) {
+  namespace records = agent::callgrind;
+  if ((code & records::kAskDumpBefore) != 0) {
+    dump_part(process, "--dump-before=" + functions_.name_at(process.pid(), argument));
+  } else if ((code & records::kAskDumpAfter) != 0) {
+    dump_part(process, "--dump-after=" + functions_.name_at(process.pid(), argument));
+  } else if ((code & records::kAskDumpEvery) != 0) {
+    dump_part(process, every_blocks_);
+  } else if ((code & records::kAskZero) != 0) {
+    zero(process);
+  }
+}
+
+void ProfileReport::switch_collection(StoppedProcess& process, pid_t tid) {
+  namespace records = agent::callgrind;
+  if (process.generation() == 0) return;
+  for (const ThreadRegisters& thread : process.threads()) {
+    if (thread.tid != tid || thread.context == 0) continue;
+    const uint64_t begun_at = thread.context + offsetof(protocol::ThreadContext, tool_stack);
+    uint64_t begun = 0, word = 0;
+    const uint64_t switches = 1;
+    if (!process.read(begun_at, &begun, sizeof begun)) return;
+    const uint64_t at = thread.context + (begun != 0 ? records::kCollectOffset : records::kSwitchedOffset);
+    if (!process.read(at, &word, sizeof word)) return;
+    if (begun != 0) {
+      word = ~word;
+    } else {
+      word = word == static_cast<uint64_t>(tid) ? 0 : static_cast<uint64_t>(tid);
+    }
+    process.write(at, &word, sizeof word);
+    process.write(records::kToolBase + offsetof(records::Header, switches), &switches, sizeof switches);
   }
 }
 

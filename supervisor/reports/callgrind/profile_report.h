@@ -20,7 +20,7 @@ class ProfileReport : public ToolReport {
   using Written = std::function<void(unsigned part, const std::vector<std::string>& files)>;
 
   ProfileReport(const ToolContext& context, ProfileOutputOptions options, cachesim::Simulation simulation,
-                std::vector<FunctionRule> rules = {});
+                std::vector<FunctionRule> rules = {}, std::string every_blocks = {});
 
   void image_started(const ProcessSummary& process) override;
   void module_mapped(pid_t pid, const MappedModule& module) override;
@@ -29,6 +29,7 @@ class ProfileReport : public ToolReport {
   bool serves(std::string_view name) const override;
   void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override;
   std::optional<uint64_t> client_request(StoppedProcess& process, pid_t tid, const ClientRequest& request) override;
+  void agent_request(StoppedProcess& process, uint64_t code, uint64_t argument) override;
   void session_finished() override;
 
   // Writes what was counted since the last part, as a file of its own with a number, and begins anew. `trigger` is why,
@@ -49,9 +50,13 @@ class ProfileReport : public ToolReport {
   void answer_call_stacks(StoppedProcess& process, const std::function<void(ToolAnswer)>& answer);
   void answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer);
 
+  // CALLGRIND_TOGGLE_COLLECT of a thread in native code.
+  static void switch_collection(StoppedProcess& process, pid_t tid);
+
   const cachesim::Simulation simulation_;
   ProfileOutput output_;
   NamedFunctions functions_;
+  const std::string every_blocks_;  // the trigger of parts that the number of blocks makes
   std::map<pid_t, Image> images_;
 };
 

@@ -46,10 +46,6 @@ constexpr std::pair<const char*, const char*> kRefused[] = {
     {"collect-bus", "bus events are not counted"},
     {"collect-systime", "system calls are not timed"},
     {"combine-dumps", "each part is a file of its own"},
-    {"dump-every-bb", "parts are dumped by vctl -d or by the program's CALLGRIND_DUMP_STATS"},
-    {"dump-before", "parts are dumped by vctl -d or by the program's CALLGRIND_DUMP_STATS"},
-    {"dump-after", "parts are dumped by vctl -d or by the program's CALLGRIND_DUMP_STATS"},
-    {"zero-before", "counts are zeroed by vctl -z or by the program's CALLGRIND_ZERO_STATS"},
 };
 
 void refuse_options(const ToolOptionValues& options) {
@@ -76,6 +72,9 @@ std::vector<callgrind::FunctionRule> function_rules(const ToolOptionValues& opti
   };
   add_flags("toggle-collect", records::kFunctionToggles);
   add_flags("fn-skip", records::kFunctionSkipped);
+  add_flags("dump-before", records::kFunctionDumpsBefore);
+  add_flags("dump-after", records::kFunctionDumpsAfter);
+  add_flags("zero-before", records::kFunctionZeroes);
   for (const std::string& value : options.all("separate-callersN")) {
     const auto [number, pattern] = split_numbered(value);
     rules.push_back({.pattern = pattern, .separate_callers = static_cast<uint16_t>(number)});
@@ -106,6 +105,9 @@ void configure_callgrind(const ToolOptionValues& options, protocol::AgentSetting
   values[records::kOptionSeparateRecs] = options.number("separate-recs");
   cachesim::configure(cachesim::simulation_of(options, true), settings);
   values[records::kOptionSkipDirectRec] = options.yes("skip-direct-rec") ? 1 : 0;
+  values[records::kOptionEveryBlocks] = options.number("dump-every-bb");
+  for (const callgrind::FunctionRule& rule : function_rules(options))
+    if ((rule.flags & records::kFunctionActs) != 0) values[records::kOptionActs] = 1;
   for (const char* name : {"separate-callersN", "separate-recsN", "fn-groupN", "fn-skip"})
     if (options.given(name)) values[records::kOptionContexts] = 1;
 }
@@ -125,9 +127,9 @@ constexpr ToolDescription kTools[] = {
     {"callgrind", "counts instructions, calls and their inclusive cost; writes callgrind.out", "callgrind",
      kCallgrindOptions, configure_callgrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
-       return std::make_unique<callgrind::ProfileReport>(context, callgrind_output(context.options),
-                                                         cachesim::simulation_of(context.options, true),
-                                                         function_rules(context.options));
+       return std::make_unique<callgrind::ProfileReport>(
+           context, callgrind_output(context.options), cachesim::simulation_of(context.options, true),
+           function_rules(context.options), "--dump-every-bb=" + context.options.text("dump-every-bb"));
      },
      true},
     {"cachegrind", "counts instructions by line, simulates caches and branches; writes cachegrind.out", "cachegrind",
