@@ -67,6 +67,13 @@ enum GprIndex : uint8_t {
   // clang-format on
 };
 
+// What the heap layer hooks in the app.
+enum HookHeap : uint32_t {
+  kHookNone,
+  kHookFunctions,   // allocation functions: the tool wants to hear of allocations
+  kHookLoaderOnly,  // the tool wants stacks, so only where modules come and go
+};
+
 // ThreadContext::entry_reason.
 enum class EntryReason : uint64_t {
   kGoesOn = 0,   // where it was before
@@ -203,7 +210,7 @@ struct AgentSettings {
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
   uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
   uint32_t ignore_trap;             // 1: the app ignores SIGTRAP; set by either side, see engine/trap_guard.h
-  uint32_t hook_heap;               // 1: the tool wants to hear of allocations
+  uint32_t hook_heap;               // HookHeap
   uint32_t python_stacks;           // PythonStacks, and
   uint32_t python_malloc;           // PythonMalloc, of tools that want to hear of allocations
   uint32_t run_native;              // 1: the tool needs no code cache; threads run native even when it is on

@@ -20,6 +20,13 @@ struct SyscallHandler {
   void (*restore_frame)(protocol::ThreadContext& ctx);
 };
 
+// Told of what mmap, munmap, mremap and brk have done, in the dispatcher, without the engine lock. None at first.
+struct MappingWatch {
+  void (*mapped)(const protocol::ThreadContext& ctx, uint64_t start, uint64_t size);
+  void (*unmapped)(uint64_t start, uint64_t size);
+};
+void set_mapping_watch(const MappingWatch& watch);
+
 // Called around the system call of a fork, in both processes after it, with the engine lock held.
 struct ForkGuard {
   void (*before)();

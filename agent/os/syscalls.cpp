@@ -11,6 +11,7 @@
 #include "agent/engine/syscall_handler.h"
 #include "agent/engine/trap_guard.h"
 #include "agent/os/address_limit.h"
+#include "agent/os/mapping_calls.h"
 
 namespace vsup::agent {
 
@@ -56,9 +57,15 @@ bool replace_regions(uint64_t start, uint64_t size) {
   return code_regions_replaced(start, start + size);
 }
 
+MappingWatch mapping_watch;
+
+int make_mapping_call(ThreadContext& ctx) {
+  return mapping_watch.mapped == nullptr ? plain(ctx) : emulated(ctx, watched_mapping_call(ctx, mapping_watch));
+}
+
 // After a flush the call is met again.
 int flush_first(ThreadContext& ctx, bool must_flush) {
-  if (!must_flush) return plain(ctx);
+  if (!must_flush) return make_mapping_call(ctx);
   ctx.app_pc = ctx.syscall_pc;
   return request_service(ctx, Service::kFlush);
 }
@@ -183,7 +190,7 @@ int trap_action(ThreadContext& ctx) {
 int handle(ThreadContext& ctx) {
   switch (ctx.gpr[protocol::kRax] & 0xffff'ffff) {
     case 9:  // mmap
-      if ((argument(ctx, 3) & kMapFixed) == 0) return plain(ctx);
+      if ((argument(ctx, 3) & kMapFixed) == 0) return make_mapping_call(ctx);
       return mapping_replaced(ctx, argument(ctx, 0), argument(ctx, 1));
     case 11:   // munmap
     case 216:  // remap_file_pages
@@ -193,6 +200,8 @@ int handle(ThreadContext& ctx) {
       return protection_changed(ctx);
     case 25:
       return mremap(ctx);
+    case 12:  // brk
+      return make_mapping_call(ctx);
     case 13:  // rt_sigaction
       return (argument(ctx, 0) & 0xffff'ffff) == kSigtrap ? trap_action(ctx) : plain(ctx);
     case 15:
@@ -229,6 +238,10 @@ void after_fork() {
 }
 
 }  // namespace
+
+void set_mapping_watch(const MappingWatch& watch) {
+  mapping_watch = watch;
+}
 
 void set_fork_guard(const ForkGuard& guard) {
   fork_guard = guard;

@@ -198,7 +198,7 @@ void SessionImpl::refresh_hooks(Task& task) {
   if (changes.loader_breakpoint != 0 && space.hooks.loader_breakpoint == 0)
     set_loader_breakpoint(task, changes.loader_breakpoint);
   if (!changes.named.empty()) tell_named_code(task, changes);
-  if (!changes.places.empty()) place_hooks(task, changes.places);
+  if (!changes.places.empty() && options_.settings.hook_heap == kHookFunctions) place_hooks(task, changes.places);
 }
 
 // Functions of modules that have gone make room; entries are written before they count.

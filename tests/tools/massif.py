@@ -184,6 +184,17 @@ def instructions(place):
         check(total_ir * 0.95 < time <= total_ir, f"{program}: the last snapshot at {time} of {total_ir} instructions")
 
 
+def pages(place):
+    """What the program's own lines have mapped at the peak; the rest is the loader's, Valgrind's has more to load."""
+    reference, own = run_both(place, "heap_pages", ["--pages-as-heap=yes", "--threshold=0", "--peak-inaccuracy=0"])
+    theirs, ours = ([re.sub(r"^ +n\d+", "", line) for line in peak(normal_file(path)) if "(heap_pages.c:" in line or
+                     " heap_pages.c:" in line] for path in (reference, own))
+    check(len(theirs) >= 4 and sorted(theirs) == sorted(ours), f"valgrind {theirs}, vsup {ours}")
+    with open(own, encoding="utf-8") as f:
+        check("(page allocation syscalls) mmap/mremap/brk" in f.read(), "the trees' first line")
+    subprocess.run(["ms_print", own], capture_output=True, check=True)
+
+
 def stacks(place):
     """Stacks count at the peak, which comes where nothing is allocated; Valgrind's malloc has other frames than the
     C library's, so their bytes are nearly the same only."""
@@ -280,5 +291,5 @@ def collapsed(place):
 
 
 session.main({name: test for name, test in list(globals().items())
-              if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print",
+              if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print", "pages",
                           "instructions", "stacks", "ignored_functions", "live_snapshots", "collapsed")}, __doc__)

@@ -6,6 +6,7 @@
 #include "agent/toolapi/tool.h"
 #include "agent/tools/massif/ignored.h"
 #include "agent/tools/massif/instrument.h"
+#include "agent/tools/massif/pages.h"
 #include "agent/tools/massif/snapshots.h"
 #include "agent/tools/massif/thread_stacks.h"
 
@@ -99,6 +100,7 @@ void install() {
                    .depth = static_cast<unsigned>(vsup_settings.tool_options[kOptionDepth])});
   start_snapshots();
   if (vsup_settings.run_native == 0) count_instructions();
+  if (vsup_settings.tool_options[kOptionPages] != 0) watch_pages();
 }
 
 }  // namespace

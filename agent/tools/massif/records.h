@@ -39,6 +39,7 @@ enum Option : unsigned {
   kOptionDetailedFreq,    // every so many
   kOptionMaxSnapshots,    // 10 to kMaxSnapshots
   kOptionTicksPerSecond,  // of the time stamp counter
+  kOptionPages,           // 1: --pages-as-heap=yes
   kOptionStacks,          // 1: --stacks=yes
   kOptionIgnore,          // 1: allocations of NamedCode of the kind kNamedIgnored do not count
   kOptionTotals,          // 1: count what each stack ever allocated

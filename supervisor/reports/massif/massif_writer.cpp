@@ -7,6 +7,7 @@ namespace vsup::supervisor::massif {
 
 namespace {
 
+constexpr const char* kPagesTop = "(page allocation syscalls) mmap/mremap/brk, --alloc-fns, etc.";
 constexpr const char* kTop = "(heap allocation functions) malloc/new/new[], --alloc-fns, etc.";
 
 // What a context holds in one snapshot.
@@ -28,7 +29,8 @@ class TreeWriter {
             ? 1
             : static_cast<uint64_t>(static_cast<double>(heap_bytes + other_bytes) * options_.threshold / 100);
     const std::vector<Group> groups = group(shares.data(), shares.data() + shares.size(), 0);
-    text_ += "n" + std::to_string(groups.size()) + ": " + std::to_string(heap_bytes) + " " + kTop + "\n";
+    text_ += "n" + std::to_string(groups.size()) + ": " + std::to_string(heap_bytes) + " " +
+             (options_.pages ? kPagesTop : kTop) + "\n";
     for (const Group& one : groups) write_group(one, 0, 0);
   }
 

@@ -14,6 +14,7 @@ namespace vsup::supervisor::massif {
 struct WriterOptions {
   std::string description;  // the options given
   std::string time_unit;    // i, ms, B
+  bool pages = false;       // blocks are pages
   unsigned depth = 30;
   double threshold = 1.0;  // percent
   std::set<std::string> alloc_fns;

@@ -39,12 +39,15 @@ records::TimeUnit time_unit(const ToolOptionValues& options) {
 }
 
 void configure(const ToolOptionValues& options, protocol::AgentSettings& settings) {
-  settings.hook_heap = 1;
-  settings.run_native = options.text("time-unit") == "i" || options.yes("stacks") ? 0 : 1;
+  settings.hook_heap = protocol::kHookFunctions;
+  const bool pages = options.yes("pages-as-heap");
+  if (pages) settings.hook_heap = protocol::kHookLoaderOnly;
+  settings.run_native = options.text("time-unit") == "i" || options.yes("stacks") || pages ? 0 : 1;
   configure_python(options, settings);
   uint64_t* values = settings.tool_options;
-  values[records::kOptionHeap] = options.yes("heap") ? 1 : 0;
-  values[records::kOptionHeapAdmin] = options.number("heap-admin");
+  values[records::kOptionHeap] = options.yes("heap") || pages ? 1 : 0;
+  values[records::kOptionPages] = pages ? 1 : 0;
+  values[records::kOptionHeapAdmin] = pages ? 0 : options.number("heap-admin");
   values[records::kOptionDepth] = options.number("depth") + (options.all("alloc-fn").empty() ? 0 : kSpareFrames);
   values[records::kOptionPeakInaccuracy] = static_cast<uint64_t>(std::llround(options.real("peak-inaccuracy") * 1e6));
   values[records::kOptionDetailedFreq] = options.number("detailed-freq");
@@ -73,7 +76,10 @@ massif::WriterOptions writer_options(const ToolOptionValues& values) {
   options.time_unit = values.text("time-unit");
   options.depth = static_cast<unsigned>(values.number("depth"));
   options.threshold = values.real("threshold");
-  for (const std::string& name : massif::default_alloc_fns()) options.alloc_fns.insert(name);
+  options.pages = values.yes("pages-as-heap");
+  // Who calls malloc is beside the point there.
+  if (!options.pages)
+    for (const std::string& name : massif::default_alloc_fns()) options.alloc_fns.insert(name);
   for (const std::string& name : values.all("alloc-fn")) options.alloc_fns.insert(name);
   return options;
 }
