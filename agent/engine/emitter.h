@@ -37,6 +37,14 @@ class Emitter {
   void bytes(const uint8_t (&code)[N]) {
     bytes(code, N);
   }
+  // A distance that is not known yet: returns where it lies, for land().
+  uint8_t* place_rel32() {
+    uint8_t* place = out_;
+    u32(0);
+    return place;
+  }
+  void land_here(uint8_t* place) const { land(place, out_); }
+  static void land(uint8_t* place, const uint8_t* target) { store(place, static_cast<uint32_t>(target - (place + 4))); }
   void u32(uint32_t value) {
     store(out_, value);
     out_ += 4;

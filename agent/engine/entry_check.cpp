@@ -55,11 +55,10 @@ struct ForwardJumps {
 
   void emit(Emitter& out) {
     out.byte(0xe9);
-    sites[count++] = out.here();
-    out.u32(0);
+    sites[count++] = out.place_rel32();
   }
   void fix(const uint8_t* target) {
-    for (uint32_t i = 0; i < count; ++i) store(sites[i], static_cast<uint32_t>(target - (sites[i] + 4)));
+    for (uint32_t i = 0; i < count; ++i) Emitter::land(sites[i], target);
   }
 };
 
@@ -102,14 +101,13 @@ void emit_entry_check(Emitter& out, AppPc tag, const uint8_t* expected, uint32_t
     offset += width;
   }
   out.byte(0xe9);
-  uint8_t* skip = out.here();
-  out.u32(0);
+  uint8_t* skip = out.place_rel32();
   stale.fix(out.here());
   emit_restore(out);
   out.cover(0, {.spilled = kBorrowed});
   emit_exit(out, LinkKind::kStale, tag);
   out.cover(0);
-  store(skip, static_cast<uint32_t>(out.here() - (skip + 4)));
+  out.land_here(skip);
   emit_restore(out);
   out.cover(0, {.spilled = kBorrowed});
 }

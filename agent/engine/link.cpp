@@ -12,11 +12,16 @@ uint32_t cache_offset(const uint8_t* at) {
   return static_cast<uint32_t>(reinterpret_cast<uint64_t>(at) - protocol::kCacheBase);
 }
 
+// `cold` ends in the exit of this record.
+void end_in_exit(Emitter& cold, const LinkRecord& record) {
+  cold.exit_stub(code_cache.add_link(record), reinterpret_cast<const void*>(&vsup_exit));
+  code_cache.set_cold(cold.here());
+}
+
 const uint8_t* emit_stub(const LinkRecord& record) {
   uint8_t* stub = code_cache.cold();
   Emitter cold(stub, nullptr);
-  cold.exit_stub(code_cache.add_link(record), reinterpret_cast<const void*>(&vsup_exit));
-  code_cache.set_cold(cold.here());
+  end_in_exit(cold, record);
   return stub;
 }
 
@@ -27,9 +32,7 @@ void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry) {
 }
 
 const uint8_t* ColdToolExit::finish(uint64_t cookie, const uint8_t* retry) {
-  const uint32_t link = code_cache.add_link({cookie, cache_offset(retry), LinkKind::kTool});
-  out.exit_stub(link, reinterpret_cast<const void*>(&vsup_exit));
-  code_cache.set_cold(out.here());
+  end_in_exit(out, {cookie, cache_offset(retry), LinkKind::kTool});
   return start_;
 }
 

@@ -82,14 +82,13 @@ void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
   if (checks_first && place.second_line != 0) {
     compare(place.first_line, place.address);
     out_.bytes({0x0f, kJumpNotEqual});
-    to_cold = out_.here();
-    out_.u32(0);
+    to_cold = out_.place_rel32();
   }
   if (place.second_line != 0)
     compare(place.second_line, place.address + place.size - 1);
   else
     compare(place.first_line, place.address);
-  if (to_cold != nullptr) store(to_cold, static_cast<uint32_t>(code_cache.cold() - (to_cold + 4)));
+  if (to_cold != nullptr) Emitter::land(to_cold, code_cache.cold());
   detour(kJumpNotEqual, [&](Emitter& cold) { call_slow_path(cold, number); });
 }
 

@@ -70,18 +70,6 @@ void push_frame(Emitter& out, const CountMode& mode, const uint32_t* edge, bool 
   pushed[-1] = static_cast<uint8_t>(out.here() - pushed);
 }
 
-uint8_t* place_rel32(Emitter& out) {
-  uint8_t* place = out.here();
-  out.u32(0);
-  return place;
-}
-void land(uint8_t* place, const uint8_t* target) {
-  store(place, static_cast<uint32_t>(target - (place + 4)));
-}
-void land_here(const Emitter& out, uint8_t* place) {
-  land(place, out.here());
-}
-
 // rdx = the address of the entry for the pair of ecx and a constant, or of rcx and edx, in the table; rax = its key.
 // Returns the rel32 of the jump that is taken when there is none. Uses the flags.
 uint8_t* emit_lookup(Emitter& out, uint64_t table, const uint32_t* second) {
@@ -106,7 +94,7 @@ uint8_t* emit_lookup(Emitter& out, uint64_t table, const uint32_t* second) {
   const uint8_t* probe = out.here();
   // cmp [rdx], rax ; je over what follows ; cmp qword [rdx], 0 ; je rel32 ; add rdx, 16 ; jmp probe
   out.bytes({0x48, 0x39, 0x02, 0x74, 16, 0x48, 0x83, 0x3a, 0x00, 0x0f, 0x84});
-  uint8_t* to_miss = place_rel32(out);
+  uint8_t* to_miss = out.place_rel32();
   out.bytes({0x48, 0x83, 0xc2, 0x10, 0xeb});
   out.byte(static_cast<uint8_t>(probe - (out.here() + 1)));
   return to_miss;
@@ -118,7 +106,7 @@ void emit_miss(uint8_t* place, uint64_t cookie, GprIndex argument, const uint8_t
   ColdToolExit cold;
   cold.out.gs_absolute(0x89, argument, VSUP_CTX_REQUEST_ARGUMENT);
   restore_borrowed(cold.out, with_rdx);
-  land(place, cold.finish(cookie, retry));
+  Emitter::land(place, cold.finish(cookie, retry));
 }
 
 uint64_t cookie_of(ExitKind kind, AppPc pc) {
@@ -143,7 +131,7 @@ void emit_increment(Emitter& out, const CountMode& mode, GprIndex reg, uint32_t 
 uint8_t* emit_top_unless_stale(Emitter& out) {
   out.gs_absolute(0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   out.bytes({0x48, 0x39, 0x61, 0xe0, 0x0f, 0x82});  // cmp [rcx - 32], rsp ; jb rel32
-  return place_rel32(out);
+  return out.place_rel32();
 }
 
 // Calls from the topmost frame's node, rcx being the top, by an edge, a constant or edx: counts, and leaves the
@@ -220,14 +208,14 @@ void emit_budget(Emitter& out, uint64_t pc, const Source& source) {
   out.gs_absolute(0x89, kRcx, kBudgetOffset);
   out.jrcxz(5);
   out.byte(0xe9);
-  uint8_t* to_rest = place_rel32(out);
+  uint8_t* to_rest = out.place_rel32();
   ColdToolExit due;
   due.out.unspill(kRcx);
   out.byte(0xe9);
-  uint8_t* to_due = place_rel32(out);
-  land_here(out, to_rest);
+  uint8_t* to_due = out.place_rel32();
+  out.land_here(to_rest);
   out.unspill(kRcx);
-  land(to_due, due.finish(cookie_of(kExitBudget, AppPc{pc}), out.here()));
+  Emitter::land(to_due, due.finish(cookie_of(kExitBudget, AppPc{pc}), out.here()));
   out.cover(source.offset, {.step = true});
 }
 
@@ -242,11 +230,11 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
     out.gs_absolute(0x8b, kRcx, kCollectOffset);
     out.jrcxz(5);
     out.byte(0xe9);
-    uint8_t* to_count = place_rel32(out);
+    uint8_t* to_count = out.place_rel32();
     out.unspill(kRcx);
     out.byte(0xe9);
-    over = place_rel32(out);
-    land_here(out, to_count);
+    over = out.place_rel32();
+    out.land_here(to_count);
     out.unspill(kRcx);
     out.cover(source.offset, {.step = true});
   }
@@ -255,7 +243,7 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
   } else {
     emit_plain_count(out, block, source);
   }
-  if (over != nullptr) land_here(out, over);
+  if (over != nullptr) out.land_here(over);
   if (mode.budget) emit_budget(out, block.pc, source);
 }
 
@@ -313,7 +301,7 @@ uint8_t* emit_if_inside(Emitter& out, const FunctionRange& range) {
   out.bytes({0x48, 0x89, 0xca, 0x48, 0x29, 0xc2, 0x48, 0x81, 0xfa});
   out.u32(static_cast<uint32_t>(range.end - range.start));
   out.bytes({0x0f, 0x82});
-  return place_rel32(out);
+  return out.place_rel32();
 }
 
 void note_continuation(const Emitter& out, EdgeRecord* head) {
@@ -333,7 +321,7 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   out.bytes({0x48, 0x8b, 0x52, 0x10});  // mov rdx, [rdx + 16]
   out.bytes({0x48, 0x85, 0xd2});        // test rdx, rdx
   out.bytes({0x0f, 0x84});              // jz miss, rel32
-  uint8_t* to_miss = place_rel32(out);
+  uint8_t* to_miss = out.place_rel32();
   out.bytes({0x48, 0x39, 0x4a, 0x08});  // cmp [rdx + 8], rcx
   out.byte(0x75);                       // jne next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
@@ -346,7 +334,7 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
     emit_increment(out, mode, kRdx, kCallsOffset, kRax);
   }
   if (!edge.is_jump) push_frame(out, mode, nullptr, edge.is_call, edge.passed_ir);
-  if (stays != nullptr) land_here(out, stays);
+  if (stays != nullptr) out.land_here(stays);
   restore_borrowed(out);
   if (to_node_miss != nullptr) emit_miss(to_node_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
   if (to_stale != nullptr) emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry);
@@ -369,13 +357,13 @@ void emit_resolved_jump(Emitter& out, EdgeRecord* head, const Source& source) {
 uint8_t* emit_if_taken(Emitter& out, const Source& source) {
   out.byte(0x0f);
   out.byte(static_cast<uint8_t>(0x80 | (source.instr.condition() ^ 1)));
-  uint8_t* place = place_rel32(out);
+  uint8_t* place = out.place_rel32();
   out.cover(source.offset);
   return place;
 }
 
 void end_if_taken(const Emitter& out, uint8_t* place) {
-  land_here(out, place);
+  out.land_here(place);
 }
 
 void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
@@ -383,7 +371,7 @@ void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
   out.save_flags();
   out.gs_absolute(0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   out.bytes({0x48, 0x39, 0x61, 0xe0, 0x0f, 0x85});  // cmp [rcx - 32], rsp ; jne rel32
-  uint8_t* to_unknown = place_rel32(out);
+  uint8_t* to_unknown = out.place_rel32();
   const uint8_t* next = out.here();
   load_ir(out);
   out.bytes({0x48, 0x2b, 0x41, 0xe8});        // sub rax, [rcx - 24]
@@ -402,14 +390,14 @@ void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
   if (mode.acts) {
     out.bytes({0x48, 0x8d, 0x44, 0x24, 0x01});        // lea rax, [rsp + 1]
     out.bytes({0x48, 0x39, 0x41, 0xe0, 0x0f, 0x84});  // cmp [rcx - 32], rax ; je rel32
-    to_flagged = place_rel32(out);
+    to_flagged = out.place_rel32();
   }
   restore_borrowed(out);
   ColdToolExit unknown;
   restore_borrowed(unknown.out);
   const uint8_t* start = unknown.finish(cookie_of(kExitReturn, source.pc), out.here());
-  land(to_unknown, start);
-  if (to_flagged != nullptr) land(to_flagged, start);
+  Emitter::land(to_unknown, start);
+  if (to_flagged != nullptr) Emitter::land(to_flagged, start);
   out.cover(source.offset, {.step = true});
 }
 

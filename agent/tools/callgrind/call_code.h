@@ -26,8 +26,8 @@ enum ExitKind : uint64_t {
   kExitResolved = 3,    // as the first
   kExitReturn = 4,      // the rest is the site's app pc, shifted: the shadow stack has another return address on top
   kExitStale = 5,       // likewise, at a call: it has functions that were left by a jump
-  kExitBudget = 7,      // the rest is the block's app pc, shifted: the thread's budget of blocks is used up
   kExitFlagged = 6,     // the rest is the address of the edge's record: a call of a function that options name
+  kExitBudget = 7,      // the rest is the block's app pc, shifted: the thread's budget of blocks is used up
 };
 inline constexpr unsigned kExitKindBits = 3;
 

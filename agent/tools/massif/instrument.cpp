@@ -34,16 +34,14 @@ void emit_stack_check(Emitter& out, const Source& source) {
   out.save_flags();
   out.gs_absolute(0x3b, protocol::kRsp, kThreadStackOffset + offsetof(ThreadStack, limit));
   out.bytes({0x0f, 0x82});
-  uint8_t* below = out.here();
-  out.u32(0);
+  uint8_t* below = out.place_rel32();
   out.restore_flags();
   out.unspill(protocol::kRax);
   out.cover(source.offset, {.step = true});
   ColdToolExit cold;
   cold.out.restore_flags();
   cold.out.unspill(protocol::kRax);
-  const uint8_t* to = cold.finish(raw(source.pc), retry);
-  store(below, static_cast<uint32_t>(to - (below + 4)));
+  Emitter::land(below, cold.finish(raw(source.pc), retry));
 }
 
 uint32_t exit_taken(ThreadContext& ctx, uint64_t pc, uint32_t retry) {
