@@ -24,7 +24,7 @@ bool is_fault(int number) {
 RemoteCalls::RemoteCalls(Tracee& tracee, uint64_t syscall_pc)
     : tracee_(tracee), syscall_pc_(syscall_pc), saved_(tracee.registers()) {
   owns_trap_ = !tracee.trap_unblocked;
-  tracee.take_over_wait_mask();
+  tracee.take_over_wait_mask(saved_);
   if (owns_trap_) tracee.unblock_trap();
 }
 

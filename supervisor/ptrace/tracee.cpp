@@ -111,8 +111,8 @@ void Tracee::reblock_trap() {
 
 // PTRACE_GETSIGMASK answers with the mask that comes back, /proc with the one in force (kernel/ptrace.c: task_struct's
 // saved_sigmask and blocked); PTRACE_SETSIGMASK ends the wait's.
-void Tracee::take_over_wait_mask() {
-  if (wait_mask || static_cast<int64_t>(registers().orig_rax) < 0) return;
+void Tracee::take_over_wait_mask(const Registers& registers) {
+  if (wait_mask || static_cast<int64_t>(registers.orig_rax) < 0) return;
   const auto status = read_status_of(tid);
   const uint64_t own = signal_mask();
   if (!status || status->blocked == own) return;

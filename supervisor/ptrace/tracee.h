@@ -55,7 +55,8 @@ class Tracee {
   void reblock_trap();
   // pselect, epoll_pwait and their like wait under a mask of their own, which the kernel forgets at the next return to
   // the app: it goes to `wait_mask`, and the thread's own is in force. Nothing, when the thread is not in such a wait.
-  void take_over_wait_mask();
+  // `registers` are its own.
+  void take_over_wait_mask(const Registers& registers);
   void set_signal_mask(uint64_t mask);
   uint64_t signal_mask();
   // x87's last instruction pointer is visible to the app: one inside [start, end) is forgotten.

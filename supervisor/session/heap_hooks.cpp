@@ -76,6 +76,12 @@ bool holds(Task& task, uint64_t address, const uint8_t* bytes, size_t size) {
          std::equal(bytes, bytes + size, present);
 }
 
+// From its entry: the loader's function does nothing else.
+void return_from_function(Task& task, Registers& registers) {
+  registers.rip = task.read_as<uint64_t>(registers.rsp);
+  registers.rsp += sizeof(uint64_t);
+}
+
 // Has loaded the pointer and not called it yet, as far as one can see.
 bool is_about_to_call(const Registers& registers, uint64_t island) {
   for (const auto value : {registers.rax, registers.rbx, registers.rcx, registers.rdx, registers.rsi, registers.rdi,
@@ -155,9 +161,7 @@ bool SessionImpl::take_own_trap(Task& task) {
   const uint64_t pc = registers.rip;
   const Exports& agent = agent_.exports;
   if (pc == hooks.loader_breakpoint + 1 || pc == agent.hook_return_door) {
-    // The loader's function is empty: it only returns.
-    registers.rip = task.read_as<uint64_t>(registers.rsp);
-    registers.rsp += 8;
+    return_from_function(task, registers);
   } else if (pc == agent.hook_call_door) {
     registers.rsp -= 8;
     task.write_as<uint64_t>(registers.rsp, agent.hook_return);
@@ -228,15 +232,12 @@ void SessionImpl::set_loader_breakpoint(Task& task, uint64_t address) {
 }
 
 // Fragments of code that has been changed are out of date; the first thread that enters the cache has it emptied.
-void SessionImpl::want_flush(Task& task) {
-  if (options_.settings.run_native != 0) return;
-  task.write_as<uint64_t>(agent_.exports.state + offsetof(AgentState, flush_wanted), 1);
+void SessionImpl::want_flush(const Task& task) {
+  write_value<uint64_t>(task.tid, agent_.exports.state + offsetof(AgentState, flush_wanted), 1);
 }
 
-// The function there is empty: it only returns.
 void SessionImpl::come_by_loader(Task& task) {
-  task.app.rip = task.read_as<uint64_t>(task.app.rsp);
-  task.app.rsp += 8;
+  return_from_function(task, task.app);
   refresh_hooks(task);
   settle(task);
 }

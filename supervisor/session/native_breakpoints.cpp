@@ -20,6 +20,7 @@ using protocol::client_request::kSequence;
 using protocol::client_request::kXchgSize;
 
 constexpr uint8_t kInt3 = 0xcc;
+
 // Code that is still what the breakpoint was set in.
 bool is_sequence(pid_t tid, uint64_t xchg) {
   uint8_t code[sizeof kSequence];

@@ -186,7 +186,7 @@ class SessionImpl {
   // heap_hooks.cpp
   // The modules may have changed: `task` stands still in app state, and no other thread executes code that is new.
   void refresh_hooks(Task& task);
-  void want_flush(Task& task);
+  void want_flush(const Task& task);
   void come_by_loader(Task& task);
   void tell_named_code(Task& task, const ModuleChanges& changes);
   void place_hooks(Task& task, const std::vector<HookPlace>& places);

@@ -147,8 +147,7 @@ void SessionImpl::refresh_code(AddressSpace& space, bool on) {
   if (on && space.code_fingerprint != 0 && space.code_fingerprint != fingerprint) {
     // By the first thread that enters the cache, not by a remote call now: one that stands at a signal's delivery would
     // lose the mask that pselect and others set for just that signal.
-    const uint64_t wanted = 1;
-    write_value(space.tasks.front()->tid, agent_.exports.state + offsetof(protocol::AgentState, flush_wanted), wanted);
+    want_flush(*space.tasks.front());
   }
   space.code_fingerprint = on ? 0 : fingerprint;
 }
