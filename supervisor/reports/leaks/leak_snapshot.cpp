@@ -48,27 +48,25 @@ bool stood_at_exit(const StoppedProcess& process, const ThreadRegisters& thread,
   return false;
 }
 
+bool is_of_python(const LeakSnapshot& snapshot, size_t block) {
+  return snapshot.origins[block].function >= protocol::HeapFunction::kPythonMalloc;
+}
+
 // As if there was a pointer to each.
-void keep_immortal_objects(LeakSnapshot& snapshot, const ReadMemory& read) {
-  PythonObjects python(read);
-  for (uint32_t i = 0; i < snapshot.blocks.size(); ++i) {
-    const bool of_python = snapshot.origins[i].function >= protocol::HeapFunction::kPythonMalloc;
-    if (of_python && python.is_immortal(snapshot.blocks[i])) snapshot.graph.roots.emplace_back(i, true);
-  }
+void keep_immortal_objects(LeakSnapshot& snapshot, PythonObjects& python) {
+  for (uint32_t i = 0; i < snapshot.blocks.size(); ++i)
+    if (is_of_python(snapshot, i) && python.is_immortal(snapshot.blocks[i])) snapshot.graph.roots.emplace_back(i, true);
 }
 
 // When the interpreter has ended, it has collected what it could: an object that only the collector's lists still point
 // to is lost.
-void leave_out_collector(LeakSnapshot& snapshot, const ReadMemory& read) {
+void leave_out_collector(LeakSnapshot& snapshot, PythonObjects& python) {
   using Collected = PythonObjects::Collected;
-  PythonObjects python(read);
   PointerGraph& graph = snapshot.graph;
   if (graph.first.size() != snapshot.blocks.size() + 1) return;
   std::vector<Collected> collected(snapshot.blocks.size(), Collected::kNo);
-  for (size_t i = 0; i < collected.size(); ++i) {
-    const bool of_python = snapshot.origins[i].function >= protocol::HeapFunction::kPythonMalloc;
-    if (of_python) collected[i] = python.collected(snapshot.blocks[i]);
-  }
+  for (size_t i = 0; i < collected.size(); ++i)
+    if (is_of_python(snapshot, i)) collected[i] = python.collected(snapshot.blocks[i]);
   const auto is_link = [&collected](Pointer pointer) {
     const Collected where = collected[pointer.block()];
     return (where == Collected::kAtStart && pointer.exact()) || (where == Collected::kInside && !pointer.keeps());
@@ -127,9 +125,10 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
   input.code = executable_files(snapshot.modules.entries());
   input.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
   snapshot.graph = read_pointers(input);
+  PythonObjects python(roots.read);
   // Earlier ones end with modules that nothing else points to.
-  if (arenas.large_pools && at_end && header.exit_sp != 0) leave_out_collector(snapshot, roots.read);
-  if (live.of_python) keep_immortal_objects(snapshot, roots.read);
+  if (arenas.large_pools && at_end && header.exit_sp != 0) leave_out_collector(snapshot, python);
+  if (live.of_python) keep_immortal_objects(snapshot, python);
 
   snapshot.depot = StackReader::of_process(process.tid());
   ProcessMemory memory(process.tid());
