@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/reports/callgrind/open_frames.h"
 
 namespace vsup::supervisor::callgrind {
 
@@ -22,10 +23,9 @@ bool EventRows::add_open(pid_t tid, uint64_t slot, std::span<const records::Stac
     return false;
   for (const records::StackRecord& stack : stacks) {
     if (stack.owner != slot || stack.state != records::StackState::kRunning) continue;
-    const uint64_t first = stack.bottom + sizeof(records::Frame);
-    if (top <= first || top > stack.end || stack.end - stack.bottom > records::kShadowStackEnd) continue;
-    std::vector<records::Frame> frames((top - first) / sizeof(records::Frame));
-    if (!read_memory(tid, first, frames.data(), frames.size() * sizeof frames[0])) return false;
+    const OpenFrames open = open_frames(stack, top);
+    std::vector<records::Frame> frames(open.count);
+    if (!frames.empty() && !read_memory(tid, open.start, frames.data(), frames.size() * sizeof frames[0])) return false;
     for (const records::Frame& frame : frames) {
       if (frame.cost >= count()) continue;
       for (unsigned i = 0; i < list_.count; ++i)

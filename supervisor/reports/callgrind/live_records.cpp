@@ -4,6 +4,7 @@
 
 #include "agent/tools/cachesim/records.h"
 #include "agent/tools/callgrind/records.h"
+#include "supervisor/reports/callgrind/open_frames.h"
 
 namespace vsup::supervisor::callgrind {
 
@@ -32,14 +33,9 @@ void write_zeros(StoppedProcess& process, uint64_t address, uint64_t size) {
     process.write(address + at, zeros.data(), std::min<uint64_t>(zeros.size(), size - at));
 }
 
-// The frames of a stack without the one at the bottom.
-struct Frames {
-  uint64_t bottom = 0, count = 0;
-};
-
 // The shadow stacks of a slot; first, or empty, the one that its thread runs on. What makes no sense is left out.
-std::vector<Frames> stacks_of(const StoppedProcess& process, uint64_t slot, const records::Header& header) {
-  std::vector<Frames> result(1);
+std::vector<OpenFrames> stacks_of(const StoppedProcess& process, uint64_t slot, const records::Header& header) {
+  std::vector<OpenFrames> result(1);
   protocol::ThreadContext context{};
   std::vector<records::StackRecord> stacks(header.stacks);
   if (stacks.empty() || !process.read(slot, &context, sizeof context) ||
@@ -48,21 +44,19 @@ std::vector<Frames> stacks_of(const StoppedProcess& process, uint64_t slot, cons
   for (const records::StackRecord& stack : stacks) {
     if (stack.owner != slot || stack.state == records::StackState::kFree) continue;
     const bool runs = stack.state == records::StackState::kRunning;
-    const uint64_t top = runs ? context.tool_stack : stack.top;
-    const uint64_t first = stack.bottom + sizeof(records::Frame);
-    if (top <= first || top > stack.end || stack.end - stack.bottom > records::kShadowStackEnd) continue;
-    (runs ? result.front() : result.emplace_back()) = {first, (top - first) / sizeof(records::Frame)};
+    const OpenFrames open = open_frames(stack, runs ? context.tool_stack : stack.top);
+    if (open.count != 0) (runs ? result.front() : result.emplace_back()) = open;
   }
   return result;
 }
 
 void restart_frames(StoppedProcess& process, uint64_t slot, const records::Header& header) {
-  for (const Frames& open : stacks_of(process, slot, header)) {
+  for (const OpenFrames& open : stacks_of(process, slot, header)) {
     std::vector<records::Frame> frames(open.count);
     const size_t size = frames.size() * sizeof(records::Frame);
-    if (open.count == 0 || !process.read(open.bottom, frames.data(), size)) continue;
+    if (open.count == 0 || !process.read(open.start, frames.data(), size)) continue;
     for (records::Frame& frame : frames) frame.ir = 0;
-    process.write(open.bottom, frames.data(), size);
+    process.write(open.start, frames.data(), size);
   }
 }
 
@@ -129,11 +123,11 @@ OpenFrame describe(const StoppedProcess& process, uint64_t slot, const records::
 }
 
 void read_frames(const StoppedProcess& process, uint64_t slot, const records::Header& header, LiveThread& thread) {
-  const Frames open = stacks_of(process, slot, header).front();
+  const OpenFrames open = stacks_of(process, slot, header).front();
   const uint64_t shown = std::min<uint64_t>(open.count, kMostFrames);
   thread.frames_left_out = open.count - shown;
   std::vector<records::Frame> frames(shown);
-  const uint64_t first = open.bottom + (open.count - shown) * sizeof(records::Frame);
+  const uint64_t first = open.start + (open.count - shown) * sizeof(records::Frame);
   if (shown == 0 || !process.read(first, frames.data(), shown * sizeof(records::Frame))) return;
   std::reverse(frames.begin(), frames.end());
   for (const records::Frame& frame : frames) {

@@ -24,6 +24,14 @@ bool NamedFunctions::apply_rules(const std::string& name, records::FunctionRecor
   return any;
 }
 
+std::pair<ModuleCode*, uint64_t> NamedFunctions::code_at(pid_t pid, uint64_t address) {
+  const ModuleMap map = ModuleMap::of_process(pid);
+  const Module* module = map.module_at(address);
+  ModuleCode* code = module != nullptr ? cache_.find(*module, pid) : nullptr;
+  const auto bias = code != nullptr ? code->bias_of(*module) : std::nullopt;
+  return bias ? std::pair{code, *bias} : std::pair<ModuleCode*, uint64_t>{};
+}
+
 void NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
   if (rules_.empty()) return;
   constexpr uint64_t kCountAt = records::kToolBase + offsetof(records::Header, functions);
@@ -31,16 +39,13 @@ void NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
   if (!read_value(pid, kCountAt, count) || count > records::kMaxFunctions) return;  // the agent is not there yet
   std::vector<records::FunctionRecord> functions(count);
   if (count != 0 && !read_memory(pid, records::kFunctionsAt, functions.data(), count * sizeof functions[0])) return;
-  const ModuleMap map = ModuleMap::of_process(pid);
-  const Module* module = map.module_at(mapped.start);
-  ModuleCode* code = module != nullptr ? cache_.find(*module, pid) : nullptr;
-  const auto bias = code != nullptr ? code->bias_of(*module) : std::nullopt;
-  if (!bias) return;
+  const auto [code, bias] = code_at(pid, mapped.start);
+  if (code == nullptr) return;
   std::map<uint64_t, records::FunctionRecord> by_pc;
   for (const records::FunctionRecord& known : functions) by_pc.emplace(known.pc, known);
   for (const FunctionSymbol& symbol : code->symbols().functions()) {
     if (symbol.kind != FunctionSymbol::Kind::kSymbol || by_pc.size() == records::kMaxFunctions) continue;
-    records::FunctionRecord record{.pc = symbol.start + *bias,
+    records::FunctionRecord record{.pc = symbol.start + bias,
                                    .flags = 0,
                                    .number = static_cast<uint32_t>(by_pc.size()),
                                    .separate_callers = records::kAsAll,
@@ -56,13 +61,10 @@ void NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
 }
 
 std::string NamedFunctions::name_at(pid_t pid, uint64_t pc) {
-  const ModuleMap map = ModuleMap::of_process(pid);
-  const Module* module = map.module_at(pc);
-  ModuleCode* code = module != nullptr ? cache_.find(*module, pid) : nullptr;
-  const auto bias = code != nullptr ? code->bias_of(*module) : std::nullopt;
-  if (!bias) return {};
+  const auto [code, bias] = code_at(pid, pc);
+  if (code == nullptr) return {};
   for (const FunctionSymbol& symbol : code->symbols().functions())
-    if (symbol.start + *bias == pc) return shown_name(symbol.name);
+    if (symbol.start + bias == pc) return shown_name(symbol.name);
   return {};
 }
 

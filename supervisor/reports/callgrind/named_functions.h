@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/tools/callgrind/records.h"
@@ -32,6 +33,8 @@ class NamedFunctions {
   std::string name_at(pid_t pid, uint64_t pc);
 
  private:
+  // With its load bias; null: there is none, or it cannot be read.
+  std::pair<ModuleCode*, uint64_t> code_at(pid_t pid, uint64_t address);
   bool apply_rules(const std::string& name, agent::callgrind::FunctionRecord& record) const;
 
   std::vector<FunctionRule> rules_;

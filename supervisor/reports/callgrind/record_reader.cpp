@@ -7,6 +7,7 @@
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/reports/cachesim/event_reader.h"
 #include "supervisor/reports/callgrind/event_rows.h"
+#include "supervisor/reports/callgrind/open_frames.h"
 
 namespace vsup::supervisor::callgrind {
 
@@ -89,11 +90,9 @@ bool add_open_frames(pid_t tid, uint64_t base, const Tables& tables, Slot& slot)
   for (const records::StackRecord& stack : tables.stacks) {
     if (stack.owner != base || stack.state == records::StackState::kFree) continue;
     const bool parked = stack.state == records::StackState::kParked;
-    const uint64_t first = stack.bottom + sizeof(records::Frame);
-    const uint64_t top = parked ? stack.top : context.tool_stack;
-    if (top <= first || top > stack.end || stack.end - stack.bottom > records::kShadowStackEnd) continue;
+    const OpenFrames open = open_frames(stack, parked ? stack.top : context.tool_stack);
     std::vector<records::Frame> frames;
-    if (!read_table(tid, first, (top - first) / sizeof(records::Frame), frames)) return false;
+    if (!read_table(tid, open.start, open.count, frames)) return false;
     const uint64_t now = parked ? 0 : slot.ir;
     for (const records::Frame& frame : frames)
       if (frame.cost < slot.inclusive.size()) slot.inclusive[frame.cost] += now - frame.ir;

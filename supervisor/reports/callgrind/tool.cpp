@@ -75,18 +75,16 @@ std::vector<callgrind::FunctionRule> function_rules(const ToolOptionValues& opti
   add_flags("dump-before", records::kFunctionDumpsBefore);
   add_flags("dump-after", records::kFunctionDumpsAfter);
   add_flags("zero-before", records::kFunctionZeroes);
-  for (const std::string& value : options.all("separate-callersN")) {
-    const auto [number, pattern] = split_numbered(value);
-    rules.push_back({.pattern = pattern, .separate_callers = static_cast<uint16_t>(number)});
-  }
-  for (const std::string& value : options.all("separate-recsN")) {
-    const auto [number, pattern] = split_numbered(value);
-    rules.push_back({.pattern = pattern, .separate_recs = static_cast<uint16_t>(number)});
-  }
-  for (const std::string& value : options.all("fn-groupN")) {
-    const auto [number, pattern] = split_numbered(value);
-    rules.push_back({.pattern = pattern, .group = static_cast<uint32_t>(number)});
-  }
+  const auto add_numbered = [&](const char* option, auto member) {
+    for (const std::string& value : options.all(option)) {
+      const auto [number, pattern] = split_numbered(value);
+      rules.push_back({.pattern = pattern});
+      rules.back().*member = static_cast<std::decay_t<decltype(rules.back().*member)>>(number);
+    }
+  };
+  add_numbered("separate-callersN", &callgrind::FunctionRule::separate_callers);
+  add_numbered("separate-recsN", &callgrind::FunctionRule::separate_recs);
+  add_numbered("fn-groupN", &callgrind::FunctionRule::group);
   return rules;
 }
 
