@@ -10,14 +10,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <sstream>
 
 #include "protocol/control.h"
 #include "supervisor/control/commands.h"
+#include "tests/harness/fuzz.h"
 
 namespace {
 
@@ -244,54 +242,20 @@ std::string mutate(std::string text, const std::vector<std::string>& corpus, Ran
   return text;
 }
 
-std::string slurp(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  double seconds = 10;
-  uint64_t seed = std::random_device()();
-  std::string corpus_directory, single;
-  for (int i = 1; i < argc; ++i) {
-    std::string word = argv[i];
-    if (word.rfind("--seconds=", 0) == 0) {
-      seconds = std::stod(word.substr(10));
-    } else if (word.rfind("--corpus=", 0) == 0) {
-      corpus_directory = word.substr(9);
-    } else if (word.rfind("--seed=", 0) == 0) {
-      seed = std::stoull(word.substr(7));
-    } else if (word.rfind("--", 0) == 0) {
-      std::fprintf(stderr, "control_fuzz: unknown option %s\n", argv[i]);
-      return 1;
-    } else {
-      single = word;
-    }
-  }
-  Random random(seed);
-  if (!single.empty()) {
-    const char* failure = try_input(slurp(single), random, false);
-    std::printf("%s: %s\n", single.c_str(), failure != nullptr ? failure : "passed");
-    return failure != nullptr ? 1 : 0;
-  }
-
-  std::vector<std::string> corpus;
-  if (!corpus_directory.empty()) {
-    std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(corpus_directory)) files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
-    for (const auto& file : files) corpus.push_back(slurp(file));
-  }
+  fuzz::Settings settings;
+  if (!fuzz::parse(argc, argv, settings)) return 1;
+  Random random(settings.seed);
+  if (!settings.single.empty()) return fuzz::report(settings, try_input(fuzz::slurp(settings.single), random, false));
+  std::vector<std::string> corpus = fuzz::read_corpus(settings.corpus);
   if (corpus.empty()) corpus.emplace_back("{\"id\":1,\"request\":\"list\"}\n");
 
   Evidence evidence;
-  std::printf("seed %llu, %zu corpus files\n", static_cast<unsigned long long>(seed), corpus.size());
+  std::printf("seed %llu, %zu corpus files\n", static_cast<unsigned long long>(settings.seed), corpus.size());
   std::fflush(stdout);
-  auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(settings.seconds);
   size_t count = 0;
   for (; std::chrono::steady_clock::now() < end; ++count) {
     std::string input = corpus[count % corpus.size()];

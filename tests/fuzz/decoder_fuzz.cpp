@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <memory>
 #include <random>
@@ -17,6 +15,7 @@
 #include <vector>
 
 #include "agent/x86/decoder.h"
+#include "tests/harness/fuzz.h"
 
 namespace {
 
@@ -126,14 +125,8 @@ namespace {
 constexpr char kFailedName[] = "decoder_fuzz.failed";
 constexpr size_t kLongestInput = 64;
 
-Bytes slurp(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-void keep(const Bytes& input) {
-  std::ofstream file(kFailedName, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
+Bytes bytes_of(const std::string& text) {
+  return {text.begin(), text.end()};
 }
 
 Bytes mutate(Bytes input, const std::vector<Bytes>& corpus, std::mt19937_64& random) {
@@ -167,44 +160,14 @@ Bytes mutate(Bytes input, const std::vector<Bytes>& corpus, std::mt19937_64& ran
   return input;
 }
 
-struct Settings {
-  double seconds = 10;
-  uint64_t seed = std::random_device()();
-  std::string corpus, single;
-};
-
-bool parse(int argc, char** argv, Settings& settings) {
-  for (int i = 1; i < argc; i++) {
-    const std::string word = argv[i];
-    if (word.rfind("--seconds=", 0) == 0) {
-      settings.seconds = std::stod(word.substr(10));
-    } else if (word.rfind("--corpus=", 0) == 0) {
-      settings.corpus = word.substr(9);
-    } else if (word.rfind("--seed=", 0) == 0) {
-      settings.seed = std::stoull(word.substr(7));
-    } else if (word.rfind("--", 0) == 0) {
-      std::fprintf(stderr, "decoder_fuzz: unknown option %s\n", argv[i]);
-      return false;
-    } else {
-      settings.single = word;
-    }
-  }
-  return true;
-}
-
 std::vector<Bytes> read_corpus(const std::string& directory) {
   std::vector<Bytes> corpus;
-  if (!directory.empty()) {
-    std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(directory)) files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
-    for (const auto& file : files) corpus.push_back(slurp(file));
-  }
+  for (const std::string& text : fuzz::read_corpus(directory)) corpus.push_back(bytes_of(text));
   if (corpus.empty()) corpus.push_back({0x90});
   return corpus;
 }
 
-int fuzz(const Settings& settings, const char* program) {
+int try_many(const fuzz::Settings& settings, const char* program) {
   const std::vector<Bytes> corpus = read_corpus(settings.corpus);
   std::mt19937_64 random(settings.seed);
   std::printf("seed %llu, %zu corpus files\n", static_cast<unsigned long long>(settings.seed), corpus.size());
@@ -215,7 +178,7 @@ int fuzz(const Settings& settings, const char* program) {
     Bytes input = corpus[count % corpus.size()];
     if (count >= corpus.size()) input = mutate(std::move(input), corpus, random);
     if (const char* failure = try_input(input.data(), input.size())) {
-      keep(input);
+      fuzz::keep(kFailedName, {input.begin(), input.end()});
       std::printf("failed after %zu inputs: %s\n%s %s\n", count, failure, program, kFailedName);
       return 1;
     }
@@ -227,12 +190,10 @@ int fuzz(const Settings& settings, const char* program) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Settings settings;
-  if (!parse(argc, argv, settings)) return 1;
-  if (settings.single.empty()) return fuzz(settings, argv[0]);
-  const Bytes input = slurp(settings.single);
-  const char* failure = try_input(input.data(), input.size());
-  std::printf("%s: %s\n", settings.single.c_str(), failure != nullptr ? failure : "passed");
-  return failure != nullptr ? 1 : 0;
+  fuzz::Settings settings;
+  if (!fuzz::parse(argc, argv, settings)) return 1;
+  if (settings.single.empty()) return try_many(settings, argv[0]);
+  const Bytes input = bytes_of(fuzz::slurp(settings.single));
+  return fuzz::report(settings, try_input(input.data(), input.size()));
 }
 #endif

@@ -2,7 +2,6 @@
 // files of them: this process's own memory is the tracee's, filled as a string of bytes says.
 // Usage: records_fuzz --seconds=N --corpus=DIR [--seed=N] [FILE]; with FILE only this input.
 // A failing input is in ./records_fuzz.failed, also after a crash; the last line of output is the command to repeat it.
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,10 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <random>
-#include <sstream>
 
 #include "agent/tools/callgrind/records.h"
 #include "agent/tools/dhat/records.h"
@@ -26,6 +22,7 @@
 #include "supervisor/reports/dhat/site_reader.h"
 #include "supervisor/reports/massif/record_reader.h"
 #include "supervisor/symbols/stack_reader.h"
+#include "tests/harness/fuzz.h"
 
 namespace {
 
@@ -357,60 +354,25 @@ std::string random_bytes(Random& random) {
   return bytes;
 }
 
-std::string slurp(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-void keep(const std::string& input) {
-  std::ofstream file(kFailedName, std::ios::binary | std::ios::trunc);
-  file.write(input.data(), static_cast<std::streamsize>(input.size()));
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  double seconds = 10;
-  uint64_t seed = std::random_device()();
-  std::string corpus_directory, single;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word.rfind("--seconds=", 0) == 0) {
-      seconds = std::stod(word.substr(10));
-    } else if (word.rfind("--corpus=", 0) == 0) {
-      corpus_directory = word.substr(9);
-    } else if (word.rfind("--seed=", 0) == 0) {
-      seed = std::stoull(word.substr(7));
-    } else if (word.rfind("--", 0) == 0) {
-      std::fprintf(stderr, "records_fuzz: unknown option %s\n", argv[i]);
-      return 1;
-    } else {
-      single = word;
-    }
-  }
+  fuzz::Settings settings;
+  if (!fuzz::parse(argc, argv, settings)) return 1;
   Memory memory;
-  if (!single.empty()) {
-    const char* failure = try_input(slurp(single), memory);
-    std::printf("%s: %s\n", single.c_str(), failure != nullptr ? failure : "passed");
-    return failure != nullptr ? 1 : 0;
-  }
-  Random random(seed);
-  std::vector<std::string> corpus;
-  if (std::filesystem::is_directory(corpus_directory))
-    for (const auto& entry : std::filesystem::directory_iterator(corpus_directory))
-      corpus.push_back(slurp(entry.path()));
+  if (!settings.single.empty()) return fuzz::report(settings, try_input(fuzz::slurp(settings.single), memory));
+  Random random(settings.seed);
+  std::vector<std::string> corpus = fuzz::read_corpus(settings.corpus);
   const size_t from_files = corpus.size();
   for (int i = 0; i < 32; ++i) corpus.push_back(random_bytes(random));
-  std::printf("seed %llu, %zu corpus files\n", static_cast<unsigned long long>(seed), from_files);
+  std::printf("seed %llu, %zu corpus files\n", static_cast<unsigned long long>(settings.seed), from_files);
   std::fflush(stdout);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(settings.seconds);
   size_t count = 0;
   for (; std::chrono::steady_clock::now() < end; ++count) {
     std::string input = corpus[count % corpus.size()];
     if (count >= corpus.size()) input = mutate(std::move(input), random);
-    keep(input);
+    fuzz::keep(kFailedName, input);
     if (const char* failure = try_input(input, memory)) {
       std::printf("failed after %zu inputs: %s\n%s %s\n", count, failure, argv[0], kFailedName);
       return 1;

@@ -7,12 +7,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <random>
-#include <sstream>
 
 #include "supervisor/reports/suppressions.h"
+#include "tests/harness/fuzz.h"
 
 namespace {
 
@@ -25,11 +23,7 @@ constexpr size_t kLongestInput = size_t{64} << 10;
 std::string current;
 
 void keep_input(int signal) {
-  std::FILE* file = std::fopen(kFailedName, "wb");
-  if (file != nullptr) {
-    std::fwrite(current.data(), 1, current.size(), file);
-    std::fclose(file);
-  }
+  fuzz::keep(kFailedName, current);
   std::printf("suppressions_fuzz %s\n", kFailedName);
   std::fflush(stdout);
   std::signal(signal, SIG_DFL);
@@ -125,45 +119,26 @@ std::string mutate(std::string text, const std::vector<std::string>& corpus, Ran
   return text;
 }
 
-std::string read_all(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return text.str();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  double seconds = 10;
-  uint64_t seed = std::random_device{}();
-  std::vector<std::string> corpus;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument.starts_with("--seconds=")) {
-      seconds = std::atof(argument.c_str() + 10);
-    } else if (argument.starts_with("--seed=")) {
-      seed = std::strtoull(argument.c_str() + 7, nullptr, 0);
-    } else if (argument.starts_with("--corpus=")) {
-      for (const auto& file : std::filesystem::directory_iterator(argument.substr(9))) {
-        corpus.push_back(read_all(file.path()));
-      }
-    } else {
-      Random random(seed);
-      try_input(read_all(argument), random);
-      return 0;
-    }
+  fuzz::Settings settings;
+  if (!fuzz::parse(argc, argv, settings)) return 1;
+  Random random(settings.seed);
+  if (!settings.single.empty()) {
+    try_input(fuzz::slurp(settings.single), random);
+    return 0;
   }
+  const std::vector<std::string> corpus = fuzz::read_corpus(settings.corpus);
   if (corpus.empty()) {
     std::printf("no corpus\n");
     return 1;
   }
   std::signal(SIGABRT, keep_input);
   std::signal(SIGSEGV, keep_input);
-  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
-  Random random(seed);
+  std::printf("seed %llu\n", static_cast<unsigned long long>(settings.seed));
   for (const std::string& text : corpus) try_input(text, random);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(settings.seconds);
   uint64_t count = 0;
   while (std::chrono::steady_clock::now() < end) {
     for (int i = 0; i < 100; ++i, ++count) try_input(mutate(corpus[random() % corpus.size()], corpus, random), random);
