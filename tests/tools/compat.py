@@ -152,6 +152,7 @@ def same_form_as_callgrind_control(place):
         print("skipped: valgrind is not installed")
         return
     program = os.path.join(place.programs, "live")
+    place.env["TMPDIR"] = place.work  # else it finds whatever else runs under Valgrind
 
     def shapes(folder):
         process = subprocess.Popen([os.path.join(folder, "valgrind"), "-q", "--tool=callgrind", program, "blocked"],
