@@ -5,7 +5,7 @@
 //
 //   kHeapLayerBase  +0x0000'0000  HeapControl                                     (one page)
 //                   +0x0010'0000  HookSite[kMaxHooks]                             (1 MiB)
-//                   +0x0020'0000  NamedCode[kMaxNamedCode]                           (96 KiB)
+//                   +0x0020'0000  NamedCode[kMaxNamedCode]                        (96 KiB)
 //                   +0x0100'0000  thread pointers of the records below            (512 KiB)
 //                   +0x0200'0000  HeapThread[kMaxHeapThreads]                     (4 MiB)
 //                   +0x2000'0000  chunk index: bucket heads, 8 MiB a shard        (512 MiB)

@@ -10,7 +10,6 @@
 #include <cstring>
 #include <utility>
 
-#include "protocol/heap.h"
 #include "supervisor/base/log.h"
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/ptrace/proc_files.h"
@@ -88,9 +87,6 @@ std::string map_all(Tracee& tracee, RemoteCalls& calls, const AgentImage& image,
   if (!error.empty()) return error;
   // Large programs jump about in it: fewer pages, fewer misses of the instruction TLB. Denied, all works as well.
   calls.syscall(SYS_madvise, {protocol::kCacheBase, protocol::kCacheHotSize, MADV_HUGEPAGE});
-  // The chunk index is read at random: where its pages are small, the misses of the data TLB cost more than all else.
-  calls.syscall(SYS_madvise,
-                {protocol::kChunkHeadsBase, protocol::kHeapStacksBase - protocol::kChunkHeadsBase, MADV_HUGEPAGE});
   // There are holes: the call marks what is mapped and answers ENOMEM.
   calls.syscall(SYS_madvise, {kArenaBase, kArenaSize, kNoDump});
   return {};
