@@ -131,6 +131,7 @@ enum HeapHold : uint64_t {
   kHoldNone,
   kHoldAsked,   // by the supervisor
   kHoldAtExec,  // by the agent: the supervisor reads the tool's records before they are gone
+  kHoldAtEnd,   // by the agent: the libraries are about to free what they keep for themselves
 };
 
 // A thread as the heap layer knows it, found by its thread pointer (FS base), so that native code needs no register of

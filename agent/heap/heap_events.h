@@ -21,9 +21,10 @@ struct HeapEvents {
   void (*after_fork)();
 
   // May be null. exit was called, at whose entry rsp was `sp`; the process is about to end by _exit, on the app's stack
-  // and free to call functions of the app.
+  // and free to call functions of the app. True: the supervisor is to look at the process first, then it is called
+  // again.
   void (*exit_called)(uint64_t sp);
-  void (*leaving)();
+  bool (*leaving)();
 
   // May be null. A thread that runs from the code cache has come to a hooked function or back from it, one of the
   // former two may follow; so many of the instructions executed since the last time were not the app's.

@@ -161,6 +161,15 @@ void keep_slack(const HeapBlock& former, HeapBlock& fresh) {
   fresh.slack = static_cast<uint16_t>(slack < 0xffff ? slack : 0xffff);
 }
 
+// The thread traps on its way out, and then enters the hooked function anew. The last one of a process: once.
+void come_again(HookFrame& frame) {
+  static HookSite entry;
+  entry.trampoline = frame.site->address;
+  frame.site = &entry;
+  frame.thread->call = 0;
+  frame.thread->hold = kHoldAtEnd;
+}
+
 void resized(const HookFrame& frame, uint64_t size) {
   if (frame.result == 0) {
     // It failed and the block stays, but with size 0 it was freed.
@@ -214,7 +223,7 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
     if (function == HeapFunction::kLeave && events.leaving != nullptr) {
       // The supervisor takes no hook away while a hooked function runs.
       thread.call = sp;
-      events.leaving();
+      if (events.leaving()) come_again(*frame);
     }
     if (function == HeapFunction::kExec) thread.hold = kHoldAtExec;
     return 0;

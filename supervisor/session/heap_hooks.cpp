@@ -120,12 +120,13 @@ uint64_t SessionImpl::heap_thread_of(Task& task, uint64_t thread_pointer) {
   return 0;
 }
 
-bool SessionImpl::set_hold(Task& task, bool hold) {
+HeapHold SessionImpl::set_hold(Task& task, bool hold) {
   const uint64_t thread = heap_thread_of(task, task.registers().fs_base);
-  if (thread == 0) return false;
-  const bool at_exec = task.read_as<uint64_t>(thread + offsetof(HeapThread, hold)) == kHoldAtExec;
-  if (!hold || !at_exec) task.write_as<uint64_t>(thread + offsetof(HeapThread, hold), hold ? kHoldAsked : kHoldNone);
-  return at_exec;
+  if (thread == 0) return kHoldNone;
+  const auto before = static_cast<HeapHold>(task.read_as<uint64_t>(thread + offsetof(HeapThread, hold)));
+  const bool agents = before == kHoldAtExec || before == kHoldAtEnd;
+  if (!hold || !agents) task.write_as<uint64_t>(thread + offsetof(HeapThread, hold), hold ? kHoldAsked : kHoldNone);
+  return before;
 }
 
 // What the program's memory holds goes with it. A search along PATH tries many names that are not there.
@@ -137,8 +138,12 @@ void SessionImpl::report_before_exec(Task& task) {
     const std::string seen_from_it = "/proc/" + std::to_string(task.tid) + (path[0] == '/' ? "/root" : "/cwd/") + path;
     if (access(seen_from_it.c_str(), F_OK) != 0 && errno == ENOENT) return;
   }
-  with_process_stopped(process.pid, [this](StoppedProcess* stopped) {
-    if (stopped != nullptr) observer_.records_ready(*stopped, RecordsMoment::kExec);
+  report_stopped(process.pid, RecordsMoment::kExec);
+}
+
+void SessionImpl::report_stopped(pid_t pid, RecordsMoment moment) {
+  with_process_stopped(pid, [this, moment](StoppedProcess* stopped) {
+    if (stopped != nullptr) observer_.records_ready(*stopped, moment);
   });
 }
 
@@ -180,13 +185,14 @@ bool SessionImpl::take_own_trap(Task& task) {
     arm_nudge(task.process->space);
     return true;
   }
-  const bool execs = pc != hooks.loader_breakpoint + 1 && set_hold(task, false);
+  const HeapHold hold = pc != hooks.loader_breakpoint + 1 ? set_hold(task, false) : kHoldNone;
   task.pending_set = false;
   task.syscall_pc = registers.rip - 2;
   task.at_app_state = true;
   task.reblock_trap();
   if (pc == hooks.loader_breakpoint + 1) refresh_hooks(task);
-  if (execs) report_before_exec(task);
+  if (hold == kHoldAtExec) report_before_exec(task);
+  if (hold == kHoldAtEnd) report_stopped(task.process->pid, RecordsMoment::kEnding);
   settle(task);
   return true;
 }

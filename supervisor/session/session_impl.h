@@ -203,9 +203,11 @@ class SessionImpl {
   bool holds_heap_locks(Task& task);
   bool in_heap_layer(const Task& task, uint64_t pc) const;
   uint64_t heap_thread_of(Task& task, uint64_t thread_pointer);
-  // True if the agent has set it, because the thread is about to execute another program.
-  bool set_hold(Task& task, bool hold);
+  // Answers what it was. One that the agent has set, because something is about to be gone, stays until it is taken
+  // away.
+  protocol::HeapHold set_hold(Task& task, bool hold);
   void report_before_exec(Task& task);
+  void report_stopped(pid_t pid, RecordsMoment moment);
   // Has the thread, whose app state is in the heap layer, go on to where it leaves that.
   void run_to_door(Task& task);
   // The trap is a door's or the loader's breakpoint: the thread goes on behind it.

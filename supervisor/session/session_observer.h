@@ -38,6 +38,7 @@ enum class ProcessEnd {
 enum class RecordsMoment {
   kExit,    // the process ends; its memory is still there
   kExec,    // it is about to execute another program
+  kEnding,  // it is about to end, and its libraries to free what they keep for themselves
   kDetach,  // it is let go of
 };
 

@@ -143,6 +143,26 @@ const Module* ModuleMap::module_at(uint64_t address) const {
   return nullptr;
 }
 
+void ModuleMap::add_gone(const ModuleMap& earlier) {
+  const auto is_free = [](const auto& present, uint64_t start, uint64_t end) {
+    const auto after = std::lower_bound(present.begin(), present.end(), end,
+                                        [](const auto& one, uint64_t address) { return one.start < address; });
+    return after == present.begin() || std::prev(after)->end <= start;
+  };
+  const auto add = [&is_free](auto& present, const auto& former) {
+    std::remove_cvref_t<decltype(present)> gone;
+    for (const auto& one : former)
+      if (is_free(present, one.start, one.end)) gone.push_back(one);
+    present.insert(present.end(), gone.begin(), gone.end());
+    std::sort(present.begin(), present.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+  };
+  std::vector<MapEntry> files;
+  for (const MapEntry& entry : earlier.entries_)
+    if (entry.is_file()) files.push_back(entry);
+  add(entries_, files);
+  add(modules_, earlier.modules_);
+}
+
 const Module* ModuleMap::inspect(uint64_t address, const ReadBytes& read_memory) {
   const Module* found = module_at(address);
   if (!found || found->inspected) return found;

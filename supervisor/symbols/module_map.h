@@ -62,6 +62,9 @@ class ModuleMap {
   const MapEntry* entry_at(uint64_t address) const;
   const Module* module_at(uint64_t address) const;
 
+  // Adds the modules of `earlier` that are not there any more, unless others lie in their place.
+  void add_gone(const ModuleMap& earlier);
+
   // Reads the module's headers from memory, once: build id, load bias, unwind header; the whole image of a vdso.
   const Module* inspect(uint64_t address, const ReadBytes& read_memory);
 

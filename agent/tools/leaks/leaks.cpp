@@ -67,15 +67,24 @@ bool becomes_alone() {
 
 // After exit alone: there the streams have been flushed and nobody uses the libraries any more. _exit is also what a
 // child of fork calls that is not to flush its parent's buffers, or of vfork that is not to touch its memory.
-void leaving() {
+bool leaving() {
   Header& records = header();
-  if (records.exit_sp == 0 || __atomic_exchange_n(&records.leaving, 1, __ATOMIC_RELAXED) != 0) return;
-  // Another thread may be using what would be freed.
-  const bool alone = becomes_alone();
-  if (vsup_settings.tool_options[kOptionFreeLibc] != 0) records.clean_up = alone ? kCleanUpDone : kCleanUpUnsafe;
-  if (!alone) return;
-  if (vsup_settings.tool_options[kOptionFreeCxx] != 0) call_all(HeapFunction::kFreeCxxResources);
-  if (vsup_settings.tool_options[kOptionFreeLibc] != 0) call_all(HeapFunction::kFreeResources);
+  if (records.exit_sp == 0) return false;
+  uint64_t before = kNotLeaving;
+  __atomic_compare_exchange_n(&records.leaving, &before, kLeaving, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  const bool free_libc = vsup_settings.tool_options[kOptionFreeLibc] != 0;
+  if (before == kNotLeaving) {
+    // Another thread may be using what would be freed.
+    const bool alone = becomes_alone();
+    if (free_libc) records.clean_up = alone ? kCleanUpDone : kCleanUpUnsafe;
+    if (!alone) return false;
+    if (vsup_settings.tool_options[kOptionFreeCxx] != 0) call_all(HeapFunction::kFreeCxxResources);
+    return free_libc;
+  }
+  // glibc closes libraries then, and with them some that others have loaded.
+  if (__atomic_exchange_n(&records.leaving, kLeft, __ATOMIC_RELAXED) == kLeaving && records.clean_up == kCleanUpDone)
+    call_all(HeapFunction::kFreeResources);
+  return false;
 }
 
 void install() {

@@ -21,12 +21,15 @@ enum Option : unsigned {
 // Whether the libraries were made to free what they keep for themselves.
 enum CleanUp : uint64_t { kNoCleanUp, kCleanUpDone, kCleanUpUnsafe };
 
+// The process's last function was entered; the supervisor has seen the process as it was before the clean-up.
+enum Leaving : uint64_t { kNotLeaving, kLeaving, kLeft };
+
 struct Header {
   uint64_t allocations, frees;  // a realloc is one of each
   uint64_t allocated_bytes;
   uint64_t exit_sp;   // rsp at the entry of exit, 0: not called
   uint64_t exit_tid;  // the thread that called it
-  uint64_t leaving;   // 1: the process's last function was entered
+  uint64_t leaving;   // Leaving
   uint64_t clean_up;  // CleanUp
 };
 

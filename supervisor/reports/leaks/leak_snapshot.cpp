@@ -81,7 +81,7 @@ void leave_out_collector(LeakSnapshot& snapshot, PythonObjects& python) {
 
 }  // namespace
 
-std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics, bool at_end) {
+std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, SnapshotRequest request) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   records::Header header{};
@@ -103,7 +103,8 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
   for (const Block& block : snapshot.blocks) snapshot.use.bytes += block.size;
 
   snapshot.modules = ModuleMap::of_process(process.tid());
-  RootInput roots{snapshot.modules.entries(), snapshot.blocks, {}, read_process(process.tid()), {}, live.all_known};
+  const ModuleMap now = snapshot.modules;
+  RootInput roots{now.entries(), snapshot.blocks, {}, read_process(process.tid()), {}, live.all_known};
   PythonArenas arenas;
   if (live.of_python) arenas = find_python_arenas(snapshot.blocks, roots.read);
   if (live.all_known) roots.python_arenas = arenas.ranges;
@@ -118,16 +119,20 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, un
     }
     roots.threads.push_back(root);
   }
-  GraphInput input{snapshot.blocks, {}, {}, std::move(registers), heuristics, {}, {}, roots.read, 1};
+  GraphInput input{snapshot.blocks, {}, {}, std::move(registers), request.heuristics, {}, {}, roots.read, 1, {}};
   input.heap = present_parts(process.tid(), pages_of(snapshot.blocks));
   input.roots = present_parts(process.tid(), find_roots(roots));
-  input.files = readable_files(snapshot.modules.entries());
-  input.code = executable_files(snapshot.modules.entries());
+  input.files = readable_files(now.entries());
+  input.code = executable_files(now.entries());
   input.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  if (request.libraries) {
+    snapshot.modules.add_gone(request.libraries->modules);
+    input.saved = of_gone_libraries(std::move(*request.libraries), now);
+  }
   snapshot.graph = read_pointers(input);
   PythonObjects python(roots.read);
   // Earlier ones end with modules that nothing else points to.
-  if (arenas.large_pools && at_end && header.exit_sp != 0) leave_out_collector(snapshot, python);
+  if (arenas.large_pools && request.at_end && header.exit_sp != 0) leave_out_collector(snapshot, python);
   if (live.of_python) keep_immortal_objects(snapshot, python);
 
   snapshot.depot = StackReader::of_process(process.tid());

@@ -7,6 +7,7 @@
 
 #include "supervisor/reports/heap/live_blocks.h"
 #include "supervisor/reports/leaks/leak_report.h"
+#include "supervisor/reports/leaks/library_data.h"
 #include "supervisor/reports/leaks/pointer_graph.h"
 #include "supervisor/session/stopped_process.h"
 #include "supervisor/symbols/module_map.h"
@@ -28,7 +29,13 @@ struct LeakSnapshot {
   double milliseconds = 0;  // that the process stood still for it
 };
 
-// None if the process has no heap layer. `at_end`: the process ends.
-std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, unsigned heuristics, bool at_end);
+struct SnapshotRequest {
+  unsigned heuristics = kAllHeuristics;
+  bool at_end = false;                   // the process ends
+  std::optional<LibraryData> libraries;  // as they were before the clean-up
+};
+
+// None if the process has no heap layer.
+std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, SnapshotRequest request);
 
 }  // namespace vsup::supervisor::leaks

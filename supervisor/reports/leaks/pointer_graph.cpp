@@ -150,6 +150,9 @@ void read_roots(const GraphInput& input, const BlockTable& table, PointerGraph& 
     reader.read_range(root,
                       [&](uint64_t from, uint64_t to, const uint8_t* bytes) { reader.scan(from, to, bytes, nullptr); });
   }
+  for (const SavedMemory& piece : input.saved) {
+    reader.scan(piece.start, piece.start + piece.bytes.size(), piece.bytes.data(), nullptr);
+  }
   const auto* values = reinterpret_cast<const uint8_t*>(input.registers.data());
   reader.scan(0, input.registers.size() * 8, values, nullptr);
   reader.flush();

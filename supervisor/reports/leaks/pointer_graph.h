@@ -9,6 +9,7 @@
 
 #include "supervisor/reports/leaks/block_table.h"
 #include "supervisor/reports/leaks/heuristics.h"
+#include "supervisor/reports/leaks/library_data.h"
 #include "supervisor/reports/leaks/memory_ranges.h"
 
 namespace vsup::supervisor::leaks {
@@ -49,6 +50,7 @@ struct GraphInput {
   std::vector<Range> files, code;  // of HeuristicFinder
   ReadMemory read;
   unsigned threads = 2;
+  std::vector<SavedMemory> saved{};  // that is not there any more, and holds roots
 };
 
 // Empty `first` if there is no memory for it.

@@ -89,7 +89,12 @@ class LeaksReport : public ToolReport {
     if (found == images_.end()) return;
     Image& image = found->second;
     image.before_exec.reset();
-    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics, moment == RecordsMoment::kExit);
+    if (moment == RecordsMoment::kEnding) {
+      image.libraries = leaks::take_library_data(process);
+      return;
+    }
+    auto snapshot = leaks::take_leak_snapshot(
+        process, {options_.heuristics, moment == RecordsMoment::kExit, std::exchange(image.libraries, {})});
     if (!snapshot) return;
     if (moment == RecordsMoment::kExec) {
       // It may fail, and the program go on.
@@ -117,7 +122,7 @@ class LeaksReport : public ToolReport {
     std::string error = read_request(request.line, check.report);
     if (image == images_.end()) error = "the process is not known";
     if (!error.empty()) return answer({{}, error});
-    auto snapshot = leaks::take_leak_snapshot(process, options_.heuristics, false);
+    auto snapshot = leaks::take_leak_snapshot(process, {options_.heuristics, false, {}});
     if (!snapshot) return answer({{}, "the heap's records cannot be read"});
     const double milliseconds = snapshot->milliseconds;
     checks_.check(
@@ -146,6 +151,7 @@ class LeaksReport : public ToolReport {
     ProcessSummary summary;
     std::shared_ptr<leaks::ImageChecks> state;
     double started_seconds = 0;
+    std::optional<leaks::LibraryData> libraries;       // when it was about to end
     std::shared_ptr<leaks::LeakSnapshot> before_exec;  // taken when it was about to execute another program
   };
 
@@ -155,6 +161,7 @@ class LeaksReport : public ToolReport {
     request.at_exit = true;
     Image ended = image;
     ended.before_exec.reset();
+    ended.libraries.reset();
     checks_.check(image.state, std::move(snapshot), request,
                   [this, ended = std::move(ended), errors_count,
                    end = now_seconds() - began_seconds_](const leaks::CheckAnswer& answer) {

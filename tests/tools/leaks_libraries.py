@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+"""What a library keeps is not lost when the C library closes it as it frees its own at the end. Memcheck says that it
+is: that is how the test knows that it was closed."""
+import glob
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+import session  # noqa: E402
+from session import check  # noqa: E402
+
+
+def report(place, *options):
+    status, _, errors = place.run(["--tool=leaks", "--leak-check=full", "--show-leak-kinds=all", *options,
+                                   os.path.join(place.programs, "leaks_libraries")])
+    check(status == 0, f"status {status}: {errors}")
+    with open(glob.glob(os.path.join(place.log, "*", "log.txt"))[0], encoding="utf-8") as f:
+        return f.read()
+
+
+def kept(place):
+    theirs = subprocess.run(["valgrind", "--leak-check=full", os.path.join(place.programs, "leaks_libraries")],
+                            capture_output=True, text=True, timeout=120, check=False).stderr
+    check("definitely lost: 123 bytes in 1 blocks" in theirs, f"the library stays open: {theirs}")
+    for options in ([], ["--run-libc-freeres=no"]):
+        log = report(place, *options)
+        check("definitely lost: 0 bytes in 0 blocks" in log, log)
+        check(re.search(r"123 bytes in 1 blocks are still reachable in .*\n.*malloc.*\n"
+                        r".*: keep_inside \(inner.c:7\)\n.*: keep \(outer.c:4\)\n.*: main \(leaks_libraries.c:14\)",
+                        log), log)
+
+
+def cleaned_up(place):
+    """The C library has freed its own all the same."""
+    with_clean_up, without = (int(re.search(r"in use at exit: ([\d,]+) bytes", report(place, option)).group(1)
+                                  .replace(",", ""))
+                              for option in ("--run-libc-freeres=yes", "--run-libc-freeres=no"))
+    check(123 <= with_clean_up < without, f"{with_clean_up} and {without} bytes in use")
+
+
+session.main({"kept": kept, "cleaned_up": cleaned_up}, __doc__)
