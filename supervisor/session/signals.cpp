@@ -311,6 +311,12 @@ bool SessionImpl::deliver_held(Task& task) {
     if (wait_mask) task.set_signal_mask(*wait_mask);
     task.step(signal.number);
     task.wait_for_stop();
+    if (task.stop.kind() == WaitStatus::Kind::kEvent) {
+      // There was no handler: the process ends, and this is the last look at it.
+      task.at_app_state = false;
+      dispatch(task);
+      return false;
+    }
     if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
     task.step_trap_due = task.stop.kind() != WaitStatus::Kind::kSignal;
     if (task.stop.kind() == WaitStatus::Kind::kSignal) {

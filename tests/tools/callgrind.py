@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Callgrind's and cachegrind's results: exact counts, calls with inclusive cost, threads, forks, execs, ends by
-SIGKILL, and what the programs that read the files make of them. Compared with Valgrind's own where it is installed."""
+signals, and what the programs that read the files make of them. Compared with Valgrind's own where it is installed."""
 import collections
 import glob
 import os
@@ -132,15 +132,18 @@ def processes(place):
 
 
 def killed(place):
-    """A program that ends by SIGKILL leaves a whole profile."""
+    """A program that ends by a signal leaves a whole profile, whether it was sent or its own fault."""
     _, files = run(place, "profiled", "plain", "2")
     whole = Profile(one(files))
-    status, files = run(place, "profiled", "kill", "2")
-    check(status == -9, f"ends with {session.name_of(status)}")
-    profile = Profile(one(files))
-    for name in OWN:
-        check(profile.cost[name] == whole.cost[name], f"{name}: {profile.cost[name]} of {whole.cost[name]}")
-    check(profile.summary == profile.total(), "the file is cut")
+    for arguments, number in ((("kill", "2"), 9), (("kill", "2", "6"), 6), (("kill", "2", "15"), 15),
+                              (("kill", "2", "11"), 11), (("fault", "2"), 11)):
+        status, files = run(place, "profiled", *arguments)
+        check(status == -number, f"{arguments} ends with {session.name_of(status)}")
+        profile = Profile(one(files))
+        for name in OWN:
+            check(profile.cost[name] == whole.cost[name],
+                  f"{arguments}: {name}: {profile.cost[name]} of {whole.cost[name]}")
+        check(profile.summary == profile.total(), f"{arguments}: the file is cut")
 
 
 def readers(place):

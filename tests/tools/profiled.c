@@ -1,5 +1,5 @@
 // A program to profile: recursion, a tight loop, calls through pointers, a tail call, and on request threads, forks, an
-// exec or an end by SIGKILL.
+// exec or an end by a signal.
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -62,6 +62,7 @@ int main(int argc, char** argv) {
     waitpid(child, NULL, 0);
   }
   if (strcmp(mode, "exec") == 0) execl(argv[0], argv[0], "plain", "2", NULL);
-  if (strcmp(mode, "kill") == 0) raise(SIGKILL);
+  if (strcmp(mode, "kill") == 0) raise(argc > 3 ? atoi(argv[3]) : SIGKILL);
+  if (strcmp(mode, "fault") == 0) *(volatile int*)8 = 1;
   return 0;
 }
