@@ -10,7 +10,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 build_packages=(g++ make cmake ninja-build pkg-config binutils git ca-certificates python3 procps
   libboost-dev libboost-program-options-dev libcapstone-dev libunwind-dev libdw-dev libelf-dev nlohmann-json3-dev
   doctest-dev libzydis-dev)
-# Programs that tests/real runs; a test whose program is missing is skipped and says so.
+# Programs that tests/real runs; a test whose program is missing is skipped and says so. Left out for what they bring
+# along (a good part of KDE): massif-visualizer, and kcachegrind with xvfb, x11-utils and dbus, of
+# tools.massif_visualizer and tools.kcachegrind.
 test_packages=(clang-format musl-tools valgrind gcc bc gawk file perl bzip2 xz-utils zstd sqlite3 openssl busybox-static
   pari-gp ecl nodejs libpython3.11-testsuite python3-dev libopenblas0-pthread libgmp10 golang-go rustc
   openjdk-17-jdk-headless chromium libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 cython3 python3-numpy)
