@@ -196,6 +196,8 @@ vsup_exports:
     .quad   vsup_hook_return_door
     .quad   vsup_hook_call_door
     .quad   vsup_hook_jump_door
+    .quad   vsup_loader_stop
+    .quad   vsup_loader_door
     .quad   vsup_hook_return
     .quad   vsup_step_start
     .quad   vsup_step_end

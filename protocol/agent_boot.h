@@ -143,6 +143,7 @@ struct ThreadContext {
   uint64_t branch_table_epoch;  // cache epoch that the branch table belongs to; 0: never filled (a new thread's)
   uint64_t trap_unblocked;      // the agent unblocked SIGTRAP for its trap; the supervisor blocks it again where the
                                 // service does not return
+  uint64_t trap_blocked;        // the app may have SIGTRAP blocked in this thread, see engine/trap_guard.h
   uint64_t tid;                 // agent private: the thread's id, 0: not asked for yet
   uint64_t entry_reason;        // EntryReason: set by the supervisor, for tools; the agent sets it back
 };
@@ -244,6 +245,9 @@ struct Exports {
   // Behind the int3s at which a thread with HeapThread::hold leaves the heap layer. What is left to do there: return to
   // the app; push hook_return and go to r11; go to r11.
   uint64_t hook_return_door, hook_call_door, hook_jump_door;
+  // Where an island of the loader's function leads, in native code: a few instructions later it traps, with rip =
+  // loader_door, under a LoaderFrame.
+  uint64_t loader_stop, loader_door;
   uint64_t hook_return;           // the return address that a hooked function finds
   uint64_t step_start, step_end;  // agent code that fragments call and that leads back: rip in here means "step on"
 };

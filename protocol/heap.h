@@ -141,9 +141,20 @@ struct HeapThread {
   uint64_t hold;   // HeapHold
   uint64_t locks;  // 1: it holds all of the layer's locks, while the app forks
   uint64_t stack;  // top of its stack in the agent
-  uint64_t reserved[4];
+  // With kHoldAtExec and kHoldAtEnd: 1: the app has SIGTRAP blocked in this thread, and ignores it; the supervisor sees
+  // to it again.
+  uint64_t trap_blocked, trap_ignored;
+  uint64_t reserved[2];
 };
 static_assert(sizeof(HeapThread) == 64);
+
+// What vsup_loader_stop leaves on the app's stack: what the app has made of SIGTRAP, and registers.
+struct LoaderFrame {
+  uint64_t action[4];  // struct kernel_sigaction
+  uint64_t mask;
+  uint64_t r11, r10, rdi, rsi, rdx, rcx, rax;
+  uint64_t return_address;
+};
 
 // First place at which a thread pointer's record is looked for; then the next ones, until its key or 0.
 inline constexpr uint32_t heap_thread_slot(uint64_t thread_pointer) {

@@ -1,7 +1,7 @@
 // Purpose: lets the agent trap while the app has SIGTRAP blocked. The trap of an int3 is a forced signal: the kernel
-// would unblock SIGTRAP for good and reset the app's handler. Only apps that handle SIGTRAP can tell. One that ignores
-// it has its choice reset by any trap, the supervisor's single-steps included: it is made again on the way back.
-// Source: force_sig_info_to_task in kernel/signal.c.
+// would unblock SIGTRAP for good and reset the app's handler. Only apps that handle or block SIGTRAP can tell. One that
+// ignores it has its choice reset by any trap, the supervisor's single-steps included: it is made again on the way
+// back. Source: force_sig_info_to_task in kernel/signal.c.
 #pragma once
 
 #include "agent/base/syscall.h"
@@ -13,7 +13,7 @@ inline constexpr uint64_t kTrapMask = 1u << 4;
 inline constexpr int64_t kRtSigprocmask = 14;
 
 inline void unblock_trap(protocol::ThreadContext& ctx) {
-  if (vsup_settings.guard_trap == 0) return;
+  if (vsup_settings.guard_trap == 0 && ctx.trap_blocked == 0) return;
   constexpr uint64_t kUnblock = 1;
   uint64_t old = 0;
   raw_syscall(kRtSigprocmask, kUnblock, reinterpret_cast<uint64_t>(&kTrapMask), reinterpret_cast<uint64_t>(&old),
@@ -37,6 +37,8 @@ inline void reblock_trap(protocol::ThreadContext& ctx) {
   constexpr uint64_t kBlock = 0;
   ctx.trap_unblocked = 0;
   raw_syscall(kRtSigprocmask, kBlock, reinterpret_cast<uint64_t>(&kTrapMask), 0, sizeof kTrapMask);
+  // The trap at the safe point comes next; the supervisor may have asked for it between the two lines above.
+  if (*static_cast<volatile uint64_t*>(&ctx.pending) != 0) unblock_trap(ctx);
 }
 
 }  // namespace vsup::agent

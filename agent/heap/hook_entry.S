@@ -13,7 +13,7 @@
 
 .section .text.entry, "ax"
 .globl vsup_hook, vsup_hook_return, vsup_hook_return_door, vsup_hook_call_door, vsup_hook_jump_door
-.globl vsup_hook_find_frame
+.globl vsup_hook_find_frame, vsup_loader_stop, vsup_loader_door
 
 .macro restore_arguments
     mov     VSUP_HOOK_RDI(%rsp), %rdi
@@ -105,6 +105,33 @@ vsup_hook_return_door:
 vsup_hook_jump_door:
     jmp     *%r11
 
+# At the entry of the loader's function. An int3 in its place would take from an app that blocks or ignores SIGTRAP what
+# it has chosen: SIGTRAP is unblocked before, and the frame (protocol/heap.h) tells the supervisor what to put back.
+vsup_loader_stop:
+    push    %rax
+    push    %rcx
+    push    %rdx
+    push    %rsi
+    push    %rdi
+    push    %r10
+    push    %r11
+    sub     $40, %rsp
+    mov     $1, %edi                        # SIG_UNBLOCK
+    lea     vsup_trap_mask(%rip), %rsi
+    lea     32(%rsp), %rdx
+    mov     $8, %r10d
+    mov     $14, %eax                       # rt_sigprocmask
+    syscall
+    mov     $5, %edi                        # SIGTRAP
+    xor     %esi, %esi
+    mov     %rsp, %rdx
+    mov     $8, %r10d
+    mov     $13, %eax                       # rt_sigaction
+    syscall
+    int3
+vsup_loader_door:
+    ud2
+
 # _Unwind_Find_FDE(pc, bases): bases is {text base, data base, function}. Source: gcc, libgcc/unwind-dw2-fde.h.
 # It is asked for a byte of the call, which lies before the return address.
 vsup_hook_find_frame:
@@ -127,6 +154,8 @@ vsup_hook_end:
 # an exception that passes. Not in a section of the usual name, which the linker would want to edit.
 .section .rodata.hook_frame, "a"
 .balign 8
+vsup_trap_mask:
+    .quad   1 << 4
 vsup_hook_cie:
     .long   vsup_hook_cie_end - . - 4
     .long   0

@@ -7,6 +7,7 @@
 #include "agent/base/safe_load.h"
 #include "agent/callstack/capture.h"
 #include "agent/engine/code_cache.h"
+#include "agent/engine/trap_guard.h"
 #include "agent/heap/heap_events.h"
 #include "agent/heap/heap_thread.h"
 #include "agent/heap/hook_frame.h"
@@ -161,12 +162,25 @@ void keep_slack(const HeapBlock& former, HeapBlock& fresh) {
   fresh.slack = static_cast<uint16_t>(slack < 0xffff ? slack : 0xffff);
 }
 
+// Before the trap at the door, which would take it away.
+void note_trap_choice(HeapThread& thread) {
+  constexpr uint64_t kUnblock = 1, kSigtrap = 5, kIgnored = 1;
+  constexpr int64_t kRtSigaction = 13;
+  uint64_t mask = 0, action[4] = {};
+  raw_syscall(kRtSigprocmask, kUnblock, reinterpret_cast<uint64_t>(&kTrapMask), reinterpret_cast<uint64_t>(&mask),
+              sizeof mask);
+  raw_syscall(kRtSigaction, kSigtrap, 0, reinterpret_cast<uint64_t>(action), sizeof mask);
+  thread.trap_blocked = (mask & kTrapMask) != 0 ? 1 : 0;
+  thread.trap_ignored = action[0] == kIgnored ? 1 : 0;
+}
+
 // The thread traps on its way out, and then enters the hooked function anew. The last one of a process: once.
 void come_again(HookFrame& frame) {
   static HookSite entry;
   entry.trampoline = frame.site->address;
   frame.site = &entry;
   frame.thread->call = 0;
+  note_trap_choice(*frame.thread);
   frame.thread->hold = kHoldAtEnd;
 }
 
@@ -225,7 +239,10 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
       thread.call = sp;
       if (events.leaving()) come_again(*frame);
     }
-    if (function == HeapFunction::kExec) thread.hold = kHoldAtExec;
+    if (function == HeapFunction::kExec) {
+      note_trap_choice(thread);
+      thread.hold = kHoldAtExec;
+    }
     return 0;
   }
   if (is_inside(thread, sp)) return 0;

@@ -161,9 +161,10 @@ int arch_prctl(ThreadContext& ctx) {
 // What a tool has recorded goes with the address space.
 int exec(ThreadContext& ctx) {
   if (instrumenter() != nullptr) {
+    unblock_trap(ctx);
     ctx.service = static_cast<uint64_t>(Service::kBeforeExec);
     vsup_service_query();
-    ignore_trap_again();  // a new image inherits it
+    reblock_trap(ctx);  // a new image inherits the mask, and what is ignored
   }
   return plain(ctx);
 }
@@ -187,6 +188,22 @@ int trap_action(ThreadContext& ctx) {
   return emulated(ctx, 0);
 }
 
+// Only a thread that may have SIGTRAP blocked needs the calls that keep it so over a trap.
+int set_mask(ThreadContext& ctx) {
+  constexpr uint64_t kBlock = 0, kUnblock = 1, kSetMask = 2;
+  uint64_t mask = 0;
+  if (argument(ctx, 1) == 0 || !vsup_safe_copy(&mask, reinterpret_cast<const void*>(argument(ctx, 1)), sizeof mask))
+    return plain(ctx);
+  const uint64_t how = argument(ctx, 0) & 0xffff'ffff;
+  const bool has_trap = (mask & kTrapMask) != 0;
+  if (how == kSetMask || (how == kBlock && has_trap)) {
+    ctx.trap_blocked = has_trap ? 1 : 0;
+  } else if (how == kUnblock && has_trap) {
+    ctx.trap_blocked = 0;
+  }
+  return plain(ctx);
+}
+
 int handle(ThreadContext& ctx) {
   switch (ctx.gpr[protocol::kRax] & 0xffff'ffff) {
     case 9:  // mmap
@@ -204,6 +221,8 @@ int handle(ThreadContext& ctx) {
       return make_mapping_call(ctx);
     case 13:  // rt_sigaction
       return (argument(ctx, 0) & 0xffff'ffff) == kSigtrap ? trap_action(ctx) : plain(ctx);
+    case 14:  // rt_sigprocmask
+      return set_mask(ctx);
     case 15:
       return sigreturn(ctx);
     case 56:

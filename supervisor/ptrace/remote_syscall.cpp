@@ -1,8 +1,13 @@
 #include "supervisor/ptrace/remote_syscall.h"
 
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include <array>
 
 #include "supervisor/base/check.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/tracee_memory.h"
 
 namespace vsup::supervisor {
 
@@ -24,6 +29,7 @@ bool is_fault(int number) {
 RemoteCalls::RemoteCalls(Tracee& tracee, uint64_t syscall_pc)
     : tracee_(tracee), syscall_pc_(syscall_pc), saved_(tracee.registers()) {
   owns_trap_ = !tracee.trap_unblocked;
+  ignores_trap_ = ignores_trap_now(tracee.tid);
   tracee.take_over_wait_mask(saved_);
   if (owns_trap_) tracee.unblock_trap();
 }
@@ -32,6 +38,7 @@ RemoteCalls::~RemoteCalls() {
   if (tracee_.gone || !tracee_.stopped) return;
   try {
     tracee_.set_registers(saved_);
+    if (ignores_trap_) ignore_trap_again(tracee_, syscall_pc_);
     if (owns_trap_) tracee_.reblock_trap();
   } catch (...) {
     // It has gone; whoever touches it next learns so.
@@ -108,6 +115,42 @@ void leave_event_stop(Tracee& tracee) {
     if (tracee.stop.kind() == WaitStatus::Kind::kGroupStop) tracee.group_stopped = true;
   }
   VS_CHECK(!"the system call ends", tracee);
+}
+
+bool ignores_trap_now(pid_t tid) {
+  const auto status = read_status_of(tid);
+  return status && (status->ignored & (uint64_t{1} << (SIGTRAP - 1))) != 0;
+}
+
+void ignore_trap_again(Tracee& tracee, uint64_t syscall_pc) {
+  constexpr uint64_t kRedZone = 128, kMaskSize = 8;
+  const std::array<uint64_t, 4> action = {1, 0, 0, 0};  // struct kernel_sigaction with SIG_IGN
+  const Registers saved = tracee.registers();
+  tracee.take_over_wait_mask(saved);
+  const uint64_t address = (saved.rsp - kRedZone - sizeof action) & ~uint64_t{15};
+  std::array<uint64_t, 4> below{};
+  if (!read_value(tracee.tid, address, below) || !write_value(tracee.tid, address, action)) return;  // it has no stack
+  Registers call = saved;
+  call.rax = SYS_rt_sigaction;
+  call.rdi = SIGTRAP;
+  call.rsi = address;
+  call.rdx = 0;
+  call.r10 = kMaskSize;
+  call.orig_rax = ~uint64_t{0};
+  call.rip = syscall_pc;
+  tracee.set_registers(call);
+  leave_event_stop(tracee);  // to the entry
+  leave_event_stop(tracee);  // to the exit
+  // Only from a stop behind it the kernel acts on restart codes again.
+  do {
+    tracee.interrupt();
+    tracee.cont();
+    tracee.wait_for_stop();
+    if (tracee.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(tracee);
+    if (tracee.stop.kind() == WaitStatus::Kind::kGroupStop) tracee.group_stopped = true;
+  } while (tracee.stop.kind() == WaitStatus::Kind::kSyscallStop);
+  tracee.write_as(address, below);
+  tracee.set_registers(saved);
 }
 
 bool can_inject_signal(Tracee& tracee) {

@@ -2,7 +2,8 @@
 // Assumes: the thread is stopped at a point where it returns to user mode with the registers that we set, that is
 // anywhere but at PTRACE_EVENT_{EXEC,CLONE,FORK,VFORK} (see leave_event_stop).
 // Promises: registers are restored by the destructor, interrupted system calls included (orig_rax goes with them).
-// Signals that come meanwhile are appended to Tracee::held. Afterwards the thread is in a signal-delivery-stop.
+// Signals that come meanwhile are appended to Tracee::held. Afterwards the thread is in a signal-delivery-stop, or, if
+// the app ignores SIGTRAP, in one of PTRACE_INTERRUPT: our traps have made that the default, and it is ignored again.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,15 @@ class RemoteCalls {
   uint64_t syscall_pc_;
   Registers saved_;
   bool owns_trap_ = false;
+  bool ignores_trap_ = false;
 };
+
+// By /proc, that is, as far as no trap of ours has made it the default.
+bool ignores_trap_now(pid_t tid);
+
+// Any trap of ours makes the default of a SIGTRAP that the app ignores; this ignores it again, and must not trap. The
+// thread is then in a stop of PTRACE_INTERRUPT, from which the kernel acts on restart codes as from the one before.
+void ignore_trap_again(Tracee& tracee, uint64_t syscall_pc);
 
 // From PTRACE_EVENT_EXEC (still inside the system call) on to the system call's exit, where registers can be set.
 void leave_event_stop(Tracee& tracee);

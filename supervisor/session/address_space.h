@@ -38,6 +38,7 @@ struct AddressSpace {
   std::vector<Task*> tasks;
   std::vector<uint64_t> reported_modules;
   NativeBreakpoints breakpoints;
+  bool trap_ignored = false;           // by the app, when the breakpoints were set: each of them makes it the default
   std::unique_ptr<ModuleWatch> watch;  // for tools that hook the heap
   HeapHooks hooks;
   uint64_t code_fingerprint = 0;  // of the executable mappings when instrumentation was switched off

@@ -1,5 +1,6 @@
 // Purpose: from any stop of a thread to the app's registers, and from the app's registers back into the code cache or
 // to native code. The places are those of protocol::Exports.
+#include <csignal>
 #include <cstddef>
 
 #include "supervisor/base/check.h"
@@ -135,8 +136,8 @@ bool SessionImpl::reach_app_state(Task& task) {
     if (task.pending_set) {
       task.pending_set = false;
       set_hold(task, false);
-      task.reblock_trap();
     }
+    task.reblock_trap();
     task.at_app_state = true;
     return true;
   }
@@ -241,6 +242,7 @@ void SessionImpl::settle(Task& task) {
 void SessionImpl::settle_in_app_state(Task& task) {
   const std::shared_ptr<AddressSpace> space = task.process->space;
   if (!reach_app_state(task)) return;
+  ensure_trap_ignored(task);
   if (space->stopping) {
     task.parked = true;
     check_world(space);
@@ -283,6 +285,10 @@ bool SessionImpl::enter_cache(Task& task) {
                       : task.was_native ? protocol::EntryReason::kNative
                                         : protocol::EntryReason::kGoesOn;
   if (reason != protocol::EntryReason::kGoesOn) task.write_as(field(offsetof(ThreadContext, entry_reason)), reason);
+  if (task.was_native) {
+    const uint64_t blocked = (task.signal_mask() & (uint64_t{1} << (SIGTRAP - 1))) != 0 ? 1 : 0;
+    task.write_as(field(offsetof(ThreadContext, trap_blocked)), blocked);
+  }
   task.at_handler = task.was_native = false;
   Registers registers = task.app;
   registers.gs_base = address;

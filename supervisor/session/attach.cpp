@@ -122,9 +122,7 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
               if (!ejected) {
                 const bool sandboxed = is_sandboxed(leaving.tid);
                 if (remove_hooks(*space, leaving) && !sandboxed) {
-                  const bool trap_is_ignored = ignores_trap(*leaving.process, leaving.tid);
                   eject_agent(leaving, space->vdso_syscall);
-                  if (trap_is_ignored) ignore_trap_again(leaving);
                   space->injected = false;
                 } else {
                   note(*leaving.process, std::string(sandboxed ? "its own seccomp filter might kill it for unmapping"

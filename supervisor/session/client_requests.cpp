@@ -9,6 +9,8 @@
 #include <cstddef>
 
 #include "protocol/client_requests.h"
+#include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/remote_syscall.h"
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/session/client_message.h"
 #include "supervisor/session/session_impl.h"
@@ -150,6 +152,11 @@ bool SessionImpl::take_native_breakpoint(Task& task, const siginfo_t& info) {
   const Registers registers = task.registers();
   const auto breakpoint = space.breakpoints.at(registers.rip - 1);
   if (!breakpoint) return false;
+  if (space.trap_ignored && !is_sandboxed(task.tid)) {
+    const auto status = read_status_of(task.tid);
+    space.trap_ignored = status && (status->caught & (uint64_t{1} << (SIGTRAP - 1))) == 0;
+    if (space.trap_ignored) ignore_trap_again(task, space.vdso_syscall);
+  }
   task.app = registers;
   task.app.rip = breakpoint->address;
   task.at_app_state = true;
@@ -207,6 +214,7 @@ void SessionImpl::update_breakpoints(AddressSpace& space) {
   for (Task* task : space.tasks) {
     if (!task->stopped || task->gone) continue;
     if (wanted) {
+      if (!space.breakpoints.active()) space.trap_ignored = ignores_trap_now(task->tid);
       space.breakpoints.set(task->tid, request_sites_);
     } else {
       space.breakpoints.remove(task->tid);

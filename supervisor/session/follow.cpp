@@ -74,6 +74,7 @@ void SessionImpl::on_birth(Task& parent) {
       born.space->injected = process.space->injected;
       born.space->vdso_syscall = process.space->vdso_syscall;
       born.space->breakpoints = process.space->breakpoints;
+      born.space->trap_ignored = process.space->trap_ignored;
       born.space->hooks = process.space->hooks;
       if (process.space->watch) born.space->watch = process.space->watch->clone();
     }
@@ -118,6 +119,7 @@ void SessionImpl::receive_thread_or_vfork_child(Task& parent, Task& child) {
   context.app_pc = from.app_pc;
   context.syscall_pc = from.syscall_pc;
   context.app_gs_base = from.app_gs_base;
+  context.trap_blocked = from.trap_blocked;
   child.write_as(context.self, context);
   child.slot_ready = true;
   Registers registers = child.registers();
@@ -144,10 +146,7 @@ void SessionImpl::receive_fork_child(Task& parent, Task& child) {
     space.slots.take(child.slot);
   }
   if (!is_sandboxed(child.tid)) {
-    const auto status = read_status_of(child.tid);  // the calls trap
-    const bool trap_is_ignored = status && (status->ignored & (uint64_t{1} << (SIGTRAP - 1))) != 0;
     const std::string error = replace_shared_block(child, agent_.exports.syscall_insn, space.shared);
-    if (trap_is_ignored && !child.instrumented) ignore_trap_again(child);
     if (!error.empty()) log_line(LogLevel::kWarning, "process %d: %s", child.tid, error.c_str());
   }
   settle(child);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -29,6 +30,7 @@ constexpr uint64_t kReach = 0x7000'0000;         // of a rel32, with room for th
 constexpr uint64_t kLowest = 0x1'0000;           // vm.mmap_min_addr
 constexpr uint64_t kBreathingSpace = 0x10'0000;  // left free around an island where that is possible
 constexpr uint8_t kBreakpoint = 0xcc;
+constexpr uint8_t kReturn = 0xc3;
 constexpr int kMaxLayerSteps = 4096;
 
 const char* describe(uint32_t status) {
@@ -82,6 +84,10 @@ void return_from_function(Task& task, Registers& registers) {
   registers.rsp += sizeof(uint64_t);
 }
 
+bool write_loader_code(pid_t tid, uint64_t address, const std::vector<uint8_t>& code) {
+  return write_memory(tid, address, code.data(), code.size());
+}
+
 // Has loaded the pointer and not called it yet, as far as one can see.
 bool is_about_to_call(const Registers& registers, uint64_t island) {
   for (const auto value : {registers.rax, registers.rbx, registers.rcx, registers.rdx, registers.rsi, registers.rdi,
@@ -94,7 +100,9 @@ bool is_about_to_call(const Registers& registers, uint64_t island) {
 }  // namespace
 
 bool SessionImpl::in_heap_layer(const Task& task, uint64_t pc) const {
-  return task.process->space->hooks.site_count != 0 && pc >= agent_.exports.text_start && pc < agent_.exports.text_end;
+  const HeapHooks& hooks = task.process->space->hooks;
+  return (hooks.site_count != 0 || hooks.loader_island != 0) && pc >= agent_.exports.text_start &&
+         pc < agent_.exports.text_end;
 }
 
 void SessionImpl::set_heap_alone(Task& task, bool alone) {
@@ -148,15 +156,45 @@ void SessionImpl::report_stopped(pid_t pid, RecordsMoment moment) {
 }
 
 void SessionImpl::run_to_door(Task& task) {
-  // Its record is the first thing that it makes.
-  for (int steps = 0; heap_thread_of(task, task.registers().fs_base) == 0 && steps < kMaxLayerSteps; ++steps) {
-    step_and_hold(task);
+  const uint64_t pc = task.registers().rip;
+  if (pc < agent_.exports.loader_stop || pc >= agent_.exports.loader_door) {
+    task.trap_ignored = task.trap_ignored || ignores_trap_now(task.tid);
+    // Its record is the first thing that it makes.
+    for (int steps = 0; heap_thread_of(task, task.registers().fs_base) == 0 && steps < kMaxLayerSteps; ++steps) {
+      step_and_hold(task);
+    }
+    set_hold(task, true);
+    task.unblock_trap();
   }
-  set_hold(task, true);
   task.pending_set = true;
-  task.unblock_trap();
   task.cont();
   arm_nudge(task.process->space);
+}
+
+// The agent has noted what the trap was to cost the app.
+void SessionImpl::take_over_trap_choice(Task& task) {
+  const uint64_t address = heap_thread_of(task, task.app.fs_base);
+  if (address == 0) return;
+  const auto thread = task.read_as<HeapThread>(address);
+  task.trap_ignored = task.trap_ignored || thread.trap_ignored != 0;
+  task.trap_unblocked = task.trap_unblocked || thread.trap_blocked != 0;
+}
+
+// As behind the loader's function, which does nothing else.
+void SessionImpl::leave_loader_stop(Task& task, Registers& registers) {
+  constexpr uint64_t kIgnored = 1, kTrapBit = uint64_t{1} << (SIGTRAP - 1);
+  const auto frame = task.read_as<LoaderFrame>(registers.rsp);
+  registers.r11 = frame.r11;
+  registers.r10 = frame.r10;
+  registers.rdi = frame.rdi;
+  registers.rsi = frame.rsi;
+  registers.rdx = frame.rdx;
+  registers.rcx = frame.rcx;
+  registers.rax = frame.rax;
+  registers.rip = frame.return_address;
+  registers.rsp += sizeof frame;
+  task.trap_ignored = task.trap_ignored || frame.action[0] == kIgnored;
+  task.trap_unblocked = task.trap_unblocked || (frame.mask & kTrapBit) != 0;
 }
 
 bool SessionImpl::take_own_trap(Task& task) {
@@ -165,7 +203,10 @@ bool SessionImpl::take_own_trap(Task& task) {
   Registers registers = task.registers();
   const uint64_t pc = registers.rip;
   const Exports& agent = agent_.exports;
-  if (pc == hooks.loader_breakpoint + 1 || pc == agent.hook_return_door) {
+  const bool by_loader = pc == agent.loader_door || (hooks.loader_island == 0 && pc == hooks.loader_breakpoint + 1);
+  if (pc == agent.loader_door) {
+    leave_loader_stop(task, registers);
+  } else if (by_loader || pc == agent.hook_return_door) {
     return_from_function(task, registers);
   } else if (pc == agent.hook_call_door) {
     registers.rsp -= 8;
@@ -185,12 +226,14 @@ bool SessionImpl::take_own_trap(Task& task) {
     arm_nudge(task.process->space);
     return true;
   }
-  const HeapHold hold = pc != hooks.loader_breakpoint + 1 ? set_hold(task, false) : kHoldNone;
+  const HeapHold hold = by_loader ? kHoldNone : set_hold(task, false);
+  if (hold == kHoldAtExec || hold == kHoldAtEnd) take_over_trap_choice(task);
   task.pending_set = false;
   task.syscall_pc = registers.rip - 2;
   task.at_app_state = true;
+  if (std::exchange(task.trap_ignored, false)) ignore_trap_again(task, task.process->space->vdso_syscall);
   task.reblock_trap();
-  if (pc == hooks.loader_breakpoint + 1) refresh_hooks(task);
+  if (by_loader) refresh_hooks(task);
   if (hold == kHoldAtExec) report_before_exec(task);
   if (hold == kHoldAtEnd) report_stopped(task.process->pid, RecordsMoment::kEnding);
   settle(task);
@@ -228,13 +271,42 @@ void SessionImpl::tell_named_code(Task& task, const ModuleChanges& changes) {
   task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, named_count), named.size());
 }
 
+// A jump to an island and on to the agent's vsup_loader_stop, where there is room: an int3 would reset what the app has
+// made of SIGTRAP.
 void SessionImpl::set_loader_breakpoint(Task& task, uint64_t address) {
   HeapHooks& hooks = task.process->space->hooks;
-  hooks.loader_byte = task.read_as<uint8_t>(address);
-  if (!write_value(task.tid, address, kBreakpoint)) return;
+  hooks.loader_code = {task.read_as<uint8_t>(address)};
+  hooks.loader_patch = {kBreakpoint};
+  make_loader_island(task, address);
+  if (!write_loader_code(task.tid, address, hooks.loader_patch)) return;
   hooks.loader_breakpoint = address;
   task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, loader_breakpoint), address);
   want_flush(task);
+}
+
+// The loader's function is one return, and padding up to the next one.
+void SessionImpl::make_loader_island(Task& task, uint64_t address) {
+  std::array<uint8_t, kJumpSize> code{};
+  if (is_sandboxed(task.tid) || !read_value(task.tid, address, code)) return;
+  const bool padded = address % 16 == 0 && (code[1] == 0x66 || code[1] == 0x90 || code[1] == 0x0f || code[1] == 0xcc);
+  if (code[0] != kReturn || !padded) return;
+  HookPlace place{};
+  for (const Mapping& mapping : read_maps(task.tid)) {
+    if (mapping.start > address || mapping.end <= address) continue;
+    place.module_start = mapping.start;
+    place.module_end = mapping.end;
+  }
+  const uint64_t island = place.module_end == 0 ? 0 : island_for(task, place);
+  if (island == 0) return;
+  std::array<uint8_t, 14> leave = {0xff, 0x25, 0, 0, 0, 0};  // jmp [rip]
+  std::copy_n(reinterpret_cast<const uint8_t*>(&agent_.exports.loader_stop), sizeof(uint64_t), leave.begin() + 6);
+  if (!write_value(task.tid, island, leave)) return;
+  HeapHooks& hooks = task.process->space->hooks;
+  hooks.loader_island = island;
+  hooks.loader_code.assign(code.begin(), code.end());
+  hooks.loader_patch = {0xe9, 0, 0, 0, 0};
+  const auto distance = static_cast<int32_t>(island - (address + kJumpSize));
+  std::copy_n(reinterpret_cast<const uint8_t*>(&distance), sizeof distance, hooks.loader_patch.begin() + 1);
 }
 
 // Fragments of code that has been changed are out of date; the first thread that enters the cache has it emptied.
@@ -354,7 +426,7 @@ void SessionImpl::set_hooks(AddressSpace& space, bool on) {
       write_memory(runner->tid, hook.address, on ? hook.patch : hook.original, hook.size);
   }
   if (hooks.loader_breakpoint != 0) {
-    write_value(runner->tid, hooks.loader_breakpoint, on ? kBreakpoint : hooks.loader_byte);
+    write_loader_code(runner->tid, hooks.loader_breakpoint, on ? hooks.loader_patch : hooks.loader_code);
   }
   if (!on) return;
   write_value<uint64_t>(runner->tid, kHeapLayerBase + offsetof(HeapControl, late), 1);
@@ -378,10 +450,11 @@ bool SessionImpl::keeps_island(Task& task, const Island& island) {
 bool SessionImpl::remove_hooks(AddressSpace& space, Task& task) {
   set_hooks(space, false);
   HeapHooks& hooks = space.hooks;
-  if (hooks.site_count == 0) return true;
+  if (hooks.site_count == 0 && hooks.loader_island == 0) return true;
   bool inside = false;
   for (Task* other : space.tasks) {
     if (!other->parked || other->gone) continue;
+    if (hooks.loader_island != 0 && other->app.rip == hooks.loader_island) other->app.rip = hooks.loader_breakpoint;
     for (const PlacedHook& hook : hooks.placed) {
       inside = inside || (hook.is_pointer && is_about_to_call(other->app, hook.island));
       if (other->app.rip < hook.island || other->app.rip >= hook.island + kIslandSlot) continue;

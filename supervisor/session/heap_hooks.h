@@ -30,8 +30,9 @@ struct HeapHooks {
   std::vector<Island> islands;
   uint64_t site_count = 0;  // HookSites handed out
   uint64_t loader_breakpoint = 0;
-  uint8_t loader_byte = 0;  // what the breakpoint has replaced
-  bool on = false;          // the jumps are in place
+  uint64_t loader_island = 0;                      // where the jump at the breakpoint leads; 0: it is an int3
+  std::vector<uint8_t> loader_code, loader_patch;  // the app's at the breakpoint, and ours
+  bool on = false;                                 // the jumps are in place
 };
 
 }  // namespace vsup::supervisor

@@ -124,7 +124,9 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     return;
   }
   // A signal that waits, or a stop of the world, goes first: the instruction is asked for again afterwards.
-  if (task.process->space->stopping || !task.held.empty() || !wants_cache(task)) {
+  const bool has_signal = std::any_of(task.held.begin(), task.held.end(),
+                                      [&task](const HeldSignal& signal) { return !is_blocked_trap(task, signal); });
+  if (task.process->space->stopping || has_signal || !wants_cache(task)) {
     settle(task);
     return;
   }
@@ -165,9 +167,11 @@ void SessionImpl::step_natively(Task& task) {
     return;
   }
   task.native_step = true;
+  // A system call may block: its step ends as an event. It may also set the mask.
+  const bool is_call = may_block(code, size);
+  if (!is_call) task.unblock_trap();
   task.step();
-  // A system call may block: its step ends as an event.
-  if (may_block(code, size)) return;
+  if (is_call) return;
   task.wait_for_stop();
   ++task.process->counters.stops;
   if (is_pushf(code, size) && task.stop.kind() == WaitStatus::Kind::kSignal) {
@@ -181,6 +185,7 @@ void SessionImpl::step_natively(Task& task) {
 }
 
 void SessionImpl::finish_native_step(Task& task) {
+  task.reblock_trap();
   task.app = task.registers();
   task.syscall_pc = task.app.rip - 2;
   if (static_cast<int64_t>(task.app.orig_rax) >= 0) task.app.r11 &= ~kTrapFlag;

@@ -140,6 +140,8 @@ class SessionImpl {
   bool stop_world_for_core(Task& task, int number);
   // True: still stopped in app state, nothing held. False: it runs or has gone.
   bool deliver_held(Task& task);
+  static bool is_blocked_trap(const Task& task, const HeldSignal& signal);
+  bool put_back_blocked_trap(Task& task, const HeldSignal& signal);
   bool mend_agent_fault(Task& task);
   void on_agent_fault(Task& task, const siginfo_t& info, const Registers& registers);
 
@@ -194,6 +196,9 @@ class SessionImpl {
   // The world is stopped, or the process has one thread.
   void set_hooks(AddressSpace& space, bool on);
   void set_loader_breakpoint(Task& task, uint64_t address);
+  void make_loader_island(Task& task, uint64_t address);
+  void leave_loader_stop(Task& task, Registers& registers);
+  void take_over_trap_choice(Task& task);
   // Undoes all of it; false: a thread is inside a hooked function, so that the agent has to stay.
   bool keeps_island(Task& task, const Island& island);
   bool remove_hooks(AddressSpace& space, Task& task);
@@ -221,7 +226,7 @@ class SessionImpl {
   // Tells the agent when the app handles or ignores SIGTRAP.
   void guard_traps(AddressSpace& space, bool was_native);
   bool ignores_trap(const Process& process, pid_t tid);
-  void ignore_trap_again(Task& task);
+  void ensure_trap_ignored(Task& task);
   void refresh_code(AddressSpace& space, bool on);
 
   boost::asio::io_context& io_;

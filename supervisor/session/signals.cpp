@@ -91,8 +91,9 @@ bool hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
 // for handled: if it kills, it kills under PTRACE_SINGLESTEP as well, and if it is ignored, the step executes one app
 // instruction, which is harmless unless that may sleep.
 SignalFate SessionImpl::likely_fate(Task& task, int number) {
-  // Interrupted in a system call: an ignored signal would have the step sleep in it again.
-  if (!is_fatal_by_default(number) || number == SIGTRAP || is_interrupted_syscall(task.app) ||
+  // Interrupted in a system call: an ignored signal would have the step sleep in it again. In native code its trap
+  // would be the app's to see, if that ignores SIGTRAP.
+  if (!wants_cache(task) || !is_fatal_by_default(number) || number == SIGTRAP || is_interrupted_syscall(task.app) ||
       may_be_cut_short(task.app))
     return fate_of(task, number);
   uint8_t code[2] = {};
@@ -113,7 +114,8 @@ SignalFate SessionImpl::fate_of(Task& task, int number) {
   if (status && (status->caught & bit) != 0) return SignalFate::kHandler;
   if (status && (status->ignored & bit) != 0) return SignalFate::kIgnored;
   // Between a trap of ours and the agent's making the app's choice again.
-  if (number == SIGTRAP && ignores_trap(*task.process, task.tid)) return SignalFate::kIgnored;
+  if (number == SIGTRAP && (task.instrumented || wants_cache(task)) && ignores_trap(*task.process, task.tid))
+    return SignalFate::kIgnored;
   if (is_fatal_by_default(number)) return SignalFate::kFatal;
   return number == SIGTSTP || number == SIGTTIN || number == SIGTTOU ? SignalFate::kStops : SignalFate::kIgnored;
 }
@@ -231,12 +233,12 @@ void SessionImpl::undo_spurious_eintr(Task& task, int number) {
 // Brings the thread into a stop from which a signal can be injected; registers are put in place afterwards.
 void SessionImpl::make_injectable(Task& task) {
   const uint64_t syscall_pc = syscall_pc_for(task);
-  if (syscall_pc != 0 && !is_sandboxed(task.tid)) {
+  if (syscall_pc != 0 && !is_sandboxed(task.tid) && !ignores_trap_now(task.tid)) {
     RemoteCalls calls(task, syscall_pc);
     calls.syscall(SYS_getpid, {});
     return;
   }
-  // It may not make system calls of ours. A SIGSTOP cannot be blocked, and is dropped at its delivery.
+  // It may not make system calls of ours, or not trap. A SIGSTOP cannot be blocked, and is dropped at its delivery.
   syscall(SYS_tgkill, task.process->pid, task.tid, SIGSTOP);
   const Registers registers = task.registers();
   for (int tries = 0; tries < 100; ++tries) {
@@ -275,9 +277,36 @@ bool SessionImpl::stop_world_for_core(Task& task, int number) {
   return true;
 }
 
+// A SIGTRAP that somebody sent and that only came because we had unblocked it for a trap of ours. In app state.
+bool SessionImpl::is_blocked_trap(const Task& task, const HeldSignal& signal) {
+  if (signal.number != SIGTRAP || signal.info.si_code > 0) return false;
+  const auto status = read_status_of(task.tid);
+  const uint64_t mask = task.wait_mask ? *task.wait_mask : status ? status->blocked : 0;
+  return (mask & (uint64_t{1} << (SIGTRAP - 1))) != 0;
+}
+
+// It is pending again.
+bool SessionImpl::put_back_blocked_trap(Task& task, const HeldSignal& signal) {
+  if (!is_blocked_trap(task, signal)) return false;
+  if (!can_inject_signal(task)) make_injectable(task);
+  task.set_signal_info(signal.info);
+  // The kernel queues an injected signal that is blocked (kernel/signal.c, ptrace_signal), and stops the thread at
+  // once.
+  task.interrupt();
+  task.cont(SIGTRAP);
+  task.wait_for_stop();
+  if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
+  if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
+  return true;
+}
+
 bool SessionImpl::deliver_held(Task& task) {
   while (!task.held.empty()) {
     HeldSignal signal = task.held.front();
+    if (put_back_blocked_trap(task, signal)) {
+      task.held.pop_front();
+      continue;
+    }
     if (stop_world_for_core(task, signal.number)) return false;
     const SignalFate fate = likely_fate(task, signal.number);
     if (fate == SignalFate::kIgnored) {

@@ -66,6 +66,7 @@ struct Task : Tracee {
   bool was_native = false;           // has executed native code since it last was in the cache
   bool must_reenter = false;         // the cache was emptied or the mode changed while it could not stop
   bool breakpoint_trap_due = false;  // it was put before a breakpoint that it had met: a SIGTRAP may come
+  bool trap_ignored = false;         // the app ignores SIGTRAP, which the trap at the door makes the default
   std::unique_ptr<NativeCall> native_call;
   RestartedWait restarted_wait;
   std::optional<ContinuedTransfer> transfer;

@@ -43,8 +43,8 @@ std::string SessionImpl::inject(Process& process) {
     try {
       if ((task->registers().cs & 0xffff) != 0x33) return "a 32-bit program";
       protocol::AgentSettings settings = options_.settings;
-      const auto status = read_status_of(task->tid);  // the injection traps
-      if (status && (status->ignored & kTrapBit) != 0) settings.guard_trap = settings.ignore_trap = 1;
+      if (ignores_trap_now(task->tid)) settings.guard_trap = settings.ignore_trap = 1;
+      if ((task->signal_mask() & kTrapBit) != 0) settings.guard_trap = 1;
       std::string error = inject_agent(*task, space.vdso_syscall, agent_, settings, space.shared);
       if (!error.empty()) return error;
       space.injected = true;
@@ -86,35 +86,12 @@ bool SessionImpl::ignores_trap(const Process& process, pid_t tid) {
          ignores != 0;
 }
 
-// The world is stopped. Our traps have made the app's choice the default; the call that makes it again must not trap.
-void SessionImpl::ignore_trap_again(Task& task) {
-  constexpr uint64_t kRedZone = 128, kMaskSize = 8;
-  const std::array<uint64_t, 4> action = {1, 0, 0, 0};  // struct kernel_sigaction with SIG_IGN
-  const Registers saved = task.registers();
-  const uint64_t address = (saved.rsp - kRedZone - sizeof action) & ~uint64_t{15};
-  const auto below = task.read_as<std::array<uint64_t, 4>>(address);
-  task.write_as(address, action);
-  Registers call = saved;
-  call.rax = SYS_rt_sigaction;
-  call.rdi = SIGTRAP;
-  call.rsi = address;
-  call.rdx = 0;
-  call.r10 = kMaskSize;
-  call.orig_rax = ~uint64_t{0};
-  call.rip = task.process->space->vdso_syscall;
-  task.set_registers(call);
-  leave_event_stop(task);  // to the entry
-  leave_event_stop(task);  // to the exit
-  // Only from a stop behind it the kernel acts on restart codes again.
-  do {
-    task.interrupt();
-    task.cont();
-    task.wait_for_stop();
-    if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
-    if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
-  } while (task.stop.kind() == WaitStatus::Kind::kSyscallStop);
-  task.write_as(address, below);
-  task.set_registers(saved);
+// On the way to native code: what the agent would have put right on the way back into the cache.
+void SessionImpl::ensure_trap_ignored(Task& task) {
+  if (!task.instrumented || wants_cache(task) || !ignores_trap(*task.process, task.tid) || ignores_trap_now(task.tid) ||
+      is_sandboxed(task.tid))
+    return;
+  ignore_trap_again(task, task.process->space->vdso_syscall);
 }
 
 void SessionImpl::pass_on_rseq(AddressSpace& space) {
@@ -186,11 +163,6 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             update_breakpoints(*process->space);
             if (!on) {
               if (process->space->hooks.on) set_hooks(*process->space, false);
-              const auto parked = std::find_if(process->tasks.begin(), process->tasks.end(), [](const auto& entry) {
-                return entry.second->parked && !entry.second->gone;
-              });
-              if (parked != process->tasks.end() && ignores_trap(*process, parked->first))
-                guarded(parked->first, [this](Task& task) { ignore_trap_again(task); });
               continue;
             }
             const std::string error = process->space->injected ? std::string() : inject(*process);

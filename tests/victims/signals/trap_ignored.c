@@ -1,8 +1,5 @@
-// SIGTRAP set to be ignored stays so over the agent's own traps, over threads, a fork and an exec.
+// SIGTRAP set to be ignored stays so over traps of vsup's own, libraries that come and go, threads, a fork and an exec.
 // RUN: none --trace-children=yes
-// SKIP: toggle: a stop of the app in native code may reset it, see ARCHITECTURE.md
-// SKIP: massif: its breakpoint in the loader resets it, see ARCHITECTURE.md
-// SKIP: massif-toggle: likewise
 // EXPECT: ignored all the time
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -20,12 +17,15 @@ static void* ignored(void* unused) {
   }
   return unused;
 }
+static volatile int handled;
+static void handler(int number) { handled += number == SIGUSR1; }
 int main(int argc, char** argv) {
   if (argc > 1) {  // inherited
     ignored(NULL);
     return 7;
   }
   signal(SIGTRAP, SIG_IGN);
+  signal(SIGUSR1, handler);
   EACH_ROUND {
     // New code makes the agent ask the supervisor by a trap; popf is stepped or tested.
     uint8_t* code = code_pages(4096);
@@ -36,7 +36,12 @@ int main(int argc, char** argv) {
     pthread_create(&thread, NULL, ignored, NULL);
     ignored(NULL);
     pthread_join(thread, NULL);
+    void* library = dlopen("libutil.so.1", RTLD_NOW);
+    CHECK(library != NULL && dlclose(library) == 0);
+    ignored(NULL);
+    kill(getpid(), SIGUSR1);
   }
+  CHECK(handled != 0);
   int status = 0;
   if (fork() == 0) {
     ignored(NULL);
