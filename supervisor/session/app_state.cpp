@@ -315,6 +315,10 @@ void SessionImpl::put_in_native_code(Task& task) {
 }
 
 void SessionImpl::resume_app_state(Task& task) {
+  if (task.process->left) {
+    leave_late(task);
+    return;
+  }
   if (!deliver_held(task)) return;
   // An instruction with the app's trap flag set runs natively; the trap brings the thread back.
   const bool on = wants_cache(task) && (task.app.eflags & kTrapFlag) == 0;

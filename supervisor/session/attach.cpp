@@ -76,6 +76,40 @@ void SessionImpl::seize_all_threads(pid_t pid, Process& process) {
   if (process.tasks.empty()) throw StartError("process " + std::to_string(pid) + ": no such process", 1);
 }
 
+// In app state, nothing of ours is in its memory.
+void SessionImpl::leave(Task& task) {
+  restart_wait(task);
+  int signal = 0;
+  if (!task.held.empty()) {
+    if (!can_inject_signal(task)) make_injectable(task);
+    task.set_signal_info(task.held.front().info);
+    signal = task.held.front().number;
+    task.held.pop_front();
+  }
+  task.set_registers(task.app);
+  task.detach(signal);
+  for (const HeldSignal& held : task.held) syscall(SYS_tgkill, task.process->pid, task.tid, held.number);
+  task.held.clear();
+}
+
+// A thread whose transfer went on after the detach of its process has stopped: at the transfer's end, by a signal, or
+// because somebody would not wait any longer.
+void SessionImpl::leave_late(Task& task) {
+  Process& process = *task.process;
+  if (!process.hurried && task.held.empty() && continue_transfer(task)) return;
+  leave(task);
+  remove_task(task.tid);
+  if (process.tasks.empty()) end_process(process, ProcessEnd::kDetached, 0);
+}
+
+// Asked a second time: a transfer whose other side does not move is cut short.
+void SessionImpl::hasten_transfers(Process& process) {
+  process.hurried = process.left;
+  if (!process.left) return;
+  for (const auto& [tid, task] : process.tasks)
+    if (task->transfer) task->interrupt();
+}
+
 void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsigned)> done) {
   struct Job {
     unsigned count = 0;
@@ -86,7 +120,10 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
   job->done = std::move(done);
   std::map<std::shared_ptr<AddressSpace>, std::vector<pid_t>> spaces;
   for (Process* process : select(pids)) {
-    if (process->detaching) continue;
+    if (process->detaching) {
+      hasten_transfers(*process);
+      continue;
+    }
     // Who shares the memory goes with it.
     for (const auto& [pid, other] : processes_) {
       if (other->space != process->space || other->detaching) continue;
@@ -131,29 +168,20 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
                 }
                 ejected = true;
               }
-              restart_wait(leaving);
-              int signal = 0;
-              if (!leaving.held.empty()) {
-                if (!can_inject_signal(leaving)) make_injectable(leaving);
-                leaving.set_signal_info(leaving.held.front().info);
-                signal = leaving.held.front().number;
-                leaving.held.pop_front();
-              }
-              leaving.set_registers(leaving.app);
-              const pid_t pid = leaving.process->pid;
-              leaving.detach(signal);
-              for (const HeldSignal& held : leaving.held) syscall(SYS_tgkill, pid, leaving.tid, held.number);
-              leaving.held.clear();
+              leaving.parked = false;
+              if (!leaving.held.empty() || !continue_transfer(leaving)) leave(leaving);
             });
           }
           for (const pid_t pid : members) {
             Process* process = find_process(pid);
             if (process == nullptr) continue;
-            std::vector<pid_t> threads;
-            for (const auto& [tid, task] : process->tasks) threads.push_back(tid);
-            for (const pid_t tid : threads) remove_task(tid);
-            end_process(*process, ProcessEnd::kDetached, 0);
             ++job->count;
+            process->left = true;
+            std::vector<pid_t> threads;
+            for (const auto& [tid, task] : process->tasks)
+              if (!task->transfer) threads.push_back(tid);
+            for (const pid_t tid : threads) remove_task(tid);
+            if (process->tasks.empty()) end_process(*process, ProcessEnd::kDetached, 0);
           }
         },
         finish_one, true);

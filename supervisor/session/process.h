@@ -39,6 +39,8 @@ struct Process {
   bool announced = false;       // process_started was called for this image
   bool borrowed_space = false;  // a vfork child before its exec
   bool detaching = false;
+  bool left = false;          // detached, but for threads whose transfers are to end first
+  bool hurried = false;       // that was asked for twice
   bool dumping_core = false;  // about to be killed by a signal that dumps core: its threads stand in native code
   std::shared_ptr<AddressSpace> space;
   std::map<pid_t, Task*> tasks;

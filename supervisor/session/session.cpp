@@ -400,7 +400,10 @@ std::vector<Process*> SessionImpl::select(const std::vector<pid_t>& pids) const 
 unsigned SessionImpl::kill(const std::vector<pid_t>& pids) {
   unsigned count = 0;
   for (const Process* process : select(pids))
-    if (::kill(process->pid, SIGKILL) == 0) ++count;
+    if (::kill(process->pid, SIGKILL) == 0) {
+      observer_.process_note(process->pid, "killed by vsup: asked for");
+      ++count;
+    }
   return count;
 }
 

@@ -88,6 +88,9 @@ class SessionImpl {
   // attach.cpp
   void attach(pid_t pid);
   void seize_all_threads(pid_t pid, Process& process);
+  void leave(Task& task);
+  void leave_late(Task& task);
+  static void hasten_transfers(Process& process);
 
   // follow.cpp
   void on_birth(Task& parent);

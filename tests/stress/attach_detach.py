@@ -171,6 +171,32 @@ def python(place):
     check(process.returncode == 0 and output == "sum 4999950000\n", f"{process.returncode} {output!r} {errors!r}")
 
 
+def transfer(place):
+    """Detached from in the middle of a write to a full pipe: the write goes on, and is whole when it returns."""
+    size = 1 << 20
+    script = f"import os, sys\nprint('ready', file=sys.stderr, flush=True)\nsys.stdin.readline()\n" \
+             f"done = os.write(1, b'x' * {size})\nprint('wrote', done, file=sys.stderr)\n"
+    for hurry in (False, True):
+        process = place.start_native(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE, text=False)
+        check(process.stderr.readline() == b"ready\n", "python did not start")
+        vsup = attach(place, process)
+        process.stdin.write(b"go on\n")
+        process.stdin.flush()
+        time.sleep(0.5)  # blocked in the write
+        os.kill(vsup.pid, signal.SIGINT)
+        time.sleep(0.5)
+        check(not procs.arena_lines(process.pid), "the agent is still mapped")
+        check(vsup.poll() is None, "vsup did not wait for the end of the transfer")
+        if hurry:
+            os.kill(vsup.pid, signal.SIGINT)
+            vsup.communicate(timeout=20)
+        output, errors = process.communicate(timeout=20)
+        vsup.communicate(timeout=20)
+        check(vsup.returncode == 0 and process.returncode == 0, f"{vsup.returncode} {process.returncode} {errors!r}")
+        whole = errors == b"wrote %d\n" % size and len(output) == size
+        check(whole != hurry and (errors == b"wrote %d\n" % len(output)), f"read {len(output)}, {errors!r}")
+
+
 def children_later(place):
     """A shell attached to forks and executes afterwards; its children are followed and nothing is lost."""
     shell = place.start_native(["/bin/bash", "-c", "echo ready; read line; seq 1 100 | awk '{s += $1} END {print s}'; "
@@ -186,4 +212,4 @@ def children_later(place):
 
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (busy_interrupt, blocked_interrupt, busy_vctl, blocked_vctl, again,
-                                          native_attach, python, children_later)}, __doc__)
+                                          native_attach, python, transfer, children_later)}, __doc__)
