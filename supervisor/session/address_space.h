@@ -31,6 +31,7 @@ class SlotTable {
 
 struct AddressSpace {
   bool injected = false;
+  bool passes_rseq = false;   // a thread registered it natively
   uint64_t vdso_syscall = 0;  // a `syscall` instruction in the app's vdso, 0: none
   UniqueFd maps_fd;           // /proc/PID/maps, opened when first asked for
   SharedView shared;

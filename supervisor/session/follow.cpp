@@ -72,6 +72,7 @@ void SessionImpl::on_birth(Task& parent) {
     } else {
       born.space = std::make_shared<AddressSpace>();
       born.space->injected = process.space->injected;
+      born.space->passes_rseq = process.space->passes_rseq;
       born.space->vdso_syscall = process.space->vdso_syscall;
       born.space->breakpoints = process.space->breakpoints;
       born.space->trap_ignored = process.space->trap_ignored;

@@ -193,12 +193,17 @@ void SessionImpl::finish_native_step(Task& task) {
   if ((task.app.cs & 0xffff) != kCodeSegment64 && task.process->want_on) {
     char text[160];
     snprintf(text, sizeof text, "a far branch to %#llx leads into 32-bit code; the process runs native", task.app.rip);
-    note(*task.process, text);
-    task.process->want_on = false;
-    for (Task* other : task.process->space->tasks)
-      if (other != &task) request_stop(*other);
+    run_native_from_now(*task.process, text);
   }
   settle(task);
+}
+
+// A stopped thread of it goes on to native code by itself.
+void SessionImpl::run_native_from_now(Process& process, const std::string& why) {
+  note(process, why);
+  process.want_on = false;
+  for (Task* task : process.space->tasks)
+    if (!task->stopped) request_stop(*task);
 }
 
 void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
@@ -226,6 +231,7 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
             space.reported_modules.end()) {
       space.reported_modules.push_back(mapping->start);
       observer_.module_mapped(task.process->pid, {mapping->path, mapping->start, mapping->end, mapping->offset});
+      if (space.passes_rseq && rseq_sections_.in_file(mapping->path)) run_native_from_now(*task.process, kUsesRseq);
     }
   }
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));

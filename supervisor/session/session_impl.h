@@ -24,6 +24,7 @@
 #include "supervisor/ptrace/wait.h"
 #include "supervisor/session/event_bursts.h"
 #include "supervisor/session/process.h"
+#include "supervisor/session/rseq_sections.h"
 #include "supervisor/session/session.h"
 
 namespace vsup::supervisor {
@@ -153,6 +154,7 @@ class SessionImpl {
   void stay_at_safe_point(Task& task, const protocol::ThreadContext& context);
   void step_natively(Task& task);
   void finish_native_step(Task& task);
+  void run_native_from_now(Process& process, const std::string& why);
   void run_in_agent(Task& task);
   void answer_map_query(Task& task, protocol::ThreadContext& context);
   void flush_cache(Task& task);
@@ -226,6 +228,8 @@ class SessionImpl {
   std::string inject(Process& process);
   // Threads that registered rseq natively make the agent let later ones do so, too.
   void pass_on_rseq(AddressSpace& space);
+  bool uses_rseq(const Process& process);
+  static constexpr const char* kUsesRseq = "it has registered restartable sequences (rseq) of its own";
   // Tells the agent when the app handles or ignores SIGTRAP.
   void guard_traps(AddressSpace& space, bool was_native);
   bool ignores_trap(const Process& process, pid_t tid);
@@ -237,6 +241,7 @@ class SessionImpl {
   SessionObserver& observer_;
   const AgentImage& agent_;
   RequestSiteCache request_sites_;
+  RseqSections rseq_sections_;
   WaitManager waits_;
   EventBursts bursts_;
   boost::asio::posix::stream_descriptor signal_fd_;

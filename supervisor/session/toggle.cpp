@@ -13,21 +13,15 @@
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/remote_syscall.h"
 #include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/session/rseq_sections.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
 
 namespace {
 
-// include/uapi/linux/ptrace.h, Linux 5.13.
 constexpr uint64_t kArenaEnd = protocol::kArenaBase + protocol::kArenaSize;
 constexpr uint64_t kTrapBit = uint64_t{1} << (SIGTRAP - 1);
-
-constexpr int kGetRseqConfiguration = 0x420f;
-struct RseqConfiguration {
-  uint64_t address;
-  uint32_t size, signature, flags, padding;
-};
 
 }  // namespace
 
@@ -94,13 +88,17 @@ void SessionImpl::ensure_trap_ignored(Task& task) {
   ignore_trap_again(task, task.process->space->vdso_syscall);
 }
 
+// Its sequences would not be aborted in the cache, and what they count would be wrong.
+bool SessionImpl::uses_rseq(const Process& process) {
+  return std::any_of(process.space->tasks.begin(), process.space->tasks.end(), [this](const Task* task) {
+    return task->stopped && !task->gone && rseq_sections_.in_process(task->tid);
+  });
+}
+
 void SessionImpl::pass_on_rseq(AddressSpace& space) {
   for (Task* task : space.tasks) {
-    RseqConfiguration configuration{};
-    if (!task->stopped || task->gone) continue;
-    const long size =
-        ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), task->tid, sizeof configuration, &configuration);
-    if (size <= 0 || configuration.address == 0) continue;
+    if (!task->stopped || task->gone || !has_rseq(task->tid)) continue;
+    space.passes_rseq = true;
     const uint32_t pass = 1;
     write_value(task->tid, agent_.exports.settings + offsetof(protocol::AgentSettings, pass_rseq), pass);
     return;
@@ -165,7 +163,12 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
               if (process->space->hooks.on) set_hooks(*process->space, false);
               continue;
             }
-            const std::string error = process->space->injected ? std::string() : inject(*process);
+            std::string error;
+            if (options_.settings.run_native == 0 && uses_rseq(*process)) {
+              error = kUsesRseq;
+            } else if (!process->space->injected) {
+              error = inject(*process);
+            }
             if (error.empty()) {
               pass_on_rseq(*process->space);
               guard_traps(*process->space, was_native);
