@@ -125,8 +125,8 @@ class SessionRecorder : public Recorder {
     return tool_ != nullptr ? tool_->client_request(process, tid, request) : std::nullopt;
   }
 
-  void agent_request(StoppedProcess& process, uint64_t code, uint64_t argument) override {
-    if (tool_ != nullptr) tool_->agent_request(process, code, argument);
+  void agent_request(StoppedProcess& process, pid_t tid, uint64_t code, uint64_t argument) override {
+    if (tool_ != nullptr) tool_->agent_request(process, tid, code, argument);
   }
 
   void session_ended(int wait_status) override {
@@ -221,6 +221,9 @@ ToolContext make_tool_context(const Options& options, SessionDirectory& director
   context.quiet = options.quiet;
   context.write_file = [&directory](const std::string& name, const std::string& content) {
     directory.write_file(name, content);
+  };
+  context.append_file = [&directory](const std::string& name, const std::string& content) {
+    directory.append_file(name, content);
   };
   context.log = [log](const ProcessSummary& process, const std::string& text) { log(process, text, '='); };
   context.log_plain = [log](const ProcessSummary& process, const std::string& text) { log(process, text, 0); };

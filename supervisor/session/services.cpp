@@ -112,9 +112,9 @@ void SessionImpl::on_service(Task& task, const Registers&) {
   }
   if (service == Service::kToolRequest) {
     stay_at_safe_point(task, context);
-    with_process_stopped(task.process->pid, [this, code = context.request_argument[0],
+    with_process_stopped(task.process->pid, [this, tid = task.tid, code = context.request_argument[0],
                                              argument = context.request_argument[1]](StoppedProcess* process) {
-      if (process != nullptr) observer_.agent_request(*process, code, argument);
+      if (process != nullptr) observer_.agent_request(*process, tid, code, argument);
     });
     settle(task);
     return;

@@ -61,8 +61,8 @@ class SessionObserver {
   // A client request for the tool; the answer, if it gives one.
   virtual std::optional<uint64_t> client_request(StoppedProcess&, pid_t, const ClientRequest&) { return {}; }
 
-  // The agent's half of the tool wants something (Service::kToolRequest).
-  virtual void agent_request(StoppedProcess&, uint64_t, uint64_t) {}
+  // The agent's half of the tool wants something (Service::kToolRequest), in a thread.
+  virtual void agent_request(StoppedProcess&, pid_t, uint64_t, uint64_t) {}
 
   // A file was mapped executable. May repeat for the same module.
   virtual void module_mapped(pid_t pid, const MappedModule& module) = 0;

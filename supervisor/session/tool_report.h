@@ -38,6 +38,8 @@ struct ToolContext {
   bool quiet = false;
   // Writes a file whole. `name` is relative to the session's directory, or absolute where an option gave it.
   std::function<void(const std::string& name, const std::string& content)> write_file;
+  // The same at the end of a file that is there.
+  std::function<void(const std::string& name, const std::string& content)> append_file;
   // Lines for the log of a process image, alive or gone. `process` as in image_started.
   std::function<void(const ProcessSummary& process, const std::string& text)> log;
   // The same, as they are: text to be copied.
@@ -77,8 +79,8 @@ class ToolReport {
   // Functions that the agent's half wants to know in stacks, by name (of C++ ones demangled).
   virtual std::map<std::string, protocol::NamedKind> named_functions() const { return {}; }
 
-  // The agent's half asked by ask_supervisor() (agent/engine/instrumenter.h); its thread goes on afterwards.
-  virtual void agent_request(StoppedProcess&, uint64_t, uint64_t) {}
+  // The agent's half asked by ask_supervisor() (agent/engine/instrumenter.h) in thread `tid`, which goes on afterwards.
+  virtual void agent_request(StoppedProcess&, pid_t, uint64_t, uint64_t) {}
 
   // The last process has gone: waits for all that is under way and writes it.
   virtual void session_finished() = 0;

@@ -312,7 +312,7 @@ def collection_by_request(place):
 
 def refused(place):
     """What is not there says so in one line."""
-    for option in ("--collect-bus=yes", "--collect-systime=usec", "--combine-dumps=yes"):
+    for option in ("--collect-bus=yes", "--collect-systime=usec"):
         status, _, errors = place.run(["-q", "--tool=callgrind", option, "true"], timeout=30)
         check(status == 1 and errors.count("\n") == 1 and option.split("=")[0] in errors, f"{option}: {errors}")
 

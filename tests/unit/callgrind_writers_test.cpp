@@ -102,7 +102,10 @@ TEST_CASE("callgrind: names of files of parts and threads") {
   REQUIRE(files.size() == 1);
   CHECK(files[0].name == "callgrind.out.42");
   CHECK(files[0].append);
-  CHECK(files[0].content.starts_with("pid: 42\n"));
+  CHECK(files[0].content.starts_with("# callgrind format\n"));
+  files = write_callgrind(grouped, {.combine_dumps = true}, "callgrind.out.42", true);
+  CHECK(files[0].append);
+  CHECK(files[0].content.starts_with("\npart: 3\n"));
   grouped.process.part = 1;
   files = write_callgrind(grouped, {.combine_dumps = true}, "callgrind.out.42", true);
   CHECK_FALSE(files[0].append);

@@ -138,12 +138,14 @@ void thread_started(ThreadContext& ctx) {
 // The slot may be another thread's before anybody reads it.
 void thread_ending(ThreadContext& ctx) {
   LockGuard guard(engine_lock);
+  if (mode.acts) note_unfinished_functions(ctx, mode);
   end_stacks(ctx, mode);
 }
 
 // The child's frames entered before it was born: their cost counts from zero.
 void forked(ThreadContext& ctx) {
   clear_slot(ctx);
+  forget_unfinished_functions();
   restart_stacks(ctx);
 }
 

@@ -33,6 +33,11 @@ bool set_active(const ThreadContext& ctx, const FunctionRecord& function, bool a
   return true;
 }
 
+void mark_left_open(const FunctionRecord& function) {
+  auto* records = reinterpret_cast<FunctionRecord*>(kFunctionsAt);
+  records[&function - records].flags |= kFunctionLeftOpen;
+}
+
 EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block, EdgeKind kind = EdgeKind::kCall) {
   Header& records = header();
   if (records.edges == kMaxEdges) return nullptr;
@@ -347,6 +352,19 @@ void leave_function(ThreadContext& ctx, const CountMode& mode) {
   if (named == nullptr || !set_active(ctx, *named, false)) return;
   if ((named->flags & kFunctionDumpsAfter) != 0) ask_supervisor(ctx, kAskDumpAfter, named->pc);
   if ((named->flags & kFunctionToggles) != 0) toggle_collection(ctx);
+}
+
+void note_unfinished_functions(const ThreadContext& ctx, const CountMode& mode) {
+  for (const Frame* frame = top_frame(ctx); frame_sp(*frame) != kBottomSp; --frame) {
+    if ((frame->sp & kFlaggedFrame) == 0) continue;
+    const FunctionRecord* named = acting_function(edge_of(mode, *frame).callee_pc);
+    if (named != nullptr && (named->flags & kFunctionDumpsAfter) != 0) mark_left_open(*named);
+  }
+}
+
+void forget_unfinished_functions() {
+  for (uint64_t i = 0; i < header().functions && i < kMaxFunctions; ++i)
+    reinterpret_cast<FunctionRecord*>(kFunctionsAt)[i].flags &= ~uint32_t{kFunctionLeftOpen};
 }
 
 }  // namespace vsup::agent::callgrind

@@ -32,4 +32,9 @@ void toggle_collection(protocol::ThreadContext& ctx);
 // The thread leaves its topmost function.
 void leave_function(protocol::ThreadContext& ctx, const CountMode& mode);
 
+// A thread is about to end: notes the functions after which a part is due and that it has not left.
+void note_unfinished_functions(const protocol::ThreadContext& ctx, const CountMode& mode);
+// In a child of a fork: they were its parent's.
+void forget_unfinished_functions();
+
 }  // namespace vsup::agent::callgrind

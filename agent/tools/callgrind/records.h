@@ -104,6 +104,7 @@ enum FunctionFlags : uint32_t {
   kFunctionDumpsBefore = 4,
   kFunctionDumpsAfter = 8,
   kFunctionZeroes = 16,
+  kFunctionLeftOpen = 32,  // set by the agent: a thread ended in it, with kFunctionDumpsAfter
   kFunctionActs = kFunctionToggles | kFunctionDumpsBefore | kFunctionDumpsAfter | kFunctionZeroes,
 };
 inline constexpr uint16_t kAsAll = 0xffff;
@@ -233,6 +234,9 @@ struct StackRecord {
   uint64_t top;          // parked: ThreadContext::tool_stack; its frames' Ir is relative to the moment
   uint64_t handler_sp;   // of a signal handler: its stack pointer when it began
 };
+
+// In Frame::sp: of a function that options name, of a recursion its outermost call.
+inline constexpr uint64_t kFlaggedFrame = 1;
 
 // Shadow stack entry.
 struct Frame {

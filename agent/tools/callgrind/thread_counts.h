@@ -7,7 +7,6 @@
 namespace vsup::agent::callgrind {
 
 inline constexpr uint64_t kBottomSp = ~0ull;  // above every stack pointer: of a stack's bottom frame
-inline constexpr uint64_t kFlaggedFrame = 1;  // in Frame::sp: of a function that options name
 
 template <typename T>
 T* in_slot(const protocol::ThreadContext& ctx, uint32_t offset) {

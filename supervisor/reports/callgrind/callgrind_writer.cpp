@@ -49,14 +49,15 @@ class PartWriter {
 
   void head() { text_.add("# callgrind format\nversion: 1\ncreator: vsup-" VSUP_VERSION "\n"); }
 
-  void part(const GroupedPart& part) {
+  // `goes_on`: in a file that has the process's facts already.
+  void part(const GroupedPart& part, bool goes_on = false) {
     objects_ = Names(profile_.objects.size());
     files_ = Names(profile_.files.size());
     functions_ = Names(profile_.functions.size());
     last_ = {};
     object_ = kNothing;
     text_.reserve(text_.size() + part.rows.size() * 16 + part.calls.size() * 48 + 65536);
-    header(part);
+    header(part, goes_on);
     body(part);
     text_.add("\ntotals: ");
     costs(part.totals.data());
@@ -68,13 +69,14 @@ class PartWriter {
  private:
   static constexpr uint32_t kNothing = ~0u;
 
-  void header(const GroupedPart& part) {
+  void header(const GroupedPart& part, bool goes_on) {
     const ProcessFacts& process = profile_.process;
-    text_.add("pid: ").number(process.pid).add("\ncmd: ").name(process.command);
+    if (!goes_on) text_.add("pid: ").number(process.pid).add("\ncmd: ").name(process.command);
     text_.add("\npart: ").number(process.part).add("\n");
     if (part.thread != 0) text_.add("thread: ").number(part.thread).add('\n');
     text_.add('\n');
-    for (const std::string& description : process.descriptions) text_.add("desc: ").name(description).add('\n');
+    if (!goes_on)
+      for (const std::string& description : process.descriptions) text_.add("desc: ").name(description).add('\n');
     text_.add("desc: Timerange: Basic block ").number(process.first_block).add(" - ").number(process.last_block);
     text_.add("\ndesc: Trigger: ").name(process.trigger.empty() ? "Program termination" : process.trigger);
     text_.add("\n\npositions:").add(with_instr_ ? " instr" : "").add(with_line_ ? " line" : "");
@@ -251,10 +253,14 @@ std::vector<OutputFile> write_callgrind(const Grouped& profile, const WriterOpti
                                         const std::string& base_name, bool numbered) {
   std::vector<OutputFile> files;
   if (options.combine_dumps) {
-    bool first = profile.process.part <= 1;
+    const bool first = profile.process.part <= 1;
     PartWriter writer(profile, options);
-    if (first) writer.head();
-    for (const GroupedPart& part : profile.parts) writer.part(part);
+    // As Valgrind has it: parts of threads are whole files one after the other, others repeat nothing.
+    for (const GroupedPart& part : profile.parts) {
+      const bool goes_on = !first && !options.separate_threads;
+      if (!goes_on) writer.head();
+      writer.part(part, goes_on);
+    }
     files.push_back({base_name, writer.take(), !first});
     return files;
   }

@@ -1,6 +1,7 @@
 #include "supervisor/reports/callgrind/live_records.h"
 
 #include <algorithm>
+#include <set>
 
 #include "agent/tools/cachesim/records.h"
 #include "agent/tools/callgrind/records.h"
@@ -139,7 +140,7 @@ void read_frames(const StoppedProcess& process, uint64_t slot, const records::He
 
 }  // namespace
 
-void zero_records(StoppedProcess& process, const cachesim::Simulation& simulation) {
+void zero_records(StoppedProcess& process, const cachesim::Simulation& simulation, unsigned thread) {
   records::Header header{};
   if (!read_header(process, header)) return;
   unsigned missing = 0;
@@ -150,6 +151,7 @@ void zero_records(StoppedProcess& process, const cachesim::Simulation& simulatio
       continue;
     }
     missing = 0;
+    if (thread != 0 && number + 1 != thread) continue;
     write_zeros(process, slot + records::kAccumulatorOffset, uint64_t{64} * records::kAccumulators);
     write_zeros(process, slot + records::kBlockCountOffset, 8 * std::max(header.blocks, header.counters));
     write_zeros(process, slot + records::kInclusiveOffset, 8 * header.edges);
@@ -162,6 +164,40 @@ void zero_records(StoppedProcess& process, const cachesim::Simulation& simulatio
   }
 }
 
+unsigned thread_number(uint64_t slot) {
+  return static_cast<unsigned>((slot - protocol::kSlotsBase) / protocol::kSlotSize) + 1;
+}
+
+std::vector<UnfinishedFunction> unfinished_functions(const StoppedProcess& process) {
+  std::vector<UnfinishedFunction> result;
+  records::Header header{};
+  if (!read_header(process, header) || header.functions > records::kMaxFunctions) return result;
+  std::vector<records::FunctionRecord> functions(header.functions);
+  if (functions.empty() ||
+      !process.read(records::kFunctionsAt, functions.data(), functions.size() * sizeof functions[0]))
+    return result;
+  std::set<uint64_t> due;
+  for (const records::FunctionRecord& function : functions) {
+    if ((function.flags & records::kFunctionDumpsAfter) == 0) continue;
+    due.insert(function.pc);
+    if ((function.flags & records::kFunctionLeftOpen) != 0) result.push_back({function.pc, 0});
+  }
+  if (due.empty()) return result;
+  for (const ThreadRegisters& thread : process.threads()) {
+    if (thread.context == 0 || !has_records(process, thread.context)) continue;
+    for (const OpenFrames& open : stacks_of(process, thread.context, header)) {
+      std::vector<records::Frame> frames(open.count);
+      if (frames.empty() || !process.read(open.start, frames.data(), frames.size() * sizeof frames[0])) continue;
+      for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+        if ((frame->sp & records::kFlaggedFrame) == 0) continue;  // an inner call of a recursion, or no such function
+        const uint64_t function = describe(process, thread.context, header, *frame).callee;
+        if (due.contains(function)) result.push_back({function, thread_number(thread.context)});
+      }
+    }
+  }
+  return result;
+}
+
 std::vector<LiveThread> read_live_threads(const StoppedProcess& process, bool with_frames) {
   std::vector<LiveThread> result;
   records::Header header{};
@@ -169,7 +205,7 @@ std::vector<LiveThread> read_live_threads(const StoppedProcess& process, bool wi
   for (const ThreadRegisters& registers : process.threads()) {
     if (registers.context == 0 || !has_records(process, registers.context)) continue;
     LiveThread& thread = result.emplace_back();
-    thread.number = static_cast<unsigned>((registers.context - protocol::kSlotsBase) / protocol::kSlotSize) + 1;
+    thread.number = thread_number(registers.context);
     thread.tid = registers.tid;
     thread.name = registers.name;
     thread.pc = registers.pc;

@@ -14,8 +14,11 @@
 
 namespace vsup::supervisor::callgrind {
 
-// All counts of all threads become 0; what open functions cost counts from here on.
-void zero_records(StoppedProcess& process, const cachesim::Simulation& simulation);
+// All counts of all threads, or of the one with a number, become 0; what open functions cost counts from here on.
+void zero_records(StoppedProcess& process, const cachesim::Simulation& simulation, unsigned thread = 0);
+
+// ThreadProfile::number of the thread whose slot it is.
+unsigned thread_number(uint64_t slot);
 
 // A function that a thread has not left yet.
 struct OpenFrame {
@@ -35,6 +38,13 @@ struct LiveThread {
 };
 
 inline constexpr size_t kMostFrames = 1000;
+
+// At the end of a process: what functions after which a part is due were not left, in the order in which they would be.
+struct UnfinishedFunction {
+  uint64_t function = 0;  // its first instruction
+  unsigned thread = 0;    // as ThreadProfile's number; 0: of one that ended before
+};
+std::vector<UnfinishedFunction> unfinished_functions(const StoppedProcess& process);
 
 // Threads that have counted something. `with_frames`: else only their Ir.
 std::vector<LiveThread> read_live_threads(const StoppedProcess& process, bool with_frames);

@@ -32,32 +32,40 @@ std::pair<ModuleCode*, uint64_t> NamedFunctions::code_at(pid_t pid, uint64_t add
   return bias ? std::pair{code, *bias} : std::pair<ModuleCode*, uint64_t>{};
 }
 
-void NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
-  if (rules_.empty()) return;
+bool NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
+  if (rules_.empty()) return true;
   constexpr uint64_t kCountAt = records::kToolBase + offsetof(records::Header, functions);
   uint64_t count = 0;
-  if (!read_value(pid, kCountAt, count) || count > records::kMaxFunctions) return;  // the agent is not there yet
+  if (!read_value(pid, kCountAt, count) || count > records::kMaxFunctions) return true;  // the agent is not there yet
   std::vector<records::FunctionRecord> functions(count);
-  if (count != 0 && !read_memory(pid, records::kFunctionsAt, functions.data(), count * sizeof functions[0])) return;
+  if (count != 0 && !read_memory(pid, records::kFunctionsAt, functions.data(), count * sizeof functions[0]))
+    return true;
   const auto [code, bias] = code_at(pid, mapped.start);
-  if (code == nullptr) return;
+  if (code == nullptr) return true;
+  bool all = true;
   std::map<uint64_t, records::FunctionRecord> by_pc;
   for (const records::FunctionRecord& known : functions) by_pc.emplace(known.pc, known);
   for (const FunctionSymbol& symbol : code->symbols().functions()) {
-    if (symbol.kind != FunctionSymbol::Kind::kSymbol || by_pc.size() == records::kMaxFunctions) continue;
+    if (symbol.kind != FunctionSymbol::Kind::kSymbol) continue;
     records::FunctionRecord record{.pc = symbol.start + bias,
                                    .flags = 0,
                                    .number = static_cast<uint32_t>(by_pc.size()),
                                    .separate_callers = records::kAsAll,
                                    .separate_recs = records::kAsAll,
                                    .group = 0};
-    if (apply_rules(shown_name(symbol.name), record)) by_pc.emplace(record.pc, record);
+    if (!apply_rules(shown_name(symbol.name), record) || by_pc.contains(record.pc)) continue;
+    if (by_pc.size() == records::kMaxFunctions) {
+      all = false;
+      break;
+    }
+    by_pc.emplace(record.pc, record);
   }
-  if (by_pc.size() == count) return;
+  if (by_pc.size() == count) return all;
   functions.clear();
   for (const auto& [pc, record] : by_pc) functions.push_back(record);
   write_memory(pid, records::kFunctionsAt, functions.data(), functions.size() * sizeof functions[0]);
   write_value<uint64_t>(pid, kCountAt, functions.size());
+  return all;
 }
 
 std::string NamedFunctions::name_at(pid_t pid, uint64_t pc) {

@@ -27,7 +27,8 @@ class NamedFunctions {
   // Of rules that contradict each other the last counts.
   explicit NamedFunctions(std::vector<FunctionRule> rules) : rules_(std::move(rules)) {}
 
-  void module_mapped(pid_t pid, const MappedModule& module);
+  // False: there was no room for all of the module's functions.
+  bool module_mapped(pid_t pid, const MappedModule& module);
 
   // As callgrind shows it, of the function that begins at `pc`; empty when there is none.
   std::string name_at(pid_t pid, uint64_t pc);

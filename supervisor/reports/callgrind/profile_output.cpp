@@ -25,8 +25,8 @@ struct Preparation {
 }  // namespace
 
 struct ProfileOutput::Impl {
-  Impl(ProfileOutputOptions given, Post loop, Write writer)
-      : options(std::move(given)), post(std::move(loop)), write(std::move(writer)) {}
+  Impl(ProfileOutputOptions given, Post loop, Write writer, Write appender)
+      : options(std::move(given)), post(std::move(loop)), write(std::move(writer)), append(std::move(appender)) {}
 
   std::vector<OutputFile> make_files(const Profile& profile, const std::string& name, const ProfilePlace& place) {
     std::vector<OutputFile> files;
@@ -95,7 +95,7 @@ struct ProfileOutput::Impl {
 
   const ProfileOutputOptions options;
   const Post post;
-  const Write write;
+  const Write write, append;
   ModuleCodeCache cache;  // the worker's alone
 
   std::mutex mutex;
@@ -108,8 +108,8 @@ struct ProfileOutput::Impl {
   std::thread worker;
 };
 
-ProfileOutput::ProfileOutput(ProfileOutputOptions options, Post post, Write write)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(post), std::move(write))) {}
+ProfileOutput::ProfileOutput(ProfileOutputOptions options, Post post, Write write, Write append)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(post), std::move(write), std::move(append))) {}
 
 ProfileOutput::~ProfileOutput() {
   finish();
@@ -129,7 +129,7 @@ void ProfileOutput::add(Profile profile, ProfilePlace place) {
     return [impl, files, written = place.written] {
       std::vector<std::string> names;
       for (const OutputFile& file : *files) {
-        impl->write(file.name, file.content);
+        (file.append ? impl->append : impl->write)(file.name, file.content);
         names.push_back(file.name);
       }
       if (written) written(names);

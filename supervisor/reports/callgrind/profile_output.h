@@ -29,12 +29,12 @@ struct ProfilePlace {
 
 class ProfileOutput {
  public:
-  // Writes a file whole; `name` is relative to the session directory, or absolute.
+  // Writes a file whole, or adds to its end; `name` is relative to the session directory, or absolute.
   using Write = std::function<void(const std::string& name, const std::string& content)>;
   // Runs a function on the event loop's thread.
   using Post = std::function<void(std::function<void()>)>;
 
-  ProfileOutput(ProfileOutputOptions options, Post post, Write write);
+  ProfileOutput(ProfileOutputOptions options, Post post, Write write, Write append);
   ~ProfileOutput();
   ProfileOutput(const ProfileOutput&) = delete;
   ProfileOutput& operator=(const ProfileOutput&) = delete;

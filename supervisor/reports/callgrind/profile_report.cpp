@@ -38,9 +38,11 @@ uint64_t executed_instructions(const Profile& profile) {
 ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions options, cachesim::Simulation simulation,
                              std::vector<FunctionRule> rules, std::string every_blocks)
     : simulation_(simulation),
-      output_(std::move(options), context.post, context.write_file),
+      separate_threads_(options.writer.separate_threads),
+      output_(std::move(options), context.post, context.write_file, context.append_file),
       functions_(std::move(rules)),
-      every_blocks_(std::move(every_blocks)) {}
+      every_blocks_(std::move(every_blocks)),
+      log_(context.log) {}
 
 void ProfileReport::image_started(const ProcessSummary& process) {
   images_[process.pid] = {process};
@@ -48,7 +50,12 @@ void ProfileReport::image_started(const ProcessSummary& process) {
 
 void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
   output_.prepare(pid, module.path);
-  functions_.module_mapped(pid, module);
+  if (functions_.module_mapped(pid, module)) return;
+  const auto image = images_.find(pid);
+  if (image == images_.end() || std::exchange(image->second.warned, true)) return;
+  log_(image->second.process, "options name more than " + std::to_string(agent::callgrind::kMaxFunctions) +
+                                  " functions: those of " + module.path +
+                                  " and of later modules are not all told apart");
 }
 
 void ProfileReport::image_ended(pid_t pid) {
@@ -59,8 +66,9 @@ void ProfileReport::session_finished() {
   output_.finish();
 }
 
-std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger, bool end) {
-  std::optional<Profile> profile = read_records(process.tid(), process.generation(), simulation_, end);
+std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger, bool end,
+                                           unsigned only) {
+  std::optional<Profile> profile = read_records(process.tid(), process.generation(), simulation_, end, only);
   if (!profile) return {};
   Image& image = images_[process.pid()];
   ProcessFacts& facts = profile->process;
@@ -73,37 +81,52 @@ std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::s
   return profile;
 }
 
-void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment) {
-  std::optional<Profile> profile = read(process, "Program termination", true);
+void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment moment) {
+  bool end = true;
+  if (moment == RecordsMoment::kExit) {
+    // As in Valgrind, which leaves all functions then: the first part holds everything, the others nothing.
+    for (const UnfinishedFunction& left : unfinished_functions(process)) {
+      dump_part(process, "--dump-after=" + functions_.name_at(process.pid(), left.function),
+                {.thread = separate_threads_ ? left.thread : 0, .end = end});
+      end = separate_threads_;
+    }
+  }
+  std::optional<Profile> profile = read(process, "Program termination", end);
   if (!profile) return;
   const ProcessSummary& image = images_[process.pid()].process;
   output_.add(std::move(*profile), {image.image, image.directory});
 }
 
-void ProfileReport::dump_part(StoppedProcess& process, const std::string& trigger, Written written) {
-  std::optional<Profile> profile = process.generation() != 0 ? read(process, trigger) : std::nullopt;
+ProfileReport::PartOf ProfileReport::part_for(const StoppedProcess& process, pid_t tid) const {
+  if (!separate_threads_) return {};
+  for (const ThreadRegisters& thread : process.threads())
+    if (thread.tid == tid && thread.context != 0) return {.thread = thread_number(thread.context)};
+  return {};
+}
+
+void ProfileReport::dump_part(StoppedProcess& process, const std::string& trigger, const PartOf& wanted) {
+  std::optional<Profile> profile =
+      process.generation() != 0 ? read(process, trigger, wanted.end, wanted.thread) : std::nullopt;
   Image& image = images_[process.pid()];
   if (!profile) {
-    if (written) written(image.part, {});
+    if (wanted.written) wanted.written(image.part, {});
     return;
   }
   image.blocks = profile->process.last_block;
   const unsigned part = image.part++;
-  zero_records(process, simulation_);
+  zero_records(process, simulation_, wanted.thread);
   ProfilePlace place{image.process.image, image.process.directory, true};
-  if (written) {
-    place.written = [written = std::move(written), part](const std::vector<std::string>& files) {
-      written(part, files);
-    };
+  if (wanted.written) {
+    place.written = [written = wanted.written, part](const std::vector<std::string>& files) { written(part, files); };
   }
   output_.add(std::move(*profile), std::move(place));
 }
 
-uint64_t ProfileReport::zero(StoppedProcess& process) {
-  const std::optional<Profile> profile = process.generation() != 0 ? read(process, {}) : std::nullopt;
+uint64_t ProfileReport::zero(StoppedProcess& process, unsigned thread) {
+  const std::optional<Profile> profile = process.generation() != 0 ? read(process, {}, false, thread) : std::nullopt;
   if (!profile) return 0;
   images_[process.pid()].blocks = profile->process.last_block;
-  zero_records(process, simulation_);
+  zero_records(process, simulation_, thread);
   return executed_instructions(*profile);
 }
 
@@ -112,15 +135,15 @@ std::optional<uint64_t> ProfileReport::client_request(StoppedProcess& process, p
   using namespace protocol::client_request;
   switch (request[0]) {
     case kDumpStats:
-      dump_part(process, "Client Request");
+      dump_part(process, "Client Request", part_for(process, tid));
       return 0;
     case kDumpStatsAt: {
       const std::optional<std::string> why = read_string(tid, request[1], kLongestTrigger);
-      dump_part(process, "Client Request: " + why.value_or(""));
+      dump_part(process, "Client Request: " + why.value_or(""), part_for(process, tid));
       return 0;
     }
     case kZeroStats:
-      zero(process);
+      zero(process, part_for(process, tid).thread);
       return 0;
     case kToggleCollect:
       switch_collection(process, tid);
@@ -130,16 +153,16 @@ std::optional<uint64_t> ProfileReport::client_request(StoppedProcess& process, p
   }
 }
 
-void ProfileReport::agent_request(StoppedProcess& process, uint64_t code, uint64_t argument) {
+void ProfileReport::agent_request(StoppedProcess& process, pid_t tid, uint64_t code, uint64_t argument) {
   namespace records = agent::callgrind;
   if ((code & records::kAskDumpBefore) != 0) {
-    dump_part(process, "--dump-before=" + functions_.name_at(process.pid(), argument));
+    dump_part(process, "--dump-before=" + functions_.name_at(process.pid(), argument), part_for(process, tid));
   } else if ((code & records::kAskDumpAfter) != 0) {
-    dump_part(process, "--dump-after=" + functions_.name_at(process.pid(), argument));
+    dump_part(process, "--dump-after=" + functions_.name_at(process.pid(), argument), part_for(process, tid));
   } else if ((code & records::kAskDumpEvery) != 0) {
-    dump_part(process, every_blocks_);
+    dump_part(process, every_blocks_, {});
   } else if ((code & records::kAskZero) != 0) {
-    zero(process);
+    zero(process, part_for(process, tid).thread);
   }
 }
 
@@ -176,9 +199,9 @@ void ProfileReport::request(const ToolRequest& request, StoppedProcess& process,
   if (request.name == protocol::kRequestDump) {
     const std::string hint = text_member(request.line, "hint");
     dump_part(process, hint.empty() ? "dump" : "dump " + hint,
-              [answer](unsigned part, const std::vector<std::string>& files) {
+              {.written = [answer](unsigned part, const std::vector<std::string>& files) {
                 answer({dump_answer(part, files), {}});
-              });
+              }});
   } else if (request.name == protocol::kRequestZero) {
     answer({zero_answer({"Ir"}, {zero(process)}), {}});
   } else if (request.name == protocol::kRequestEvents) {

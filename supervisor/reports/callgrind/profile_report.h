@@ -29,23 +29,32 @@ class ProfileReport : public ToolReport {
   bool serves(std::string_view name) const override;
   void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override;
   std::optional<uint64_t> client_request(StoppedProcess& process, pid_t tid, const ClientRequest& request) override;
-  void agent_request(StoppedProcess& process, uint64_t code, uint64_t argument) override;
+  void agent_request(StoppedProcess& process, pid_t tid, uint64_t code, uint64_t argument) override;
   void session_finished() override;
 
-  // Writes what was counted since the last part, as a file of its own with a number, and begins anew. `trigger` is why,
-  // in callgrind's words ("--dump-before=main"). `written` is called later, with the files' names.
-  void dump_part(StoppedProcess& process, const std::string& trigger, Written written = {});
-  // Returns the instructions whose counts are gone.
-  uint64_t zero(StoppedProcess& process);
+  // Writes what was counted since the last part, with a number, and begins anew. `trigger` is why, in callgrind's words
+  // ("--dump-before=main").
+  struct PartOf {
+    unsigned thread = 0;   // the only one in it, by number; 0: all
+    bool end = false;      // read_records()'s
+    Written written = {};  // called later, with the files' names
+  };
+  void dump_part(StoppedProcess& process, const std::string& trigger, const PartOf& part);
+  // Of one thread, or of all. Returns the instructions whose counts are gone.
+  uint64_t zero(StoppedProcess& process, unsigned thread = 0);
 
  private:
   struct Image {
     ProcessSummary process;
     unsigned part = 1;    // the next one's number
     uint64_t blocks = 0;  // executed in the parts before
+    bool warned = false;  // that options name too many functions
   };
 
-  std::optional<Profile> read(StoppedProcess& process, const std::string& trigger, bool end = false);
+  // `only`: the number of the only thread wanted, 0 for all.
+  std::optional<Profile> read(StoppedProcess& process, const std::string& trigger, bool end = false, unsigned only = 0);
+  // What a part holds that a thread asks for: with --separate-threads=yes that thread alone, as in Valgrind.
+  PartOf part_for(const StoppedProcess& process, pid_t tid) const;
   void answer_status(StoppedProcess& process, bool on, const std::function<void(ToolAnswer)>& answer);
   void answer_call_stacks(StoppedProcess& process, const std::function<void(ToolAnswer)>& answer);
   void answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer);
@@ -54,9 +63,11 @@ class ProfileReport : public ToolReport {
   static void switch_collection(StoppedProcess& process, pid_t tid);
 
   const cachesim::Simulation simulation_;
+  const bool separate_threads_;
   ProfileOutput output_;
   NamedFunctions functions_;
   const std::string every_blocks_;  // the trigger of parts that the number of blocks makes
+  const std::function<void(const ProcessSummary&, const std::string&)> log_;
   std::map<pid_t, Image> images_;
 };
 

@@ -330,7 +330,8 @@ void start_stacks(const Tables& tables, Profile& profile) {
 
 }  // namespace
 
-std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation, bool end) {
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation, bool end,
+                                    unsigned only) {
   Tables tables;
   Profile profile;
   if (!tables.read(tid) || !read_table(tid, records::kLengthsAt, tables.header.lengths, profile.lengths) ||
@@ -358,6 +359,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
       continue;
     }
     missing = 0;
+    if (only != 0 && number + 1 != only) continue;
     ThreadProfile& thread = profile.threads.emplace_back();
     thread.number = number + 1;
     add_blocks(tables, *slot, thread);

@@ -37,6 +37,7 @@ callgrind::ProfileOutputOptions callgrind_output(const ToolOptionValues& options
   output.writer.compress_strings = options.yes("compress-strings");
   output.writer.compress_pos = options.yes("compress-pos");
   output.writer.separate_threads = options.yes("separate-threads");
+  output.writer.combine_dumps = options.yes("combine-dumps");
   output.collapsed = options.yes("collapsed");
   return output;
 }
@@ -45,7 +46,6 @@ callgrind::ProfileOutputOptions callgrind_output(const ToolOptionValues& options
 constexpr std::pair<const char*, const char*> kRefused[] = {
     {"collect-bus", "bus events are not counted"},
     {"collect-systime", "system calls are not timed"},
-    {"combine-dumps", "each part is a file of its own"},
 };
 
 void refuse_options(const ToolOptionValues& options) {
