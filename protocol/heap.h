@@ -56,6 +56,7 @@ enum class HeapFunction : uint32_t {
   kFreeResources,     // (): the C library frees what it keeps for itself; never called by programs
   kFreeCxxResources,  // (): the same of the C++ library
   kExec,              // (...): another program is about to take the place of this one, with all that is in its memory
+  kSystemCall,        // (number, ...): the same, if the number says so
 };
 
 // What is done about Python's own allocator.

@@ -65,7 +65,9 @@ int enter_function(ThreadContext& ctx) {
   ctx.app_pc = ctx.gpr[kR11] = site.trampoline;
   tell_tool(ctx, site.is_pointer != 0 ? kPointerWayInstructions : kWayInstructions);
   // The system call of a fork holds the locks; that of an exec tells the supervisor.
-  if (site.function == HeapFunction::kFork || site.function == HeapFunction::kExec) return kDispatchAgain;
+  if (site.function == HeapFunction::kFork || site.function == HeapFunction::kExec ||
+      site.function == HeapFunction::kSystemCall)
+    return kDispatchAgain;
   uint64_t place = ctx.gpr[kRsp] - sizeof(StackImage);
   StackImage image{};
   image.return_address = reinterpret_cast<uint64_t>(&vsup_hook_return);

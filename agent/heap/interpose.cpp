@@ -174,6 +174,11 @@ void note_trap_choice(HeapThread& thread) {
   thread.trap_ignored = action[0] == kIgnored ? 1 : 0;
 }
 
+bool asks_for_exec(const HookFrame& frame) {
+  constexpr uint64_t kExecve = 59, kExecveat = 322;  // arch/x86/entry/syscalls/syscall_64.tbl
+  return frame.arguments[0] == kExecve || frame.arguments[0] == kExecveat;
+}
+
 // The thread traps on its way out, and then enters the hooked function anew. The last one of a process: once.
 void come_again(HookFrame& frame) {
   static HookSite entry;
@@ -239,7 +244,7 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
       thread.call = sp;
       if (events.leaving()) come_again(*frame);
     }
-    if (function == HeapFunction::kExec) {
+    if (function == HeapFunction::kExec || (function == HeapFunction::kSystemCall && asks_for_exec(*frame))) {
       note_trap_choice(thread);
       thread.hold = kHoldAtExec;
     }

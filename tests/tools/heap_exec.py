@@ -37,7 +37,7 @@ def run(place, tool, *arguments, options=()):
 
 
 def leaks(place):
-    for how in ("", "threads"):
+    for how in ("", "threads", "syscall", "syscallat"):
         # What was lost is no error: the same as nothing said, as under Memcheck.
         run(place, "leaks", how, options=["--error-exitcode=9", "--leak-check=full"])
         first, children = images(place, "log.txt")
@@ -60,7 +60,7 @@ def leaks_after_failure(place):
 
 
 def massif(place):
-    for how in ("", "threads", "stay"):
+    for how in ("", "threads", "stay", "syscall", "syscallat"):
         run(place, "massif", how, options=["--threshold=0", "--detailed-freq=1"])
         first, children = images(place, "massif.out.*")
         text = first["0-heap_execs"]

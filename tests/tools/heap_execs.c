@@ -1,10 +1,11 @@
 // Allocates, tries to execute what is not there and what is no program, allocates more, lets children execute a
 // program, and then executes one itself, or ends with the argument "stay". With "threads", while another thread
-// allocates.
+// allocates. With "syscall" or "syscallat" both do so by syscall().
 #include <pthread.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,11 +40,16 @@ int main(int argc, char** argv) {
   child = fork();
   if (child == 0) {
     lose(55);
+    if (strcmp(how, "syscall") == 0) syscall(SYS_execve, "/bin/true", words, environ);
+    if (strcmp(how, "syscallat") == 0) syscall(SYS_execveat, -1, "/bin/true", words, environ, 0);
     execvp("true", words);
     _exit(1);
   }
   waitpid(child, NULL, 0);
   if (strcmp(how, "stay") == 0) return 0;
+  char* shell[] = {"sh", "-c", "echo executed", NULL};
+  if (strcmp(how, "syscall") == 0) syscall(SYS_execve, "/bin/sh", shell, environ);
+  if (strcmp(how, "syscallat") == 0) syscall(SYS_execveat, -1, "/bin/sh", shell, environ, 0);
   execlp("sh", "sh", "-c", "echo executed", NULL);
   return 1;
 }
