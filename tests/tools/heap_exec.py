@@ -19,7 +19,8 @@ def read(path):
 def images(place, pattern):
     """Files of process images: by the image for the first process, pairs of image and text for its children."""
     first, children = {}, []
-    root = min(int(os.path.basename(path).split(".")[0]) for path in glob.glob(os.path.join(place.log, "*.0-*")))
+    # Not the lowest number: the kernel begins anew.
+    root = next(record["pid"] for record in place.process_records().values() if record["parent"] == 0)
     for path in glob.glob(os.path.join(place.log, "*", pattern)):
         pid, image = os.path.basename(os.path.dirname(path)).split(".", 1)
         if int(pid) == root:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "harness"))
@@ -192,6 +193,55 @@ def planted(place):
     check([sum(column) for column in zip(*lost)] == [48 + 1000 + 3000, 3], f"with pymalloc ignored: {lost}")
 
 
+def suppressed(place):
+    """What --gen-suppressions=all makes of stacks with Python's functions suppresses them, each entry as often as it is
+    lost; the XML file has the same entries, and the kinds and elements that readers of protocol 4 know."""
+    if not build_extension(place):
+        print("skipped: python3-dev is not installed")
+        return
+    path, xml = write(place, "planted.py", PLANTED), os.path.join(place.folder, "leaks.xml")
+    log = leaks(place, ["--gen-suppressions=all", "--num-callers=30"], path)
+    entries = re.findall(r"^\{\n.*?^\}\n", log, re.M | re.S)
+    check(len(entries) == len(RECORD.findall(log)) == len(LOST), f"{len(entries)} entries: {log}")
+    check(all("   fun:<module>\n" in entry for entry in entries), entries)
+    made = write(place, "made.supp", "".join(entry.replace("<insert_a_suppression_name_here>", f"entry {i}")
+                                             for i, entry in enumerate(entries)))
+    log = leaks(place, ["-v", "--num-callers=30", f"--suppressions={made}"], path)
+    check(sums(log) == NOTHING, log[-2000:])
+    used = re.findall(r"used_suppression: +\d+ entry \d \S*made.supp:\d+ suppressed: [\d,]+ bytes in ([\d,]+) bl", log)
+    # One entry may suppress the records of two places in a function.
+    check(sum(number(blocks) for blocks in used) == sum(blocks for _, blocks, _, _ in LOST), f"{used}")
+    leaks(place, ["--gen-suppressions=all", "--num-callers=30", "--xml=yes", f"--xml-file={xml}",
+                  "--xml-user-comment=one < two & three"], path)
+    root = ElementTree.parse(xml).getroot()
+    check((root.findtext("protocolversion"), root.findtext("protocoltool")) == ("4", "memcheck"), "protocol")
+    check(root.findtext("usercomment") == "one < two & three", f"comment {root.findtext('usercomment')}")
+    check([state.findtext("state") for state in root.findall("status")] == ["RUNNING", "FINISHED"], "states")
+    errors = root.findall("error")
+    check({error.findtext("kind") for error in errors} == {"Leak_DefinitelyLost", "Leak_IndirectlyLost"} and
+          len(errors) == len(LOST), f"{[error.findtext('kind') for error in errors]}")
+    in_file = [error.findtext("suppression/rawtext").strip() + "\n" for error in errors]
+    check(sorted(in_file) == sorted(entries), f"{in_file[0]} {entries[0]}")
+    for error in errors:
+        frames = error.findall("stack/frame")
+        check(all(frame.findtext("ip") for frame in frames), ElementTree.tostring(error))
+        python = [frame for frame in frames if frame.findtext("fn") == "<module>"]
+        check(python and python[0].findtext("file") == "planted.py" and python[0].findtext("line") == "10",
+              ElementTree.tostring(error))
+
+
+def sage_files(place):
+    """Sage's own files of suppressions, and Debian's for python3, load without a word, and change nothing here."""
+    files = sorted(glob.glob("/usr/lib/python3/dist-packages/sage/ext_data/valgrind/*.supp")) + \
+        [path for path in ("/usr/lib/valgrind/python3.supp",) if os.path.exists(path)]
+    if not files:
+        print("skipped: neither sage nor valgrind is installed")
+        return
+    options = [f"--suppressions={path}" for path in files]
+    status, _, errors = place.run(["--tool=leaks", "-q", *options, PYTHON, "-c", ""])
+    check(status == 0 and errors == "", f"{files}: status {status}: {errors}")
+
+
 def collected(place):
     """What nobody but the garbage collector knows any more when the interpreter has ended. The first lists may be from
     the interpreter's free list, with the stacks of others."""
@@ -259,4 +309,5 @@ def versions(place):
 
 
 session.main({name: test for name, test in list(globals().items())
-              if name in ("planted", "library", "collected", "in_use", "numpy", "versions")}, __doc__)
+              if name in ("planted", "suppressed", "sage_files", "library", "collected", "in_use", "numpy",
+                          "versions")}, __doc__)
