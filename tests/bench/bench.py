@@ -27,16 +27,16 @@ PYTHON = "/usr/bin/python3"
 PYTHON_MIX = """
 import json, re, random, math
 random.seed(1)
-data = {"k%d" % i: [random.random() for _ in range(4)] for i in range(4000)}
+data = {"k%d" % i: [random.random() for _ in range(4)] for i in range(10000)}
 text = json.dumps(data)
 for _ in range(2):
     json.loads(text)
 print(len(re.findall(r"k\\d+", text)), len(re.sub(r"\\d\\.\\d+", "x", text)))
 x = 0.0
-for i in range(1, 500000):
+for i in range(1, 1350000):
     x += math.sqrt(i) * 0.5 - i / 3.0
 print(x)
-print(sum(sorted(random.randrange(10**6) for _ in range(60000))[::7]))
+print(sum(sorted(random.randrange(10**6) for _ in range(150000))[::7]))
 """
 MAPS = r"""
 #include <cstdio>
@@ -45,8 +45,10 @@ MAPS = r"""
 #include <vector>
 int main() {
   std::map<std::string, std::vector<int>> m;
-  for (int i = 0; i < 250000; ++i) m["key number " + std::to_string(i * 7919 % 60013)].push_back(i);
+  for (int i = 0; i < 140000; ++i) m["key number " + std::to_string(i * 7919 % 60013)].push_back(i);
   size_t n = 0;
+  for (int round = 0; round < 12; ++round)
+    for (auto& [k, v] : m) n += m.find(k)->second.size();
   for (auto& [k, v] : m) n += v.size() * k.size();
   std::printf("%zu %zu\n", m.size(), n);
 }
@@ -206,24 +208,24 @@ class Bench:
         return (f"{title} ({native:.3f} s)", cell("vsup"), cell("off"), cell("valgrind"),
                 target + (" missed" if missed else ""), cell("heaptrack"))
 
-    def data(self):
-        file = self.path("data")
+    def data(self, megabytes):
+        file = self.path(f"data{megabytes}")
         if not os.path.exists(file):
             with open(file, "w", encoding="ascii") as f:
-                for i in range(1200000):
-                    f.write(f"{i * 7919 % 1000003:x} {i}\n")
-                    if f.tell() > 12000000:
-                        break
+                written = i = 0
+                while written < megabytes * 1000000:
+                    written += f.write(f"{i * 7919 % 1000003:x} {i}\n")
+                    i += 1
         return file
 
     def bzip2(self):
         if not shutil.which("bzip2"):
             return None
-        return self.work("bzip2 -9 of 12 MB", ["bzip2", "-9", "-k", "-c", self.data()],
+        return self.work("bzip2 -9 of 12 MB", ["bzip2", "-9", "-k", "-c", self.data(12)],
                          {"none": 1.05, "callgrind": 2.2, "cachegrind": 8})
 
     def xz(self):
-        return self.work("xz -T2 -1 of 12 MB", ["xz", "-T2", "-1", "--block-size=2000000", "-c", self.data()],
+        return self.work("xz -T2 -1 of 30 MB", ["xz", "-T2", "-1", "--block-size=2000000", "-c", self.data(30)],
                          {"none": 1.15, "callgrind": 2.2})
 
     def maps(self):
