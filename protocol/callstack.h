@@ -12,7 +12,8 @@
 //                   +0x0200'0000  depot buckets: 4,194,304 heads of chains of nodes   (16 MiB)
 //                   +0x1000'0000  rows of the modules' unwind tables                  (768 MiB)
 //                   +0x4000'0000  depot nodes                                         (1 GiB)
-//                   +0x8000'0000  Python code records                                 (2 GiB)
+//                   +0x8000'0000  Python code records                                 (1.75 GiB)
+//                   +0xf000'0000  stack to answer with, by walked stack: an id a node (256 MiB)
 #pragma once
 
 #include "protocol/agent_boot.h"
@@ -71,8 +72,9 @@ inline constexpr uint64_t kRowsSize = 0x3000'0000;
 inline constexpr uint64_t kDepotBase = kCallstackBase + 0x4000'0000;
 inline constexpr uint32_t kMaxDepotNodes = 1u << 26;
 inline constexpr uint64_t kPythonRecordsBase = kCallstackBase + 0x8000'0000;
-inline constexpr uint64_t kPythonRecordsSize = 0x8000'0000;
-static_assert(kPythonRecordsBase + kPythonRecordsSize == kCallstackBase + kCallstackSize);
+inline constexpr uint64_t kPythonRecordsSize = 0x7000'0000;
+inline constexpr uint64_t kWalkedStacksBase = kPythonRecordsBase + kPythonRecordsSize;
+static_assert(kWalkedStacksBase + kMaxDepotNodes * sizeof(uint32_t) == kCallstackBase + kCallstackSize);
 
 // Code of one module in the process.
 struct UnwindModule {
@@ -142,6 +144,7 @@ struct CallstackControl {
   uint64_t guessed_walks;   // stacks with a frame found by frame pointer, in code without unwind information
   uint64_t full;            // stacks cut because the depot is full
   uint64_t python_bytes;    // of the Python code records, in use
+  uint64_t walked_depth;    // frames that count of a stack, from the inside: further out it may be another's; 0: all
   uint64_t python_misfits;  // Python frames left out because they did not look like those of this version
 };
 static_assert(sizeof(CallstackControl) <= 4096);
@@ -160,6 +163,7 @@ enum StackFrameKind : uint64_t {
   kFrameExact = 1,    // an address about to be executed: a signal came there
   kFrameGuessed = 2,  // a return address found by frame pointer behind code without unwind information
   kFramePython = 3,   // index of a PythonCode << 32 | offset of the instruction in its bytecode
+  kFrameNone = 4,     // no frame: a root of stacks that may have more frames than count
 };
 
 // A code object, copied when it was first seen: it may die. An object at the same address that differs in any of

@@ -11,7 +11,7 @@
 //                   +0x2000'0000  chunk index: bucket heads, 8 MiB a shard        (512 MiB)
 //                   +0x4000'0000  chunk index: nodes                              (3.5 GiB)
 //                   +0x1'4000'0000 stacks of the threads' agent code, 32 KiB each (2 GiB)
-//                   +0x1'c000'0000 the threads' last walks, 64 KiB each           (4 GiB)
+//                   +0x1'c000'0000 the threads' last walks, 80 KiB each           (5 GiB)
 //
 // A hook: the function's entry is overwritten by a jump to an island, a page of its own within reach.
 //
@@ -85,7 +85,7 @@ inline constexpr uint32_t kMaxHeapThreads = 65536;
 inline constexpr uint64_t kHeapStacksBase = kHeapLayerBase + 0x1'4000'0000;
 inline constexpr uint64_t kHeapStackSize = 0x8000;
 inline constexpr uint64_t kWalkCachesBase = kHeapLayerBase + 0x1'c000'0000;
-inline constexpr uint64_t kWalkCacheSize = 0x1'0000;
+inline constexpr uint64_t kWalkCacheSize = 0x1'4000;
 static_assert(kHeapStacksBase + kMaxHeapThreads * kHeapStackSize <= kWalkCachesBase);
 static_assert(kWalkCachesBase + kMaxHeapThreads * kWalkCacheSize <= kHeapLayerBase + kHeapLayerSize);
 inline constexpr uint64_t kChunkHeadsBase = kHeapLayerBase + 0x2000'0000;

@@ -1,5 +1,6 @@
 #include "agent/callstack/cached_walk.h"
 
+#include "agent/base/memory.h"
 #include "agent/callstack/stack_depot.h"
 #include "protocol/callstack.h"
 
@@ -9,8 +10,9 @@ namespace {
 
 using namespace protocol;
 
-// Walked beyond the depth at first, so that the stack may become shorter.
-constexpr unsigned kMargin = 16;
+// Walked beyond the depth as far as this, so that the stack may become shorter and longer, and that stacks have ids
+// that begin at the same place.
+constexpr unsigned kMaxFresh = WalkCache::kMaxPlaces * 3 / 4;
 
 uint64_t frame_of(const WalkState& state) {
   uint64_t kind = state.exact ? kFrameExact : state.guessed ? kFrameGuessed : kFrameReturn;
@@ -23,13 +25,12 @@ class CachedWalk {
       : cache_(cache),
         python_(python),
         at_(start),
-        log_(cache.fresh_reads, cache.fresh_reads + WalkCache::kMaxReads),
+        log_(cache.reads + cache.read_count, cache.reads + WalkCache::kMaxReads),
         depth_(depth),
         seek_(cache.count) {}
 
   bool run(uint32_t& stack) {
-    unsigned enough = depth_ + kMargin;
-    while (fresh_frames_ < (kept_ == 0 && cache_.count == 0 ? enough : depth_)) {
+    while (fresh_count_ < kMaxFresh) {
       if (cache_.count != 0 && find_join()) {
         if (!reaches_far_enough()) {
           // Further out than the last walk went: all of it anew.
@@ -38,14 +39,16 @@ class CachedWalk {
         }
         if (agrees()) break;
       }
-      if (fresh_count_ == WalkCache::kMaxPlaces || at_.state.guessed) return fail();
-      WalkPlace& place = cache_.fresh[fresh_count_];
+      if (fresh_count_ == room() || !log_.complete()) return fail();
+      WalkPlace& place = fresh(fresh_count_);
       place.position = at_;
-      place.first_read = static_cast<uint16_t>(log_.next() - cache_.fresh_reads);
-      WalkStep step = step_outward(at_, python_, place.frame, log_);
-      if (!log_.complete() || step == WalkStep::kLost) return fail();
-      ++fresh_count_;
-      if (place.frame != 0) ++fresh_frames_;
+      WalkStep step = at_.state.guessed ? WalkStep::kLost : step_outward(at_, python_, place.frame, log_);
+      if (!log_.complete() || step == WalkStep::kLost) {
+        // Of no concern so far out.
+        if (fresh_frames_ >= depth_) break;
+        return fail();
+      }
+      count_in(place);
       if (step == WalkStep::kEnd) {
         ended_ = true;
         break;
@@ -58,6 +61,15 @@ class CachedWalk {
   bool fail() {
     cache_.count = cache_.read_count = 0;
     return false;
+  }
+
+  // From the inside out.
+  WalkPlace& fresh(uint32_t i) { return cache_.places[WalkCache::kMaxPlaces - 1 - i]; }
+  uint32_t room() const { return WalkCache::kMaxPlaces - cache_.count; }
+  void count_in(WalkPlace& place) {
+    place.first_read = static_cast<uint16_t>(cache_.reads + WalkCache::kMaxReads - log_.begin());
+    ++fresh_count_;
+    if (place.frame != 0) ++fresh_frames_;
   }
 
   // Whether the last walk came by here, too: its place is kept_ - 1.
@@ -115,12 +127,10 @@ class CachedWalk {
   void take_over(uint32_t differing) {
     uint32_t i = kept_ - 1;
     for (; cache_.places[i].first_read > differing; --i) {
-      if (fresh_count_ == WalkCache::kMaxPlaces) break;
-      WalkPlace& place = cache_.fresh[fresh_count_++];
-      place = cache_.places[i];
-      place.first_read = static_cast<uint16_t>(log_.next() - cache_.fresh_reads);
-      for (uint32_t r = cache_.places[i].first_read; r < end_of_reads(i); ++r) log_.add(cache_.reads[r]);
-      if (place.frame != 0) ++fresh_frames_;
+      if (fresh_count_ == room()) break;
+      fresh(fresh_count_) = cache_.places[i];
+      for (uint32_t r = end_of_reads(i); r > cache_.places[i].first_read; --r) log_.add(cache_.reads[r - 1]);
+      count_in(fresh(fresh_count_));
     }
     at_ = cache_.places[i].position;
     seek_ = i;
@@ -128,47 +138,27 @@ class CachedWalk {
   }
 
   bool finish(uint32_t& stack) {
-    uint32_t reads = static_cast<uint32_t>(log_.next() - cache_.fresh_reads);
     uint32_t kept_reads = kept_ == 0 ? 0 : end_of_reads(kept_ - 1);
-    if (!log_.complete() || kept_ + fresh_count_ > WalkCache::kMaxPlaces || kept_reads + reads > WalkCache::kMaxReads)
-      return fail();
-    uint32_t cut_off = cut();
-    bool same_cut = kept_ != 0 && cut_off == cache_.cut;
+    uint32_t reads = fresh_count_ == 0 ? 0 : fresh(fresh_count_ - 1).first_read;
     if (kept_ == 0) cache_.complete = ended_;
-    cache_.cut = cut_off;
     uint32_t frames = kept_ == 0 ? 0 : cache_.places[kept_ - 1].frames;
-    uint32_t id = same_cut ? cache_.places[kept_ - 1].stack : 0;
-    for (uint32_t i = fresh_count_; i-- > 0;) {
-      WalkPlace& place = cache_.places[kept_++];
-      place = cache_.fresh[i];
-      uint32_t end = i + 1 == fresh_count_ ? reads : cache_.fresh[i + 1].first_read;
-      place.first_read = static_cast<uint16_t>(kept_reads);
-      for (uint32_t r = cache_.fresh[i].first_read; r < end; ++r) cache_.reads[kept_reads++] = cache_.fresh_reads[r];
-      if (place.frame != 0) {
+    uint32_t walked = kept_ == 0 ? cache_.root : cache_.places[kept_ - 1].stack;
+    memmove(cache_.places + kept_, cache_.places + WalkCache::kMaxPlaces - fresh_count_,
+            fresh_count_ * sizeof(WalkPlace));
+    memmove(cache_.reads + kept_reads, cache_.reads + WalkCache::kMaxReads - reads, reads * sizeof(LoggedRead));
+    cache_.count = kept_ + fresh_count_;
+    cache_.read_count = kept_reads + reads;
+    for (WalkPlace* place = cache_.places + kept_; place != cache_.places + cache_.count; ++place) {
+      place->first_read = static_cast<uint16_t>(cache_.read_count - place->first_read);
+      if (place->frame != 0) {
         ++frames;
-        if (same_cut && (id = intern_inner(id, place.frame)) == 0) return fail();
+        if ((walked = walked_inner(walked, place->frame)) == 0) return fail();
       }
-      place.frames = static_cast<uint16_t>(frames);
-      place.stack = id;
+      place->frames = static_cast<uint16_t>(frames);
+      place->stack = walked;
     }
-    cache_.count = kept_;
-    cache_.read_count = kept_reads;
-    stack = same_cut ? id : intern_all();
-    return stack != 0 || fail();
-  }
-
-  // The whole stack at once, and then the ids of its parts.
-  uint32_t intern_all() {
-    uint64_t frames[WalkCache::kMaxDepth];
-    unsigned count = 0;
-    for (uint32_t i = cache_.count; i > 0 && count < depth_; --i)
-      if (cache_.places[i - 1].frame != 0) frames[count++] = cache_.places[i - 1].frame;
-    uint32_t id = intern_stack(frames, count), part = id;
-    for (uint32_t i = cache_.count; i > 0 && part != 0; --i) {
-      cache_.places[i - 1].stack = part;
-      if (cache_.places[i - 1].frame != 0) part = outer_stack(part);
-    }
-    return id;
+    stack = walked;
+    return true;
   }
 
   WalkCache& cache_;
@@ -197,9 +187,11 @@ WalkStep step_outward(Position& at, PythonWalk& python, uint64_t& frame, ReadLog
 }
 
 bool cached_walk(WalkCache& cache, const Position& start, unsigned depth, PythonWalk& python, uint32_t& stack) {
-  uint64_t generation = unwind_generation() << 1 | (python.stacks() != kPythonStacksNo ? 1 : 0);
+  static_assert(WalkCache::kMaxDepth < 128);
+  uint64_t generation = (unwind_generation() << 1 | (python.stacks() != kPythonStacksNo ? 1 : 0)) << 7 | depth;
   if (cache.generation != generation) {
     cache.generation = generation;
+    cache.root = walked_root(depth);
     cache.count = cache.read_count = 0;
   }
   return CachedWalk(cache, start, depth, python).run(stack);

@@ -9,7 +9,8 @@ namespace vsup::agent {
 // One step from `at`; `frame` is what it puts down, 0 for none.
 WalkStep step_outward(Position& at, PythonWalk& python, uint64_t& frame, ReadLog& log);
 
-// False when the walk is one that the cache cannot hold: frames found by guessing, no end, unreadable memory, too many.
+// `stack` is a walked stack. False when the walk is one that the cache cannot hold: frames found by guessing, no end,
+// unreadable memory, too many.
 bool cached_walk(WalkCache& cache, const Position& start, unsigned depth, PythonWalk& python, uint32_t& stack);
 
 }  // namespace vsup::agent

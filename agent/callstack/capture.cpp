@@ -35,7 +35,7 @@ void walk_stack(Position at, PythonWalk& python, Walk& walk) {
 
 }  // namespace
 
-uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth, WalkCache* cache) {
+uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth, WalkCache* cache, StackIds ids) {
   if (depth == 0) return 0;
   if (depth > kMaxStackDepth) depth = kMaxStackDepth;
   Position start{.state = {.pc = pc, .sp = sp, .bp = bp}};
@@ -43,7 +43,7 @@ uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth, Wa
   uint32_t stack = 0;
   if (cache != nullptr && depth <= WalkCache::kMaxDepth && python.stacks() != kPythonStacksOnly &&
       cached_walk(*cache, start, depth, python, stack)) [[likely]]
-    return stack;
+    return ids == StackIds::kByWalk ? stack : innermost_frames(stack, depth);
   auto* frames = static_cast<uint64_t*>(__builtin_alloca(depth * sizeof(uint64_t)));
   Walk walk{.frames = frames, .count = 0, .depth = depth, .guessed = false, .lost = false};
   if (python.stacks() == kPythonStacksOnly) walk.count = python.all_frames(frames, depth);

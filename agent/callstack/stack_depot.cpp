@@ -19,7 +19,9 @@ StackNode& node(uint32_t id) {
 }
 
 uint32_t& bucket_of(uint32_t parent, uint64_t frame) {
-  uint64_t hash = (frame ^ uint64_t{parent} << 24) * kSpread;
+  // Ids and frames differ in their low bits alike, so they are mixed apart: their xor would let them cancel.
+  uint64_t hash = (frame * kSpread) ^ parent;
+  hash = (hash ^ hash >> 32) * kSpread;
   return reinterpret_cast<uint32_t*>(kDepotBucketsBase)[hash >> (64 - kDepotBucketBits)];
 }
 
@@ -87,14 +89,29 @@ uint32_t intern_stack(const uint64_t* frames, unsigned count) {
   return id;
 }
 
-uint32_t intern_inner(uint32_t stack, uint64_t frame) {
-  uint32_t id = child(stack, frame);
+uint32_t walked_root(unsigned depth) {
+  __atomic_store_n(&control().walked_depth, depth, __ATOMIC_RELAXED);
+  return walked_inner(0, kFrameNone << kFrameKindShift | depth);
+}
+
+uint32_t walked_inner(uint32_t walked, uint64_t frame) {
+  uint32_t id = child(walked, frame);
   if (id == 0) __atomic_fetch_add(&control().full, 1, __ATOMIC_RELAXED);
   return id;
 }
 
-uint32_t outer_stack(uint32_t stack) {
-  return node(stack).parent;
+uint32_t innermost_frames(uint32_t walked, unsigned depth) {
+  uint32_t& known = reinterpret_cast<uint32_t*>(kWalkedStacksBase)[walked];
+  uint32_t id = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+  if (id != 0) [[likely]]
+    return id;
+  auto* frames = static_cast<uint64_t*>(__builtin_alloca(depth * sizeof(uint64_t)));
+  unsigned count = 0;
+  for (uint32_t at = walked; count < depth && node(at).frame >> kFrameKindShift != kFrameNone; at = node(at).parent)
+    frames[count++] = node(at).frame;
+  id = intern_stack(frames, count);
+  __atomic_store_n(&known, id, __ATOMIC_RELEASE);
+  return id;
 }
 
 }  // namespace vsup::agent

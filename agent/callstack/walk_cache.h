@@ -2,7 +2,8 @@
 // How: a step follows from its position and from the words that it reads. Where a walk comes to a position of the last
 // one, the rest of the way is the same if all words read on it are: they are compared, which costs a load each, and the
 // stack's id is known from there out. Nothing is assumed about who calls what.
-// Invariant: places and reads lie in the order from the outermost frame to the innermost.
+// Invariant: places and reads lie in the order from the outermost frame to the innermost. Those of the walk under way
+// gather at the other end, in the same order.
 #pragma once
 
 #include "agent/callstack/position.h"
@@ -12,25 +13,22 @@ namespace vsup::agent {
 struct WalkPlace {
   Position position;    // before its step
   uint64_t frame;       // that the step puts down; 0: none
-  uint32_t stack;       // id of the stack from this frame out, if it is not cut off
+  uint32_t stack;       // the walked stack from this frame out
   uint16_t frames;      // from here out
-  uint16_t first_read;  // of the step, up to the next place's
+  uint16_t first_read;  // of the step, up to the next place's; under way: how many reads there are, with the step's
 };
 
 struct WalkCache {
-  static constexpr unsigned kMaxPlaces = 224, kMaxReads = 768;
+  static constexpr unsigned kMaxPlaces = 512, kMaxReads = 2048;
   // Deeper stacks are walked without it.
   static constexpr unsigned kMaxDepth = 96;
 
   uint64_t generation;  // of what else steps depend on
   uint32_t count, read_count;
-  uint32_t cut;   // so many of the outermost frames are not in the stacks' ids
+  uint32_t root;  // of the walked stacks
   bool complete;  // the outermost place is the last of its stack, not just of the walk
   WalkPlace places[kMaxPlaces];
   LoggedRead reads[kMaxReads];
-  // Of the walk that is under way, from the inside out.
-  WalkPlace fresh[kMaxPlaces];
-  LoggedRead fresh_reads[kMaxReads];
 };
 
 }  // namespace vsup::agent

@@ -4,6 +4,7 @@
 // allocator.
 #pragma once
 
+#include "agent/callstack/capture.h"
 #include "agent/heap/chunk_index.h"
 
 namespace vsup::agent {
@@ -31,6 +32,7 @@ struct HeapEvents {
   void (*in_cache)(protocol::ThreadContext& ctx, unsigned own_instructions) = nullptr;
 
   unsigned depth;  // frames of each block's stack
+  StackIds stack_ids = StackIds::kByFrames;
 };
 
 // None at first. Set once, before the first hook is placed.

@@ -139,7 +139,7 @@ void enter(const HeapBlock& block) {
 HeapBlock make_block(const HookFrame& frame, uint64_t address, uint64_t size) {
   uint64_t sp = entry_sp(frame);
   uint32_t stack = capture_stack(*reinterpret_cast<const uint64_t*>(sp), sp + 8, frame.rbp, events.depth,
-                                 &walk_cache_of(*frame.thread));
+                                 &walk_cache_of(*frame.thread), events.stack_ids);
   return {.address = address,
           .size = size,
           .stack = stack,

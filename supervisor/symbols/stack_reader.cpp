@@ -22,16 +22,21 @@ StackReader StackReader::of_process(pid_t pid) {
   return reader;
 }
 
+unsigned StackReader::depth() const {
+  const uint64_t most = control_.walked_depth == 0 ? protocol::kMaxStackDepth : control_.walked_depth;
+  return static_cast<unsigned>(std::min<uint64_t>(most, protocol::kMaxStackDepth));
+}
+
 uint32_t StackReader::parent(uint32_t id) const {
   if (id >= nodes_.size()) return 0;
   // A smaller index, or the node is not one of the agent's.
-  return nodes_[id].parent < id ? nodes_[id].parent : 0;
+  const uint32_t parent = nodes_[id].parent < id ? nodes_[id].parent : 0;
+  return frame(parent).kind == protocol::kFrameNone ? 0 : parent;
 }
 
 std::vector<CapturedFrame> StackReader::frames(uint32_t id) const {
   std::vector<CapturedFrame> frames;
-  for (; id != 0 && id < nodes_.size() && frames.size() < protocol::kMaxStackDepth; id = parent(id))
-    frames.push_back(frame(id));
+  for (; id != 0 && id < nodes_.size() && frames.size() < depth(); id = parent(id)) frames.push_back(frame(id));
   return frames;
 }
 

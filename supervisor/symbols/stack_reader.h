@@ -28,13 +28,15 @@ class StackReader {
   // Copies the depot as it is now; empty when it cannot be read.
   static StackReader of_process(pid_t pid);
 
-  // Innermost first; empty for an id that is none.
+  // Innermost first, those that count; empty for an id that is none.
   std::vector<CapturedFrame> frames(uint32_t id) const;
   // Of the tree: the frame of a node that is there.
   CapturedFrame frame(uint32_t id) const {
     return {static_cast<protocol::StackFrameKind>(nodes_[id].frame >> protocol::kFrameKindShift),
             nodes_[id].frame & protocol::kFrameValueMask};
   }
+  // Frames of a stack that count: what is further out may be another's.
+  unsigned depth() const;
   // Of the tree: the node around `id`, 0 at the outermost frame.
   uint32_t parent(uint32_t id) const;
 

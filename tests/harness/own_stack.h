@@ -18,6 +18,7 @@ extern "C" const vsup::protocol::Fixup __start_vsup_fixups[], __stop_vsup_fixups
 // capture_stack at the place of the call.
 extern "C" uint32_t vsup_capture_here(unsigned depth);
 extern "C" uint32_t vsup_capture_cached(unsigned depth, vsup::agent::WalkCache* cache);
+extern "C" uint32_t vsup_capture_walked(unsigned depth, vsup::agent::WalkCache* cache);
 
 namespace own_stack {
 

@@ -244,8 +244,11 @@ namespace {
 // At different depths, each with a cache of its own, as threads have. Last in this file: it fills the depot.
 struct Caches {
   static constexpr unsigned kDepths[] = {4, 20, 64};
+  static constexpr unsigned kWalkedDepth = 12;
   WalkCache each[3] = {};
-  std::vector<std::pair<uint32_t, uint32_t>> taken;  // without, with
+  WalkCache by_walk = {};
+  std::vector<std::pair<uint32_t, uint32_t>> taken;   // without, with
+  std::vector<std::pair<uint32_t, uint32_t>> walked;  // the same at a depth of kWalkedDepth, by walk
 
   // The innermost frame is this one's, with two places in it.
   [[gnu::noinline]] void take() {
@@ -254,6 +257,9 @@ struct Caches {
       const uint32_t with = vsup_capture_cached(kDepths[i], &each[i]);
       taken.emplace_back(without, with);
     }
+    const uint32_t without = vsup_capture_here(kWalkedDepth);
+    const uint32_t with = vsup_capture_walked(kWalkedDepth, &by_walk);
+    walked.emplace_back(without, with);
   }
 };
 Caches* caches;
@@ -321,11 +327,27 @@ TEST_CASE("callstack: a walk with a cache finds what one without finds, whatever
   signal(SIGUSR1, SIG_DFL);
   CHECK(results > 300);
   REQUIRE(memory->taken.size() > 10000);
-  const StackReader reader = StackReader::of_process(getpid());
+  // All have one depth in a process of an app.
+  auto& walked_depth =
+      reinterpret_cast<vsup::protocol::CallstackControl*>(vsup::protocol::kCallstackBase)->walked_depth;
+  walked_depth = 0;
+  StackReader reader = StackReader::of_process(getpid());
   size_t differing = 0;
   for (const auto& [without, with] : memory->taken) {
     differing += with == 0 || reader.parent(without) != reader.parent(with);
     differing += reader.frames(without).size() != reader.frames(with).size();
+  }
+  CHECK(differing == 0);
+
+  walked_depth = Caches::kWalkedDepth;
+  reader = StackReader::of_process(getpid());
+  for (const auto& [without, with] : memory->walked) {
+    std::vector<uint64_t> frames[2];
+    for (const auto& frame : reader.frames(without)) frames[0].push_back(frame.value);
+    for (const auto& frame : reader.frames(with)) frames[1].push_back(frame.value);
+    // The innermost are two places of take().
+    differing += frames[1].empty() ||
+                 !std::equal(frames[0].begin() + 1, frames[0].end(), frames[1].begin() + 1, frames[1].end());
   }
   CHECK(differing == 0);
 }

@@ -97,7 +97,8 @@ void install() {
                    .exit_called = nullptr,
                    .leaving = nullptr,
                    .in_cache = in_cache,
-                   .depth = static_cast<unsigned>(vsup_settings.tool_options[kOptionDepth])});
+                   .depth = static_cast<unsigned>(vsup_settings.tool_options[kOptionDepth]),
+                   .stack_ids = StackIds::kByWalk});
   start_snapshots();
   if (vsup_settings.run_native == 0) count_instructions();
   if (vsup_settings.tool_options[kOptionPages] != 0) watch_pages();

@@ -70,7 +70,8 @@ Contexts::Contexts(const HeapProfile& profile, unsigned depth, const std::set<st
 // may be an alias, or a part, of the function that debug information names.
 Contexts::FrameClass Contexts::classify(const CapturedFrame& frame, const std::set<std::string>& alloc_fns,
                                         const Describe& describe, const NameSymbol& name_symbol) {
-  if (frame.kind == protocol::kFramePython) return {frame, false, MainKind::kNeither};
+  if (frame.kind == protocol::kFramePython || frame.kind == protocol::kFrameNone)
+    return {frame, false, MainKind::kNeither};
   const std::string symbol = name_symbol(frame);
   const std::string whole = symbol.substr(0, symbol.find('.'));
   const bool all_known = alloc_fns.size() == default_alloc_fns().size();
@@ -120,12 +121,12 @@ void Contexts::add(const StackReader& stacks, uint32_t stack, uint32_t first_see
   uint32_t at = stack < ends_.size() ? stack : 0;
   bool passed_end = false;
   unsigned steps = 0;
-  for (; at != 0 && frames_[node_keys_[at] - 1].alloc_fn && steps < protocol::kMaxStackDepth; ++steps) {
+  for (; at != 0 && frames_[node_keys_[at] - 1].alloc_fn && steps < stacks.depth(); ++steps) {
     passed_end |= at == end;
     at = stacks.parent(at);
   }
   if (passed_end) end = at;
-  depth = std::min(depth, protocol::kMaxStackDepth - steps);
+  depth = std::min(depth, stacks.depth() - steps);
   for (; at != 0 && place.length < depth; at = stacks.parent(at)) {
     keys_.push_back(node_keys_[at]);
     ++place.length;
