@@ -177,9 +177,12 @@ enum FragmentFlags : uint32_t {
 // Without a state: every register holds its app value and the app pc is exact.
 // The address right after the last entry belongs to nothing: fragments end in an exit.
 enum class StateKind : uint8_t {
-  kExact = 0,  // app pc as counted; registers as the mask says. Faults have this state only.
-  kStep = 1,   // not an app state: single-step until another state or agent text is reached
+  kExact = 0,      // app pc as counted; registers as the mask says. Faults have this state only.
+  kStep = 1,       // not an app state: single-step until another state or agent text is reached
+  kUncounted = 2,  // as kExact, and the tool has not counted the block yet
+  kLeaving = 3,    // the tool has told what the branch here does, which is to be done: kExact for a fault, else kStep
 };
+inline constexpr StateKind kLastStateKind = StateKind::kLeaving;
 
 // Cache pc to fragment: AgentState::chunk_first[(cache_pc - kCacheBase) >> kChunkShift] is 0 (nothing
 // starts or continues in this chunk yet) or 1 + the index of the first fragment that covers a byte of it.

@@ -125,6 +125,10 @@ class SessionRecorder : public Recorder {
     return tool_ != nullptr ? tool_->client_request(process, tid, request) : std::nullopt;
   }
 
+  void block_left(pid_t pid, pid_t tid, uint64_t context, const BlockLeft& left) override {
+    if (tool_ != nullptr) tool_->block_left(pid, tid, context, left);
+  }
+
   void agent_request(StoppedProcess& process, pid_t tid, uint64_t code, uint64_t argument) override {
     if (tool_ != nullptr) tool_->agent_request(process, tid, code, argument);
   }

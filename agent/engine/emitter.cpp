@@ -8,14 +8,14 @@ void Emitter::cover(uint32_t app_offset, EmitState state) {
     uint8_t piece = size > 255 ? 255 : static_cast<uint8_t>(size);
     uint32_t step = app_offset - map_offset_;
     uint8_t advance = step > 15 ? 15 : static_cast<uint8_t>(step);
-    bool plain = state.spilled == 0 && !state.step;
+    bool plain = state.spilled == 0 && !state.step && kind_ == protocol::StateKind::kExact;
     if (advance < step) piece = 0;  // a long way: an entry that only advances
     map_offset_ += advance;
     *map_++ = static_cast<uint8_t>(advance | (plain ? 0 : 0x80));
     *map_++ = piece;
     if (!plain) {
       store(map_, state.spilled);
-      map_[2] = static_cast<uint8_t>(state.step ? protocol::StateKind::kStep : protocol::StateKind::kExact);
+      map_[2] = static_cast<uint8_t>(state.step ? protocol::StateKind::kStep : kind_);
       map_ += 3;
     }
     covered_ += piece;

@@ -25,6 +25,8 @@ class Emitter {
 
   // What has been emitted since the last call belongs to the app instruction `app_offset` bytes into the block.
   void cover(uint32_t app_offset, EmitState state = {});
+  // What is covered from now on, and is not to be stepped out of, is of this kind.
+  void set_kind(protocol::StateKind kind) { kind_ = kind; }
   // Leaves what was emitted so far out of the map.
   void skip_coverage() { covered_ = out_; }
 
@@ -106,6 +108,7 @@ class Emitter {
   uint8_t* map_;
   uint8_t* covered_;         // code before it is in the map
   uint32_t map_offset_ = 0;  // app offset of the map's last entry
+  protocol::StateKind kind_ = protocol::StateKind::kExact;
 };
 
 }  // namespace vsup::agent

@@ -21,7 +21,7 @@ struct Instrumenter {
   void (*begin)(const Block& block);
 
   // Before instruction `index` of the block. The emitted code must leave registers and flags as it found them and
-  // cover() itself at source.offset.
+  // cover() itself at source.offset. A tool that counts the block sets StateKind::kExact for what comes after that.
   void (*before)(Emitter& out, const Block& block, uint32_t index, const Source& source);
 
   // A LinkKind::kTool exit was taken: `cookie` and `retry` are its record's. Sets ctx.app_pc and returns the offset
@@ -45,6 +45,9 @@ struct Instrumenter {
 
   // The app makes a client request: `request` is its code and five arguments. May be none. Called without the lock.
   ClientAnswer (*client_request)(protocol::ThreadContext& ctx, const uint64_t* request) = nullptr;
+
+  // Blocks are counted as a whole: state maps tell which of a block's places come before that.
+  bool counts_blocks = false;
 };
 
 // Called from exit_taken or entered: when the tool returns, its half in the supervisor is told `code` and `argument`,

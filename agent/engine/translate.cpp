@@ -223,6 +223,7 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   if (with_prefix) emit_prefix(out_, tag, push_prefix(tag, prefix));
   while (checked && (reinterpret_cast<uint64_t>(out_.here()) & 7) != 0) out_.byte(0x90);
   out_.skip_coverage();
+  if (instrumenter() != nullptr && instrumenter()->counts_blocks) out_.set_kind(protocol::StateKind::kUncounted);
   uint8_t* entry = out_.here();
   if (checked) emit_entry_check(out_, block_.tag, block_.bytes, block_.size, region_.gate);
   if (block_.count > 0) {
@@ -236,6 +237,7 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   bool continues = falls_through && may_continue && vsup_settings.link != 0 && !region_.checked &&
                    raw(next) < region_.end && find_fragment(next) == kNoFragment && !code_cache.full();
   if (falls_through && !continues) {
+    out_.set_kind(protocol::StateKind::kExact);
     emit_exit(out_, LinkKind::kDirect, next);
     out_.cover(block_.size);
   }

@@ -53,7 +53,7 @@ void verify_fragment(uint32_t index) {
       VS_CHECK(app_offset <= info.app_size, index, app_offset, info.app_size, info.app_pc);
       VS_CHECK(!stable || app.starts_at(app_offset), index, app_offset, info.app_pc);
     }
-    if (has_state) VS_CHECK(map[4] <= static_cast<uint8_t>(protocol::StateKind::kStep), index, map[4], info.app_pc);
+    if (has_state) VS_CHECK(map[4] <= static_cast<uint8_t>(protocol::kLastStateKind), index, map[4], info.app_pc);
     cache_offset += covered;
     continues = covered == 255;
     map += has_state ? 5 : 2;

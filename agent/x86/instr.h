@@ -24,6 +24,10 @@ enum class Flow : uint8_t {
                   // anything else that must be executed in place: ends a block
 };
 
+inline bool is_branch(Flow flow) {
+  return flow >= Flow::kJump && flow <= Flow::kReturn;
+}
+
 enum class Space : uint8_t { kLegacy, kVex, kEvex, kXop };  // encoding space
 enum class OpMap : uint8_t { kOneByte, k0F, k0F38, k0F3A, kMap5, kMap6, kXop8, kXop9, kXopA, k3dNow };
 enum class Segment : uint8_t { kDefault, kFs, kGs };  // cs, ds, es, ss have no effect in 64-bit mode

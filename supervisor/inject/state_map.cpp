@@ -19,7 +19,7 @@ std::optional<StatePoint> walk_state_map(std::span<const uint8_t> map, uint64_t 
     StatePoint point;
     app_at += head & 15;
     if ((head & 0x80) != 0) {
-      if (at + 3 > map.size() || map[at + 2] > static_cast<uint8_t>(protocol::StateKind::kStep)) return {};
+      if (at + 3 > map.size() || map[at + 2] > static_cast<uint8_t>(protocol::kLastStateKind)) return {};
       point.spilled = static_cast<uint16_t>(map[at] | (map[at + 1] << 8));
       point.kind = static_cast<protocol::StateKind>(map[at + 2]);
       at += 3;

@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include <algorithm>
+
 #include "supervisor/base/check.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/tracee_memory.h"
@@ -14,6 +16,7 @@ namespace vsup::supervisor {
 namespace {
 
 constexpr int kMaxDisturbances = 1000;
+constexpr int kFirstQueuedSignal = 32;  // the kernel's SIGRTMIN
 
 // A single-step's trap: TRAP_TRACE, or TRAP_BRKPT at the exit of a system call.
 bool is_step_trap(const siginfo_t& info) {
@@ -170,7 +173,13 @@ void step_and_hold(Tracee& tracee) {
 void hold_signal_of_stop(Tracee& tracee) {
   const siginfo_t info = tracee.signal_info();
   if (tracee.stop.signal() == SIGTRAP && (is_step_trap(info) || info.si_code == SIGTRAP)) return;
-  tracee.held.push_back({tracee.stop.signal(), info});
+  hold_signal(tracee, {tracee.stop.signal(), info});
+}
+
+void hold_signal(Tracee& tracee, const HeldSignal& signal) {
+  const bool waits = std::any_of(tracee.held.begin(), tracee.held.end(),
+                                 [&signal](const HeldSignal& held) { return held.number == signal.number; });
+  if (!waits || signal.number >= kFirstQueuedSignal || is_fault(signal.number)) tracee.held.push_back(signal);
 }
 
 }  // namespace vsup::supervisor

@@ -57,4 +57,8 @@ void step_and_hold(Tracee& tracee);
 // Takes the signal of a signal-delivery-stop into `held`, unless it is a trap of our own making.
 void hold_signal_of_stop(Tracee& tracee);
 
+// Unless one waits already: standard signals do not queue, and the second would come while the first one's handler
+// blocks it.
+void hold_signal(Tracee& tracee, const HeldSignal& signal);
+
 }  // namespace vsup::supervisor

@@ -1,5 +1,6 @@
 // Purpose: from any stop of a thread to the app's registers, and from the app's registers back into the code cache or
 // to native code. The places are those of protocol::Exports.
+#include <algorithm>
 #include <csignal>
 #include <cstddef>
 
@@ -22,6 +23,14 @@ constexpr uint64_t kTrapFlag = 0x100;
 constexpr int kMaxCacheSteps = 1 << 14;  // a tool's check of a whole block's accesses
 constexpr auto kNudgePeriod = std::chrono::milliseconds(1);
 constexpr uint64_t kUnusedSyscall = ~uint64_t{0};
+
+// The kernel's registers are those of an instruction that has faulted.
+bool stands_at_fault(const Task& task) {
+  return std::any_of(task.held.begin(), task.held.end(), [&task](const HeldSignal& held) {
+    return held.stop_count == task.stop_count && held.info.si_code > 0 &&
+           (held.number == SIGSEGV || held.number == SIGBUS || held.number == SIGILL || held.number == SIGFPE);
+  });
+}
 
 bool in_hot(uint64_t pc) {
   return pc >= protocol::kCacheBase && pc < protocol::kCacheBase + protocol::kCacheHotSize;
@@ -67,8 +76,16 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
   const bool complete = pc >= agent.restore_start && pc < agent.restore_end;
   const bool complete_syscall = pc >= agent.syscall_restore_start && pc < agent.syscall_restore_end;
   if (complete || complete_syscall) {
+    if (complete && leads_into_block(task, context)) {
+      if (context.pending != 0) return Place::kInAgent;
+      go_into_block(task, context);
+      return Place::kStep;
+    }
     take_state_from_context(task, context);
-    if (complete_syscall) task.app.rip = context.syscall_pc;
+    if (complete_syscall) {
+      task.app.rip = context.syscall_pc;
+      task.left_block = {0, context.syscall_pc, true};
+    }
     task.in_place = registers;
     return Place::kExact;
   }
@@ -82,6 +99,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
     } else {
       task.app.orig_rax = kUnusedSyscall;
       task.in_place = registers;
+      if (pc == agent.syscall_insn) task.left_block = {0, context.syscall_pc, true};
     }
     task.at_app_state = true;
     return Place::kExact;
@@ -90,37 +108,68 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
 }
 
 // Code between fragments (prefixes, padding) has no state of its own: it leads to a fragment or into the agent.
-SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& registers,
-                                                   const ThreadContext& context) {
+std::optional<SessionImpl::FragmentPoint> SessionImpl::find_point(Task& task, uint64_t cache_pc) {
   const auto state = task.read_as<protocol::AgentState>(agent_.exports.state);
-  const uint64_t offset = registers.rip - protocol::kCacheBase;
+  const uint64_t offset = cache_pc - protocol::kCacheBase;
   const auto first = task.read_as<uint32_t>(state.chunk_first + (offset >> protocol::kChunkShift) * sizeof(uint32_t));
-  if (first == 0 || first > state.fragment_count) return Place::kStep;
+  if (first == 0 || first > state.fragment_count) return {};
   protocol::FragmentInfo fragments[8];
   for (uint64_t index = first - 1; index < state.fragment_count;) {
     const uint64_t count = std::min<uint64_t>(8, state.fragment_count - index);
     task.read(state.fragments + index * sizeof fragments[0], fragments, count * sizeof fragments[0]);
     for (uint64_t at = 0; at < count; ++at) {
       const protocol::FragmentInfo& fragment = fragments[at];
-      if (fragment.cache_start > offset) return Place::kStep;
+      if (fragment.cache_start > offset) return {};
       if (offset >= fragment.cache_start + uint64_t{fragment.cache_size}) continue;
       uint8_t map[65536];
       task.read(state.state_maps + fragment.map_offset, map, fragment.map_size);
       const auto point = walk_state_map({map, fragment.map_size}, offset - fragment.cache_start);
-      if (!point) return Place::kStep;
-      if (point->kind == protocol::StateKind::kStep) return Place::kStep;
-      task.app = registers;
-      restore_spilled(task.app, context, point->spilled);
-      task.app.rip = fragment.app_pc + point->app_offset;
-      task.app.gs_base = context.app_gs_base;
-      task.app.orig_rax = kUnusedSyscall;
-      task.at_app_state = true;
-      task.in_place = registers;
-      return Place::kExact;
+      if (!point) return {};
+      return FragmentPoint{fragment.app_pc, offset == fragment.cache_start, *point};
     }
     index += count;
   }
-  return Place::kStep;
+  return {};
+}
+
+SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& registers,
+                                                   const ThreadContext& context) {
+  const auto found = find_point(task, registers.rip);
+  if (!found || found->point.kind == protocol::StateKind::kStep) return Place::kStep;
+  if (found->point.kind == protocol::StateKind::kLeaving && !stands_at_fault(task)) return Place::kStep;
+  task.app = registers;
+  restore_spilled(task.app, context, found->point.spilled);
+  task.app.rip = found->tag + found->point.app_offset;
+  task.app.gs_base = context.app_gs_base;
+  task.app.orig_rax = kUnusedSyscall;
+  task.at_app_state = true;
+  task.in_place = registers;
+  task.left_block = {found->tag, task.app.rip, found->point.kind != protocol::StateKind::kUncounted};
+  return Place::kExact;
+}
+
+// A thread about to go on within a block, from where its tool has led it away, is no nearer to app state than there.
+bool SessionImpl::leads_into_block(Task& task, const ThreadContext& context) {
+  if (!in_hot(context.next_cache_pc)) return false;
+  const auto found = find_point(task, context.next_cache_pc);
+  return found && !found->at_start && found->point.kind != protocol::StateKind::kUncounted;
+}
+
+// Does what the agent is about to do; its popfq cannot be stepped over when a signal comes just then (the kernel leaves
+// the trap flag alone there, is_setting_trap_flag of arch/x86/kernel/step.c).
+void SessionImpl::go_into_block(Task& task, const ThreadContext& context) {
+  Registers registers = task.registers();
+  for (unsigned index = 0; index < 16; ++index) set_gpr(registers, index, context.gpr[index]);
+  registers.eflags = context.rflags;
+  registers.rip = context.next_cache_pc;
+  registers.orig_rax = kUnusedSyscall;
+  task.set_registers(registers);
+}
+
+// What a tool has counted of the block that the thread leaves here, and that it has not executed, is taken back.
+void SessionImpl::leave_block(Task& task) {
+  const auto left = std::exchange(task.left_block, {});
+  if (left && task.slot_ready) observer_.block_left(task.process->pid, task.tid, context_of(task), *left);
 }
 
 bool SessionImpl::reach_app_state(Task& task) {
@@ -326,7 +375,10 @@ void SessionImpl::resume_app_state(Task& task) {
   restart_wait(task);
   task.at_app_state = false;
   const bool may_stay = on && !std::exchange(task.must_reenter, false);
-  if (const auto registers = std::exchange(task.in_place, {}); registers && may_stay) {
+  const auto registers = std::exchange(task.in_place, {});
+  if (!registers || !may_stay) leave_block(task);
+  if (registers && may_stay) {
+    task.left_block.reset();
     task.set_registers(*registers);
   } else if (!on || !enter_cache(task)) {
     put_in_native_code(task);

@@ -146,8 +146,14 @@ void SessionImpl::stay_at_safe_point(Task& task, const ThreadContext& context) {
   if (static_cast<int64_t>(context.exit_id) == VSUP_EXIT_BEFORE_SYSCALL) {
     task.in_place->rip = agent_.exports.syscall_restore_start;
     task.write_as<uint64_t>(address + offsetof(ThreadContext, app_pc), context.syscall_pc + kSyscallSize);
+    task.left_block = {0, context.syscall_pc, true};
   }
   task.write_as<uint64_t>(address + offsetof(ThreadContext, pending), 0);
+  if (task.left_block || !leads_into_block(task, context)) return;
+  // It goes on to where its tool led it away from.
+  task.in_place.reset();
+  go_into_block(task, context);
+  task.at_app_state = false;
 }
 
 void SessionImpl::step_natively(Task& task) {
@@ -257,7 +263,10 @@ void SessionImpl::flush_cache(Task& task) {
 
 // The world is stopped: any thread that has a context will do.
 void SessionImpl::reset_cache(AddressSpace& space) {
-  for (Task* task : space.tasks) task->in_place.reset();
+  for (Task* task : space.tasks) {
+    task->in_place.reset();
+    if (!task->gone && task->parked) guarded(task->tid, [this](Task& one) { leave_block(one); });
+  }
   for (Task* task : space.tasks) {
     if (task->gone || !task->parked || !task->slot_ready) continue;
     bool done = false;

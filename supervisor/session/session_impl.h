@@ -21,6 +21,7 @@
 
 #include "protocol/client_requests.h"
 #include "supervisor/inject/agent_image.h"
+#include "supervisor/inject/state_map.h"
 #include "supervisor/ptrace/wait.h"
 #include "supervisor/session/event_bursts.h"
 #include "supervisor/session/process.h"
@@ -122,6 +123,15 @@ class SessionImpl {
   enum class Place { kExact, kStep, kInAgent, kLost };
   Place locate(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   Place locate_in_fragment(Task& task, const Registers& registers, const protocol::ThreadContext& context);
+  struct FragmentPoint {
+    uint64_t tag;
+    bool at_start;
+    StatePoint point;
+  };
+  std::optional<FragmentPoint> find_point(Task& task, uint64_t cache_pc);
+  bool leads_into_block(Task& task, const protocol::ThreadContext& context);
+  static void go_into_block(Task& task, const protocol::ThreadContext& context);
+  void leave_block(Task& task);
   void restart_wait(Task& task);
   bool stands_behind_syscall(Task& task);
   // True: the task runs on in a further system call for the rest of a transfer.

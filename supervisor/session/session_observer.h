@@ -42,6 +42,13 @@ enum class RecordsMoment {
   kDetach,  // it is let go of
 };
 
+// Where a thread leaves a block of code without having executed all of it.
+struct BlockLeft {
+  uint64_t tag = 0;      // the block's first address; 0: of one that has come to its last instruction, at `pc`
+  uint64_t pc = 0;       // the next instruction
+  bool counted = false;  // the tool's code that counts the block has been executed
+};
+
 using ClientRequest = std::array<uint64_t, protocol::client_request::kRequestWords>;
 
 class SessionObserver {
@@ -63,6 +70,10 @@ class SessionObserver {
 
   // The agent's half of the tool wants something (Service::kToolRequest), in a thread.
   virtual void agent_request(StoppedProcess&, pid_t, uint64_t, uint64_t) {}
+
+  // A thread of a process, whose context lies at the address, goes on elsewhere than in its block: by a signal, a
+  // fault, a switch off, a flush.
+  virtual void block_left(pid_t, pid_t, uint64_t, const BlockLeft&) {}
 
   // A file was mapped executable. May repeat for the same module.
   virtual void module_mapped(pid_t pid, const MappedModule& module) = 0;

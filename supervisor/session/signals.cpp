@@ -200,7 +200,7 @@ void SessionImpl::on_signal(Task& task) {
       return;
     }
   }
-  task.held.push_back({number, info, task.stop_count});
+  hold_signal(task, {number, info, task.stop_count});
   settle(task);
 }
 
@@ -320,6 +320,7 @@ bool SessionImpl::deliver_held(Task& task) {
     }
     task.held.pop_front();
     task.in_place.reset();
+    leave_block(task);
     const bool patched = hide_cache_address(signal, task.app.rip);
     put_in_native_code(task);
     task.pending_set = false;

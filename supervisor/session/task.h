@@ -14,6 +14,7 @@
 #include "protocol/agent_boot.h"
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/ptrace/tracee.h"
+#include "supervisor/session/session_observer.h"
 
 namespace vsup::supervisor {
 
@@ -53,6 +54,8 @@ struct Task : Tracee {
   // The thread's own registers, where it stands in a fragment or on the way to one: it goes on there when nothing has
   // changed, so that a tool that counts a block at its start does not count the rest of it again.
   std::optional<Registers> in_place;
+  // Where it would go on then, or leaves a block.
+  std::optional<BlockLeft> left_block;
   uint64_t syscall_pc = 0;  // app address of the system call instruction that `app` may be the interrupted exit of
 
   bool parked = false;               // stands still until the stop of the world ends

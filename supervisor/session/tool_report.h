@@ -64,6 +64,9 @@ class ToolReport {
   // The image has ended. What it was is forgotten by the session.
   virtual void image_ended(pid_t) {}
 
+  // A thread goes on elsewhere than in its block (SessionObserver::block_left).
+  virtual void block_left(pid_t, pid_t, uint64_t, const BlockLeft&) {}
+
   // Requests of the control protocol that the session itself does not know, one process at a time. `answer` may be
   // called later, once.
   virtual bool serves(std::string_view) const { return false; }

@@ -5,6 +5,7 @@
 #include "agent/toolapi/tool.h"
 #include "agent/tools/cachesim/instrument.h"
 #include "agent/tools/callgrind/tables.h"
+#include "agent/tools/callgrind/thread_counts.h"
 #include "protocol/client_requests.h"
 
 namespace vsup::agent::cachegrind {
@@ -29,7 +30,11 @@ void begin(const Block& block) {
 }
 
 void before(Emitter& out, const Block& block, uint32_t index, const Source& source) {
-  if (counted) cachesim::before(out, block, index, source);
+  if (!counted) return;
+  const uint8_t* start = out.here();
+  cachesim::before(out, block, index, source);
+  if (index + 1 == block.count && out.here() != start && is_branch(source.instr.flow))
+    out.set_kind(protocol::StateKind::kLeaving);
 }
 
 uint64_t& generation_of(const ThreadContext& ctx) {
@@ -39,6 +44,7 @@ uint64_t& generation_of(const ThreadContext& ctx) {
 void clear_slot(const ThreadContext& ctx) {
   memset(reinterpret_cast<void*>(ctx.self + kAccumulatorOffset), 0, size_t{64} * kAccumulators);
   memset(reinterpret_cast<void*>(ctx.self + kBlockCountOffset), 0, 8 * header().blocks);
+  clear_cuts(ctx);
   cachesim::clear_counts(ctx);
   generation_of(ctx) = vsup_state.generation;
 }
@@ -67,7 +73,8 @@ constexpr Instrumenter kInstrumenter{.begin = begin,
                                      .thread_started = thread_started,
                                      .thread_ending = thread_ending,
                                      .forked = forked,
-                                     .client_request = client_request};
+                                     .client_request = client_request,
+                                     .counts_blocks = true};
 
 void install() {
   cachesim::configure();

@@ -298,6 +298,7 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
     out.add_keeping_flags(plan.counter.instructions, block.count, kRcx);
     out.unspill(kRcx);
     out.cover(source.offset, {.step = true});
+    out.set_kind(protocol::StateKind::kExact);
     return;
   }
   const GprIndex s = scratch_beside(group.registers);
@@ -321,6 +322,7 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
     out.unspill(kRax);
   }
   out.cover(source.offset, {.step = true});
+  if (totals) out.set_kind(protocol::StateKind::kExact);
 }
 
 void emit_repetition(Emitter& out, const Instr& instr, const Source& source, const PlannedInstr& planned) {

@@ -186,7 +186,7 @@ void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& sou
     out.add_to(count, 1);
     out.add_to(ir, block.instructions);
     add_totals(out, block);
-    out.cover(source.offset);
+    out.cover(source.offset, {.step = true});
     return;
   }
   out.spill(kRcx);
@@ -243,6 +243,7 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
   } else {
     emit_plain_count(out, block, source);
   }
+  out.set_kind(protocol::StateKind::kExact);
   if (over != nullptr) out.land_here(over);
   if (mode.budget) emit_budget(out, block.pc, source);
 }

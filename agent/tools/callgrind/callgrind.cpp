@@ -73,8 +73,11 @@ void before(Emitter& out, const Block& block, uint32_t index, const Source& sour
     if (mode.events) counted.totals = cachesim::block_totals(block);
     emit_count(out, mode, counted, source);
   }
+  const uint8_t* counted_at = out.here();
   if (mode.events) cachesim::before(out, block, index, source);
-  if (index + 1 == block.count) emit_calls(out, mode, block, index, source);
+  if (index + 1 != block.count) return;
+  emit_calls(out, mode, block, index, source);
+  if (out.here() != counted_at && is_branch(source.instr.flow)) out.set_kind(protocol::StateKind::kLeaving);
 }
 
 uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
@@ -114,6 +117,7 @@ void clear_slot(const ThreadContext& ctx) {
   memset(in_slot<uint8_t>(ctx, kCallsOffset), 0, 8 * records.edges);
   memset(in_slot<uint8_t>(ctx, kNodeInclusiveOffset), 0, 8 * records.nodes);
   memset(in_slot<uint8_t>(ctx, kNodeCallsOffset), 0, 8 * records.nodes);
+  clear_cuts(ctx);
   if (mode.events) {
     cachesim::clear_counts(ctx);
     clear_event_costs(ctx);
@@ -182,7 +186,7 @@ ClientAnswer client_request(ThreadContext& ctx, const uint64_t* request) {
 }
 
 constexpr Instrumenter kInstrumenter{begin,  before,  exit_taken,       thread_started, thread_ending,
-                                     forked, entered, signal_returning, client_request};
+                                     forked, entered, signal_returning, client_request, true};
 
 void install() {
   mode = {.tree = has_tree() || has_contexts(),
@@ -190,6 +194,7 @@ void install() {
           .acts = vsup_settings.tool_options[kOptionActs] != 0,
           .budget = vsup_settings.tool_options[kOptionEveryBlocks] != 0,
           .collect = vsup_settings.tool_options[kOptionCollect] != 0};
+  header().switches = mode.collect ? 1 : 0;
   if (mode.tree) start_tree();
   cachesim::configure(kAccumulatorOffset, mode.collect ? kCollectOffset : 0, mode.contexts ? kMovedOffset : 0);
   configure_event_costs();

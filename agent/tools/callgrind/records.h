@@ -24,6 +24,8 @@
 //   with the tree, instead of the edges' numbers:
 //                +0x1d0'0000 uint64_t inclusive Ir of node i
 //                +0x2d0'0000 uint64_t calls of node i
+//   of blocks that the thread has left in the middle:
+//                +0x3d0'0000 CutRecord[kMaxCuts]
 //   with simulation (cachesim/records.h, whose tables come behind these):
 //                +0x1880'0000 rows of edges or nodes: uint64_t inclusive cost in each of simulated_events()
 #pragma once
@@ -65,7 +67,26 @@ inline constexpr uint32_t kMaxContexts = 384u << 10;
 inline constexpr uint32_t kMaxCallers = 4u << 20;
 inline constexpr uint32_t kNodeInclusiveOffset = kShadowStackEnd;
 inline constexpr uint32_t kNodeCallsOffset = kNodeInclusiveOffset + 8 * kMaxNodes;
-static_assert(kNodeCallsOffset + 8ull * kMaxNodes <= cachesim::kStateOffset);
+
+// A block is counted as a whole, and its thread may be taken elsewhere in the middle of it: by a signal, a fault, a
+// switch off. The supervisor counts then what was not executed. A hash table, open addressing with linear probing, that
+// it alone writes.
+struct CutRecord {
+  uint64_t place;    // of kTail and kHead: block | instructions executed << 32; of kOne: the instruction's app pc
+  uint64_t count;    // 0: the record is not in use
+  uint32_t kind;     // CutKind
+  uint32_t context;  // of the costs
+};
+static_assert(sizeof(CutRecord) == 24);
+enum CutKind : uint32_t {
+  kCutTail,  // the block's instructions from there on were counted, and not executed
+  kCutHead,  // those before were executed, and not counted
+  kCutOne,   // one instruction at the end of some block was counted, and not executed
+};
+inline constexpr uint32_t kCutsOffset = kNodeCallsOffset + 8 * kMaxNodes;
+inline constexpr uint32_t kMaxCuts = 128u << 10;
+inline constexpr uint32_t kCutCountOffset = kGenerationOffset + 40;  // records in use
+static_assert(kCutsOffset + sizeof(CutRecord) * kMaxCuts <= cachesim::kStateOffset);
 
 // Rows of event costs. When a function is entered the thread's totals are subtracted from its edge's or node's row, and
 // added when it is left: no frame has to keep them. What is open on the stack the thread runs on, which ends at the
@@ -145,7 +166,7 @@ struct Header {
   uint64_t counters;  // 0: executions are counted by block, else by CounterRecord
   uint64_t stacks;
   uint64_t functions;
-  uint64_t switches;  // 1: a thread's collection was switched by request; set by either side, never taken back
+  uint64_t switches;  // 1: collection is switched, by options or by request; set by either side, never taken back
 };
 
 // What the agent asks its half in the supervisor (Service::kToolRequest) by bits; the argument is a function's address.

@@ -2,6 +2,7 @@
 // Assumes: the thread is in the dispatcher.
 #pragma once
 
+#include "agent/base/memory.h"
 #include "agent/tools/callgrind/records.h"
 
 namespace vsup::agent::callgrind {
@@ -21,6 +22,13 @@ inline Frame* top_frame(const protocol::ThreadContext& ctx) {
 // Where the frame's return address lies.
 inline uint64_t frame_sp(const Frame& frame) {
   return frame.sp == kBottomSp ? kBottomSp : frame.sp & ~kFlaggedFrame;
+}
+
+// What the supervisor has taken back.
+inline void clear_cuts(const protocol::ThreadContext& ctx) {
+  auto& cuts = *in_slot<uint64_t>(ctx, kCutCountOffset);
+  if (cuts != 0) memset(in_slot<uint8_t>(ctx, kCutsOffset), 0, sizeof(CutRecord) * kMaxCuts);
+  cuts = 0;
 }
 
 inline uint64_t ir_so_far(const protocol::ThreadContext& ctx) {

@@ -94,4 +94,15 @@ bool EventReader::read_thread(pid_t tid, uint64_t slot, const callgrind::Profile
   return true;
 }
 
+void EventReader::add_execution(uint64_t pc, uint32_t context, uint64_t instr, int64_t count,
+                                callgrind::ThreadProfile& thread) const {
+  thread.extra.push_back({.pc = pc, .context = context, .event = 0, .value = count});
+  if (instr >= instrs_.size()) return;
+  Values values{};
+  add_fixed(instrs_[instr], 1, values);
+  for (uint32_t event = 1; event < events_.size(); ++event)
+    if (const auto value = static_cast<int64_t>(values[events_[event]]); value != 0)
+      thread.extra.push_back({.pc = pc, .context = context, .event = event, .value = count * value});
+}
+
 }  // namespace vsup::supervisor::cachesim

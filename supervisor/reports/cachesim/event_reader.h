@@ -24,6 +24,10 @@ class EventReader {
   // read.
   bool read_thread(pid_t tid, uint64_t slot, const callgrind::Profile& profile, callgrind::ThreadProfile& thread) const;
 
+  // `count` more (or fewer) executions of the instruction at `pc`, the one with this number: adds to thread.extra.
+  void add_execution(uint64_t pc, uint32_t context, uint64_t instr, int64_t count,
+                     callgrind::ThreadProfile& thread) const;
+
  private:
   bool pay(pid_t tid, uint64_t slot, std::vector<uint64_t>& counters) const;
 

@@ -236,6 +236,10 @@ class Grouper {
         part.rows,
         [](const CostRow& a, const CostRow& b) { return a.function == b.function && place(a.at) == place(b.at); },
         [&](CostRow& a, const CostRow& b) { add_costs(a.cost, b.cost); });
+    // A block counted in one part of a profile and cut short in the next one takes back more than this has.
+    for (const CostRow& row : part.rows)
+      for (size_t i = 0; i < event_count_; i++)
+        if (static_cast<int64_t>(part.costs[row.cost + i]) < 0) part.costs[row.cost + i] = 0;
     std::erase_if(part.rows, [&](const CostRow& row) {
       return std::all_of(part.costs.begin() + static_cast<ptrdiff_t>(row.cost),
                          part.costs.begin() + static_cast<ptrdiff_t>(row.cost + event_count_),

@@ -158,6 +158,10 @@ void zero_records(StoppedProcess& process, const cachesim::Simulation& simulatio
     write_zeros(process, slot + records::kCallsOffset, 8 * header.edges);
     write_zeros(process, slot + records::kNodeInclusiveOffset, 8 * header.nodes);
     write_zeros(process, slot + records::kNodeCallsOffset, 8 * header.nodes);
+    if (uint64_t cuts = 0; process.read(slot + records::kCutCountOffset, &cuts, sizeof cuts) && cuts != 0) {
+      write_zeros(process, slot + records::kCutsOffset, sizeof(records::CutRecord) * records::kMaxCuts);
+      write_zeros(process, slot + records::kCutCountOffset, sizeof cuts);
+    }
     restart_frames(process, slot, header);
     if (simulation.any()) zero_simulated(process, slot, header);
     if (simulation.callgrind && simulation.any()) zero_rows(process, slot, header, simulation.flags());

@@ -41,6 +41,7 @@ ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions op
       separate_threads_(options.writer.separate_threads),
       output_(std::move(options), context.post, context.write_file, context.append_file),
       functions_(std::move(rules)),
+      cuts_(simulation),
       every_blocks_(std::move(every_blocks)),
       log_(context.log) {}
 
@@ -60,6 +61,11 @@ void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
 
 void ProfileReport::image_ended(pid_t pid) {
   images_.erase(pid);
+  cuts_.forget(pid);
+}
+
+void ProfileReport::block_left(pid_t pid, pid_t tid, uint64_t context, const BlockLeft& left) {
+  cuts_.add(pid, tid, context, left);
 }
 
 void ProfileReport::session_finished() {

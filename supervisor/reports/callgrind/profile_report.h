@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "supervisor/reports/cachesim/cache_options.h"
+#include "supervisor/reports/callgrind/cut_blocks.h"
 #include "supervisor/reports/callgrind/live_records.h"
 #include "supervisor/reports/callgrind/named_functions.h"
 #include "supervisor/reports/callgrind/profile_output.h"
@@ -26,6 +27,7 @@ class ProfileReport : public ToolReport {
   void module_mapped(pid_t pid, const MappedModule& module) override;
   void records_ready(StoppedProcess& process, RecordsMoment moment) override;
   void image_ended(pid_t pid) override;
+  void block_left(pid_t pid, pid_t tid, uint64_t context, const BlockLeft& left) override;
   bool serves(std::string_view name) const override;
   void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override;
   std::optional<uint64_t> client_request(StoppedProcess& process, pid_t tid, const ClientRequest& request) override;
@@ -66,6 +68,7 @@ class ProfileReport : public ToolReport {
   const bool separate_threads_;
   ProfileOutput output_;
   NamedFunctions functions_;
+  CutBlocks cuts_;
   const std::string every_blocks_;  // the trigger of parts that the number of blocks makes
   const std::function<void(const ProcessSummary&, const std::string&)> log_;
   std::map<pid_t, Image> images_;

@@ -6,6 +6,7 @@
 #include "agent/tools/callgrind/records.h"
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/reports/cachesim/event_reader.h"
+#include "supervisor/reports/callgrind/cut_blocks.h"
 #include "supervisor/reports/callgrind/event_rows.h"
 #include "supervisor/reports/callgrind/open_frames.h"
 
@@ -75,7 +76,9 @@ struct Slot {
   std::vector<uint64_t> executions;        // by counter or block
   std::vector<uint64_t> inclusive, calls;  // by node or edge
   std::vector<uint64_t> edge_calls;        // by edge
-  EventRows rows;                          // by node or edge
+  std::vector<records::CutRecord> cuts;
+  std::vector<uint64_t> ended;  // executions, by block, that came to the block's end; with contexts nothing
+  EventRows rows;               // by node or edge
 };
 
 // Functions that the thread has not left yet count up to now, on each of its stacks.
@@ -100,6 +103,13 @@ bool add_open_frames(pid_t tid, uint64_t base, const Tables& tables, Slot& slot)
   return true;
 }
 
+// Executions of blocks that came to their end, where calls and jumps are, from executions.
+void leave_out_cut(const Slot& slot, std::vector<uint64_t>& by_block) {
+  for (const records::CutRecord& cut : slot.cuts)
+    if (const uint64_t block = cut.place & 0xffff'ffff; cut.kind == records::kCutTail && block < by_block.size())
+      by_block[block] -= std::min(by_block[block], cut.count);
+}
+
 // Empty when the slot holds nothing of this process.
 std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, uint64_t generation,
                               uint64_t simulation) {
@@ -118,6 +128,11 @@ std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, ui
       !read_table(tid, base + records::kCallsOffset, tables.edges.size(), slot.edge_calls) ||
       !add_open_frames(tid, base, tables, slot) || !slot.rows.read(tid, base, costs, tables.stacks))
     return {};
+  slot.cuts = read_cuts(tid, base);
+  if (!tables.has_contexts()) {
+    slot.ended = slot.executions;
+    leave_out_cut(slot, slot.ended);
+  }
   return slot;
 }
 
@@ -212,7 +227,7 @@ void add_edges(const Tables& tables, const Slot& slot, size_t events, ThreadProf
     const records::EdgeRecord& edge = tables.edges[i];
     if (edge.callee_pc == 0 || edge.site_pc == 0) continue;  // head of an indirect site; called by nobody
     if (edge.kind != records::EdgeKind::kCall) continue;
-    const uint64_t count = edge.block < slot.executions.size() ? slot.executions[edge.block] : slot.calls[i];
+    const uint64_t count = edge.block < slot.ended.size() ? slot.ended[edge.block] : slot.calls[i];
     // A call that was made before the last dump and has not returned has a cost only.
     if (count == 0 && slot.inclusive[i] == 0) continue;
     add_call(edge, 0, 0, count, events, thread);
@@ -292,13 +307,34 @@ void move_skipped(const Tables& tables, const Profile& profile, ThreadProfile& t
   }
 }
 
+// What cut blocks have counted without executing it, and the other way round.
+void add_cuts(const Tables& tables, const Slot& slot, const Profile& profile, const cachesim::EventReader& events,
+              ThreadProfile& thread) {
+  for (const records::CutRecord& cut : slot.cuts) {
+    const uint32_t context = cut.context < profile.contexts.size() ? cut.context : 0;
+    const auto count = static_cast<int64_t>(cut.kind == records::kCutHead ? cut.count : 0 - cut.count);
+    if (cut.kind == records::kCutOne) {
+      thread.extra.push_back({cut.place, context, 0, count});
+      continue;
+    }
+    const uint64_t block = cut.place & 0xffff'ffff, executed = cut.place >> 32;
+    if (block >= tables.blocks.size()) continue;
+    const records::BlockRecord& shape = tables.blocks[block];
+    uint64_t pc = shape.app_pc;
+    for (uint64_t i = 0; i < shape.count; pc += profile.lengths[shape.lengths + i++])
+      if ((i < executed) == (cut.kind == records::kCutHead))
+        events.add_execution(pc, context, shape.lengths + i, count, thread);
+  }
+}
+
 void add_jumps(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
   std::vector<uint64_t> by_block;
   if (tables.has_contexts()) {
     by_block.resize(tables.blocks.size());
     for (size_t i = 0; i < tables.counters.size(); ++i) by_block[tables.counters[i].block] += slot.executions[i];
+    leave_out_cut(slot, by_block);
   }
-  const std::vector<uint64_t>& executions = tables.has_contexts() ? by_block : slot.executions;
+  const std::vector<uint64_t>& executions = tables.has_contexts() ? by_block : slot.ended;
   for (size_t i = 0; i < tables.edges.size(); ++i) {
     const records::EdgeRecord& edge = tables.edges[i];
     if (edge.kind == records::EdgeKind::kCall || edge.callee_pc == 0) continue;
@@ -372,6 +408,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
     } else {
       add_edges(tables, *slot, profile.events.size(), thread);
     }
+    add_cuts(tables, *slot, profile, events, thread);
     move_skipped(tables, profile, thread);
   }
   profile.modules = ModuleMap::of_process(tid).modules();

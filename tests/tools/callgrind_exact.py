@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+"""Counts are exact where a program is interrupted: by signals and faults in the middle of blocks, and by switches."""
+import glob
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+import session  # noqa: E402
+from callgrind import Profile, one  # noqa: E402
+from session import check  # noqa: E402
+
+MODES = ([], ["--max-block-instructions=1"], ["--link=no"], ["--flush-every=50"], ["--verify-fragments=yes"],
+         ["--collapsed=yes"], ["--separate-callers=2"], ["--collect-jumps=yes"],
+         ["--cache-sim=yes", "--branch-sim=yes"])
+
+
+def events(path):
+    """The sums of all events, by name."""
+    names = values = None
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("events:"):
+                names = line.split()[1:]
+            elif line.startswith("summary:"):
+                values = [int(word) for word in line.split()[1:]]
+    return dict(zip(names, values + [0] * len(names)))
+
+
+def count(place, kind, options=(), tool="callgrind"):
+    """How often the handler ran, and the file."""
+    command = ["-q", f"--tool={tool}", *options, os.path.join(place.programs, "interrupted"), kind]
+    status, output, errors = place.run(command, timeout=100)
+    check(status == 0, f"{kind} {options}: {status} {errors}")
+    place.check_complete()
+    files = glob.glob(os.path.join(place.log, "*", f"{tool}.out.*[0-9]"))
+    return int(output, 16), one(dict(enumerate(files)))
+
+
+def signals_in_the_middle_of_blocks(place):
+    """Main's instructions and the handler's add up, wherever the timer's signals come."""
+    for tool, modes in (("callgrind", MODES), ("cachegrind", (MODES[0], MODES[2], MODES[-1]))):
+        for options in modes:
+            _, path = count(place, "n1", options, tool)
+            alone = events(path)
+            times, path = count(place, "t1", options, tool)
+            found = events(path)
+            check(times > 20, f"{tool} {options}: {times} signals")
+            check(found["Ir"] == alone["Ir"] + 5 * times,
+                  f"{tool} {options}: {times} signals, {alone['Ir']} and {found['Ir'] - alone['Ir']} Ir")
+            if "Dr" in alone:
+                reads = 2 if tool == "cachegrind" else 1  # what reads and writes an operand
+                check(found["Dr"] == alone["Dr"] + reads * times, f"{tool}: {times} signals, {alone}, {found}")
+                check(found["Bc"] == alone["Bc"] and found["Bi"] == alone["Bi"], f"{tool}: {alone}, {found}")
+            # Profile reads no jumps.
+            if tool == "callgrind" and "Dr" not in alone and "--collect-jumps=yes" not in options:
+                calls_are_exact(Profile(path), options)
+
+
+def calls_are_exact(profile, options):
+    for callee in ("work", "other"):
+        calls = sum(edge[0] for (_, name), edge in profile.calls.items() if name.split("'")[0] == callee)
+        check(calls == 300000, f"{options}: {calls} calls of {callee}")
+
+
+def faults_in_the_middle_of_blocks(place):
+    """An instruction that faults is not executed, nor is what comes behind it in its block."""
+    for tool, modes in (("callgrind", MODES), ("cachegrind", (MODES[0], MODES[-1]))):
+        for options in modes:
+            _, path = count(place, "g1", options, tool)
+            alone = events(path)["Ir"] - 2  # a comparison that decides between f and g, and its jump
+            times, path = count(place, "f1", options, tool)
+            found = events(path)["Ir"]
+            check(times == 1000, f"{times} faults")
+            check(found == alone + (4 + 2 - 1) * times, f"{tool} {options}: {alone} and {found - alone} Ir")
+
+
+if __name__ == "__main__":
+    session.main({f.__name__: f for f in (signals_in_the_middle_of_blocks, faults_in_the_middle_of_blocks)}, __doc__)
