@@ -103,6 +103,12 @@ void SessionImpl::on_service(Task& task, const Registers&) {
   if (service == Service::kSafePoint) {
     ++task.process->counters.safe_points;
     stay_at_safe_point(task, context);
+    // A tool led it away from within a block. Not for a tool's own request, which is for where the thread stands.
+    if (!task.left_block && leads_into_block(task, context)) {
+      task.in_place.reset();
+      go_into_block(task, context);
+      task.at_app_state = false;
+    }
     settle(task);
     return;
   }
@@ -149,11 +155,6 @@ void SessionImpl::stay_at_safe_point(Task& task, const ThreadContext& context) {
     task.left_block = {0, context.syscall_pc, true};
   }
   task.write_as<uint64_t>(address + offsetof(ThreadContext, pending), 0);
-  if (task.left_block || !leads_into_block(task, context)) return;
-  // It goes on to where its tool led it away from.
-  task.in_place.reset();
-  go_into_block(task, context);
-  task.at_app_state = false;
 }
 
 void SessionImpl::step_natively(Task& task) {
