@@ -455,6 +455,8 @@ bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offse
   configuration.i1 = CacheShape::unpack(vsup_settings.tool_options[kI1Option]);
   configuration.d1 = CacheShape::unpack(vsup_settings.tool_options[kD1Option]);
   configuration.ll = CacheShape::unpack(vsup_settings.tool_options[kLLOption]);
+  configuration.settles_recent = !configuration.has(kLineUse) && !configuration.has(kWriteBack) &&
+                                 configuration.i1.ways >= 4 && configuration.d1.ways >= 4;
   return (configuration.flags & (kCaches | kBranches)) != 0;
 }
 

@@ -88,6 +88,8 @@ struct Configuration {
   uint32_t ir_offset = 0, collect_offset = 0;
   // And of one that is added to the numbers of counters: the block is executed in a context with counters of its own.
   uint32_t moved_offset = 0;
+  // A hit in the first level has no other effect than on the order of its set, and sets have four ways or more.
+  bool settles_recent = false;
 
   CACHESIM_INLINE bool has(Flag flag) const { return (flags & flag) != 0; }
   CACHESIM_INLINE uint32_t ll_tag_shift() const { return ll.line_bits + static_cast<uint32_t>(__builtin_ctz(ll.sets)); }
