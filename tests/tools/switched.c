@@ -1,5 +1,6 @@
-// Switches collection by client requests; with an argument first in native code, between two
-// instrumented parts.
+// Switches collection by client requests; with an argument first in native code: "native" between two instrumented
+// parts, "early" before the first one.
+#include <string.h>
 #include <valgrind/callgrind.h>
 
 static volatile int sink;
@@ -20,8 +21,10 @@ __attribute__((noinline)) int hidden(int n) {
 
 int main(int argc, char** argv) {
   if (argc > 1) {
-    CALLGRIND_START_INSTRUMENTATION;
-    CALLGRIND_STOP_INSTRUMENTATION;
+    if (strcmp(argv[1], "native") == 0) {
+      CALLGRIND_START_INSTRUMENTATION;
+      CALLGRIND_STOP_INSTRUMENTATION;
+    }
     CALLGRIND_TOGGLE_COLLECT;
     CALLGRIND_START_INSTRUMENTATION;
     sink = hidden(100);

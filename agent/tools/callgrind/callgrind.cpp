@@ -131,10 +131,6 @@ void thread_started(ThreadContext& ctx) {
   memset(in_slot<uint8_t>(ctx, kActiveOffset), 0, kMaxFunctions / 8);
   *in_slot<uint64_t>(ctx, kCollectOffset) = vsup_settings.tool_options[kOptionCollectAtStart] != 0 ? ~0ull : 0;
   *in_slot<uint64_t>(ctx, kBudgetOffset) = vsup_settings.tool_options[kOptionEveryBlocks];
-  if (auto& switched = *in_slot<uint64_t>(ctx, kSwitchedOffset); switched != 0) {
-    if (switched == ctx.tid) toggle_collection(ctx);
-    switched = 0;
-  }
   start_stack(ctx);
   if (mode.events) cachesim::empty_caches(ctx);
 }

@@ -47,9 +47,7 @@ inline constexpr uint64_t kMaxLengths = 0x0800'0000;
 inline constexpr unsigned kAccumulators = 4;
 inline constexpr uint32_t kAccumulatorOffset = 0x10'0000;
 inline constexpr uint32_t kGenerationOffset = kAccumulatorOffset + 64 * kAccumulators;
-inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;  // all ones while the thread collects, else 0
-inline constexpr uint32_t kSwitchedOffset =
-    kGenerationOffset + 24;  // the thread that switched collection before it began
+inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;     // all ones while the thread collects, else 0
 inline constexpr uint32_t kBudgetOffset = kGenerationOffset + 32;      // blocks until the next dump
 inline constexpr uint32_t kActiveOffset = kAccumulatorOffset + 0x400;  // a bit for each FunctionRecord: it was entered
 inline constexpr uint32_t kStackIndexOffset = kGenerationOffset + 8;   // which StackRecord the thread runs on

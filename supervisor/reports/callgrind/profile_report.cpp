@@ -152,8 +152,7 @@ std::optional<uint64_t> ProfileReport::client_request(StoppedProcess& process, p
       zero(process, part_for(process, tid).thread);
       return 0;
     case kToggleCollect:
-      switch_collection(process, tid);
-      return 0;
+      return 0;  // from native code, where it changes nothing, as in Valgrind
     default:
       return {};
   }
@@ -169,27 +168,6 @@ void ProfileReport::agent_request(StoppedProcess& process, pid_t tid, uint64_t c
     dump_part(process, every_blocks_, {});
   } else if ((code & records::kAskZero) != 0) {
     zero(process, part_for(process, tid).thread);
-  }
-}
-
-void ProfileReport::switch_collection(StoppedProcess& process, pid_t tid) {
-  namespace records = agent::callgrind;
-  if (process.generation() == 0) return;
-  for (const ThreadRegisters& thread : process.threads()) {
-    if (thread.tid != tid || thread.context == 0) continue;
-    const uint64_t begun_at = thread.context + offsetof(protocol::ThreadContext, tool_stack);
-    uint64_t begun = 0, word = 0;
-    const uint64_t switches = 1;
-    if (!process.read(begun_at, &begun, sizeof begun)) return;
-    const uint64_t at = thread.context + (begun != 0 ? records::kCollectOffset : records::kSwitchedOffset);
-    if (!process.read(at, &word, sizeof word)) return;
-    if (begun != 0) {
-      word = ~word;
-    } else {
-      word = word == static_cast<uint64_t>(tid) ? 0 : static_cast<uint64_t>(tid);
-    }
-    process.write(at, &word, sizeof word);
-    process.write(records::kToolBase + offsetof(records::Header, switches), &switches, sizeof switches);
   }
 }
 

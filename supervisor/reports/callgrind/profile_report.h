@@ -61,9 +61,6 @@ class ProfileReport : public ToolReport {
   void answer_call_stacks(StoppedProcess& process, const std::function<void(ToolAnswer)>& answer);
   void answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer);
 
-  // CALLGRIND_TOGGLE_COLLECT of a thread in native code.
-  static void switch_collection(StoppedProcess& process, pid_t tid);
-
   const cachesim::Simulation simulation_;
   const bool separate_threads_;
   ProfileOutput output_;
