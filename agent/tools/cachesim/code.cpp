@@ -14,9 +14,9 @@ using protocol::kRcx;
 
 constexpr uint32_t kArgumentOffset = kStateOffset + offsetof(ThreadState, argument);
 constexpr uint32_t kDescriptorOffset = kStateOffset + offsetof(ThreadState, descriptor);
-constexpr uint8_t kJumpAbove = 0x87, kJumpNotEqual = 0x85, kJumpAlways = 0;
+constexpr uint8_t kJumpAbove = 0x87, kJumpEqual = 0x84, kJumpNotEqual = 0x85, kJumpAlways = 0;
 
-constexpr uint8_t kMove = 0x8b, kMoveTo = 0x89, kAdd = 0x03, kSubtract = 0x2b;
+constexpr uint8_t kMove = 0x8b, kMoveTo = 0x89, kAdd = 0x03, kSubtract = 0x2b, kXor = 0x33, kXorTo = 0x31;
 
 bool fits_byte(int64_t value) {
   return value >= -128 && value <= 127;
@@ -30,6 +30,16 @@ void Code::gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t off
   out_.byte(static_cast<uint8_t>(0x48 | (reg >= 8 ? 4 : 0) | (index >= 8 ? 1 : 0)));
   out_.byte(opcode);
   out_.byte(static_cast<uint8_t>(0x80 | (reg & 7) << 3 | (index & 7)));
+  out_.u32(offset);
+}
+
+// opcode reg, gs:[index << configuration.d1_rest_scale + offset]; index is not rsp.
+void Code::gs_scaled(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset) {
+  out_.byte(0x65);
+  out_.byte(static_cast<uint8_t>(0x48 | (reg >= 8 ? 4 : 0) | (index >= 8 ? 2 : 0)));
+  out_.byte(opcode);
+  out_.byte(static_cast<uint8_t>((reg & 7) << 3 | 4));
+  out_.byte(static_cast<uint8_t>(configuration.d1_rest_scale << 6 | (index & 7) << 3 | 5));
   out_.u32(offset);
 }
 
@@ -175,6 +185,37 @@ void Code::address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, Gp
   register_pair(kAdd, s, t, true);
 }
 
+// s is the address, t the bits of its set. A hit in the second way that does not straddle makes that the first, by one
+// register, and goes back. Line 0 finds itself in a way that is empty: it hits, and changes nothing.
+void Code::second_way(Emitter& cold, GprIndex s, GprIndex t, int64_t last) {
+  if (configuration.d1_rest_scale < 0) return;
+  Code code(cold);
+  code.gs_scaled(kSubtract, s, t, kD1RestOffset);
+  code.compare_last(s, last);
+  cold.bytes({0x0f, kJumpAbove});
+  uint8_t* const elsewhere = cold.place_rel32();
+  code.gs_scaled(kMove, s, t, kD1RestOffset);
+  code.register_pair(0x85, s, s, true);  // test
+  cold.bytes({0x0f, kJumpEqual});
+  cold.u32(static_cast<uint32_t>(out_.here() - (cold.here() + 4)));
+  code.gs_indexed(kXor, s, t, kD1FirstOffset);
+  code.gs_indexed(kXorTo, s, t, kD1FirstOffset);
+  code.gs_scaled(kXorTo, s, t, kD1RestOffset);
+  cold.jump(out_.here());
+  Emitter::land(elsewhere, cold.here());
+  code.gs_scaled(kAdd, s, t, kD1RestOffset);
+}
+
+void Code::compare_last(GprIndex s, int64_t last) {
+  out_.byte(static_cast<uint8_t>(0x48 | (s >= 8 ? 1 : 0)));  // cmp s, last
+  out_.byte(fits_byte(last) ? 0x83 : 0x81);
+  out_.byte(static_cast<uint8_t>(0xf8 | (s & 7)));
+  if (fits_byte(last))
+    out_.byte(static_cast<uint8_t>(last));
+  else
+    out_.u32(static_cast<uint32_t>(last));
+}
+
 void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, GprIndex s, GprIndex t) {
   address_of(access, next_pc, s, t);
   const CacheShape& d1 = configuration.d1;
@@ -189,13 +230,7 @@ void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, Gpr
   out_.u32((d1.sets - 1) << d1.line_bits);
   gs_indexed(kSubtract, s, t, kD1FirstOffset);
   const int64_t last = (int64_t{1} << d1.line_bits) - access.size;
-  out_.byte(static_cast<uint8_t>(0x48 | (s >= 8 ? 1 : 0)));  // cmp s, last
-  out_.byte(fits_byte(last) ? 0x83 : 0x81);
-  out_.byte(static_cast<uint8_t>(0xf8 | (s & 7)));
-  if (fits_byte(last))
-    out_.byte(static_cast<uint8_t>(last));
-  else
-    out_.u32(static_cast<uint32_t>(last));
+  compare_last(s, last);
   detour(kJumpAbove, [&](Emitter& cold) {
     // add s, gs:[t + ...]: the address again
     cold.byte(0x65);
@@ -203,6 +238,7 @@ void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, Gpr
     cold.byte(kAdd);
     cold.byte(static_cast<uint8_t>(0x80 | (s & 7) << 3 | (t & 7)));
     cold.u32(kD1FirstOffset);
+    second_way(cold, s, t, last);
     cold.gs_absolute(kMoveTo, s, kArgumentOffset);
     call_slow_path(cold, number);
   });

@@ -31,6 +31,9 @@ class Code {
 
  private:
   void gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset);
+  void gs_scaled(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset);
+  void second_way(Emitter& cold, GprIndex s, GprIndex t, int64_t last);
+  void compare_last(GprIndex s, int64_t last);
   void register_pair(uint8_t opcode, GprIndex reg, GprIndex rm, bool wide);
   void lea(GprIndex reg, const MemOperand& address);
   void address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, GprIndex t);

@@ -445,6 +445,15 @@ void plan_record(const Instr& instr, PlannedInstr& planned) {
   counters_used += counters_of(record);
 }
 
+// -1 if the other ways do not fit in what the processor can scale, or the room there is.
+int8_t scale_of_rest(const CacheShape& d1) {
+  const uint64_t line = uint64_t{1} << d1.line_bits;
+  for (unsigned scale = 0; scale < 4 && d1.ways > 1; ++scale)
+    if (line << scale >= 8 * (d1.ways - 1))
+      return d1.sets * line << scale <= kI1FirstOffset - kD1RestOffset ? static_cast<int8_t>(scale) : int8_t{-1};
+  return -1;
+}
+
 }  // namespace
 
 bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offset) {
@@ -457,6 +466,7 @@ bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offse
   configuration.ll = CacheShape::unpack(vsup_settings.tool_options[kLLOption]);
   configuration.settles_recent = !configuration.has(kLineUse) && !configuration.has(kWriteBack) &&
                                  configuration.i1.ways >= 4 && configuration.d1.ways >= 4;
+  configuration.d1_rest_scale = scale_of_rest(configuration.d1);
   return (configuration.flags & (kCaches | kBranches)) != 0;
 }
 

@@ -90,6 +90,13 @@ struct Configuration {
   uint32_t moved_offset = 0;
   // A hit in the first level has no other effect than on the order of its set, and sets have four ways or more.
   bool settles_recent = false;
+  // The other ways of D1's sets are 1 << d1_rest_scale lines' sizes apart, so that inserted code finds them by the bits
+  // that find the first; or, when negative, one set directly behind the other.
+  int8_t d1_rest_scale = -1;
+
+  CACHESIM_INLINE uint64_t d1_rest_of(uint64_t set) const {
+    return d1_rest_scale < 0 ? set * (d1.ways - 1) : set << d1.line_bits << d1_rest_scale >> 3;
+  }
 
   CACHESIM_INLINE bool has(Flag flag) const { return (flags & flag) != 0; }
   CACHESIM_INLINE uint32_t ll_tag_shift() const { return ll.line_bits + static_cast<uint32_t>(__builtin_ctz(ll.sets)); }
@@ -130,7 +137,7 @@ struct Caches {
     const uint64_t set = (address >> d1.line_bits) & (d1.sets - 1);
     const uint64_t line = address >> d1.line_bits << d1.line_bits;
     // Line 0 has no value of its own, and no program has it.
-    return line == 0 || touch(d1_first + (set << d1.line_bits >> 3), d1_rest + set * (d1.ways - 1), 1, d1.ways - 1,
+    return line == 0 || touch(d1_first + (set << d1.line_bits >> 3), d1_rest + shape.d1_rest_of(set), 1, d1.ways - 1,
                               line, empty_matches(d1, address));
   }
 

@@ -39,11 +39,12 @@ CACHESIM_INLINE bool recent_fetch(uint64_t slot, const CacheShape& i1, uint32_t 
                       reinterpret_cast<uint32_t*>(slot + kI1RestOffset) + set * (i1.ways - 1), number);
 }
 
-CACHESIM_INLINE bool recent_data(uint64_t slot, const CacheShape& d1, uint64_t address) {
+CACHESIM_INLINE bool recent_data(uint64_t slot, const Configuration& shape, uint64_t address) {
+  const CacheShape& d1 = shape.d1;
   const uint64_t set = (address >> d1.line_bits) & (d1.sets - 1);
   const uint64_t line = address >> d1.line_bits << d1.line_bits;
   return line != 0 && touch_recent(reinterpret_cast<uint64_t*>(slot + kD1FirstOffset) + (set << d1.line_bits >> 3),
-                                   reinterpret_cast<uint64_t*>(slot + kD1RestOffset) + set * (d1.ways - 1), line);
+                                   reinterpret_cast<uint64_t*>(slot + kD1RestOffset) + shape.d1_rest_of(set), line);
 }
 
 }  // namespace
@@ -66,8 +67,8 @@ void vsup_simulate_one(vsup::protocol::ThreadContext* ctx) {
     } else {
       const CacheShape& d1 = configuration.d1;
       const uint64_t address = state.argument, last = address + place.size - 1;
-      if (recent_data(slot, d1, address) &&
-          (!Caches::straddles(d1, address, place.size) || recent_data(slot, d1, last)))
+      if (recent_data(slot, configuration, address) &&
+          (!Caches::straddles(d1, address, place.size) || recent_data(slot, configuration, last)))
         return;
     }
   }
