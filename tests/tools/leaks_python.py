@@ -16,6 +16,29 @@ import session  # noqa: E402
 from session import check  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
+MANY_THREADS = """\
+import os, sys, threading, time
+reader, _ = os.pipe()
+lock = threading.Lock()
+lock.acquire()
+kept, cache = [str(n) * 3 for n in range(100000)], []
+def grow():
+    for line in sys.stdin:
+        cache.extend([bytes(1000) for n in range(100)])
+        print("grown", flush=True)
+def busy():
+    while True: pass
+def blocked():
+    os.read(reader, 1)
+for n in range(96):
+    threading.Thread(target=[blocked, lock.acquire, lambda: time.sleep(1000)][n % 3], daemon=True).start()
+for n in range(3):
+    threading.Thread(target=busy, daemon=True).start()
+print("ready", flush=True)
+grow()
+print(threading.active_count(), len(cache), flush=True)
+os._exit(0)
+"""
 RECORD = re.compile(r"([\d,]+)(?: \([^)]*\))? bytes in ([\d,]+) blocks are (definitely|indirectly|possibly) lost in "
                     r"[^\n]*\n((?:   (?:at|by) [^\n]*\n)+)")
 SUM = re.compile(r"(definitely|indirectly|possibly) lost: ([\d,]+) bytes in ([\d,]+) blocks")
@@ -284,6 +307,38 @@ def in_use(place):
     check(vsup.returncode == 0, f"status {vsup.returncode}")
 
 
+def many_threads(place):
+    """100 threads, blocked in calls, waiting for the interpreter or busy: what has grown since the last look is told,
+    and what has not is not; nothing that a thread holds is lost; the program goes on."""
+    vsup = place.start(["--tool=leaks", "-q", PYTHON, write(place, "threads.py", MANY_THREADS)], stdin=subprocess.PIPE)
+
+    def look(*options):
+        status, output, errors = place.ctl("leaks", *options, "--json", f"--session={place.log}", timeout=60)
+        check(status == 0, f"vctl leaks: {errors}")
+        result = json.loads(output)["processes"][0]["result"]
+        check(result["definite"]["blocks"] == 0, result["text"][-3000:])
+        print(f"   vctl leaks {' '.join(options)}: stopped for {result['milliseconds']:.0f} ms")
+        return result
+
+    def grows_to(line):
+        vsup.stdin.write("\n")
+        vsup.stdin.flush()
+        check(vsup.stdout.readline() == line, "the program does not go on")
+
+    check(vsup.stdout.readline() == "ready\n", "the program does not start")
+    before = look()
+    check(before["blocks"] > 100000, f"{before['blocks']} blocks")
+    for options in (["--increased"], ["--changed"]):
+        grows_to("grown\n")
+        text = look(*options)["text"]
+        check(re.search(r"\+10\d,\d+\)? bytes in [\d,]+ \(\+100\) blocks are still reachable[^\n]*\n"
+                        r"(?:   (?:at|by) [^\n]*\n)*[^\n]*: grow \(threads.py:8\)", text), text[-3000:])
+    check("grow (threads.py:8)" not in look("--new")["text"], "what was known is new")
+    check("grow (threads.py:8)" not in look("--increased")["text"], "nothing has grown")
+    output, _ = vsup.communicate("", timeout=60)
+    check(vsup.returncode == 0 and output == "100 200\n", f"status {vsup.returncode}: {output}")
+
+
 def numpy(place):
     """What numpy keeps out of sight is suppressed, each entry for a need of its own."""
     if subprocess.run([PYTHON, "-c", "import numpy"], capture_output=True, check=False).returncode != 0:
@@ -309,5 +364,5 @@ def versions(place):
 
 
 session.main({name: test for name, test in list(globals().items())
-              if name in ("planted", "suppressed", "sage_files", "library", "collected", "in_use", "numpy",
-                          "versions")}, __doc__)
+              if name in ("planted", "suppressed", "sage_files", "library", "collected", "in_use",
+                          "many_threads", "numpy", "versions")}, __doc__)

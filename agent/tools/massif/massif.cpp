@@ -56,8 +56,15 @@ void allocated(const HeapBlock& block) {
   maybe_normal();
 }
 
+// HeapBlock::mark: an ignored function made it, and another one has resized it since.
+constexpr uint8_t kMadeIgnored = 1;
+
+bool does_not_count(const HeapBlock& block) {
+  return block.mark == kMadeIgnored || is_ignored(block.stack);
+}
+
 void freed(const HeapBlock& block) {
-  if (is_ignored(block.stack)) return;
+  if (does_not_count(block)) return;
   maybe_peak();
   move(-static_cast<int64_t>(block.size), -static_cast<int64_t>(extra_of(block)));
   add_live(block.stack, -block.size);
@@ -65,7 +72,7 @@ void freed(const HeapBlock& block) {
 }
 
 void resized(const HeapBlock& former, const HeapBlock& fresh) {
-  if (is_ignored(former.stack)) return allocated(fresh);
+  if (does_not_count(former)) return chunk_set_mark(fresh.address, kMadeIgnored);
   if (is_ignored(fresh.stack)) return freed(former);
   if (fresh.size < former.size) maybe_peak();
   add_live(fresh.stack, fresh.size);
