@@ -85,12 +85,19 @@ int after_tool(ThreadContext& ctx, int action) {
   return asks && action == VSUP_ACTION_RESUME ? request_service(ctx, Service::kToolRequest) : action;
 }
 
+bool watches_system_calls() {
+  return instrumenter() != nullptr && instrumenter()->system_call_starts != nullptr;
+}
+
 int dispatch_syscall(ThreadContext& ctx) {
   ctx.syscall_pc = ctx.app_pc;
   ctx.app_pc = ctx.syscall_pc + 2;
   count(protocol::kCounter_system_calls);
+  if (watches_system_calls()) instrumenter()->system_call_starts(ctx);
   int action = syscall_handler.handle(ctx);
-  return action == kDispatchAgain ? resume(ctx, 0, false, false) : action;
+  if (action != kDispatchAgain) return action;
+  if (watches_system_calls()) instrumenter()->system_call_ended(ctx);
+  return resume(ctx, 0, false, false);
 }
 
 }  // namespace
@@ -103,6 +110,7 @@ int request_service(ThreadContext& ctx, Service service) {
 }
 
 uint64_t continuation(const ThreadContext& ctx) {
+  if (watches_system_calls()) return reinterpret_cast<uint64_t>(&vsup_enter);
   LockGuard guard(engine_lock);
   uint32_t index = find_fragment(AppPc{ctx.app_pc});
   return index == kNoFragment || vsup_settings.link == 0 ? reinterpret_cast<uint64_t>(&vsup_enter)
@@ -145,6 +153,8 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
         ctx.tid = own_thread_id();
         ++vsup_state.generation;
         if (instrumenter() != nullptr) instrumenter()->forked(ctx);
+      } else if (watches_system_calls()) {
+        instrumenter()->system_call_ended(ctx);
       }
       return resume(ctx, 0, false, false);
     default:

@@ -43,6 +43,11 @@ struct Instrumenter {
   // The thread is about to make an rt_sigreturn. May be none.
   void (*signal_returning)(protocol::ThreadContext& ctx) = nullptr;
 
+  // A system call is about to be made, and has been made: the thread comes by the dispatcher after each. Both or none.
+  // The second is not called for a call that never returns or that the thread was moved out of. Without the lock.
+  void (*system_call_starts)(const protocol::ThreadContext& ctx) = nullptr;
+  void (*system_call_ended)(const protocol::ThreadContext& ctx) = nullptr;
+
   // The app makes a client request: `request` is its code and five arguments. May be none. Called without the lock.
   ClientAnswer (*client_request)(protocol::ThreadContext& ctx, const uint64_t* request) = nullptr;
 

@@ -194,9 +194,16 @@ void fill_callgrind(Decisions& next) {
 // What the simulation leaves beside it.
 void fill_simulation(Decisions& next) {
   namespace records = agent::cachesim;
-  for (unsigned i = 0; i < 200; ++i)
-    Memory::at_as<records::InstrRecord>(records::kInstrsAt)[i] = {next.index(64), next.byte(), next.byte(), next.byte(),
-                                                                  next.byte()};
+  for (unsigned i = 0; i < 200; ++i) {
+    records::InstrRecord& record = Memory::at_as<records::InstrRecord>(records::kInstrsAt)[i];
+    record.first_counter = next.index(64);
+    record.groups = next.byte();
+    record.reads = next.byte();
+    record.writes = next.byte();
+    const uint8_t fixed = next.byte();
+    record.branches = fixed & 0x7f;
+    record.locks = fixed >> 7 & 1;
+  }
   for (unsigned slot = 0; slot < 2; ++slot) {
     const uint64_t base = protocol::kSlotsBase + slot * protocol::kSlotSize;
     *Memory::at_as<uint64_t>(base + agent::callgrind::kEventTopOffset) =
@@ -291,6 +298,8 @@ const char* try_callgrind(Decisions& next, ModuleCodeCache& cache) {
   simulation.branches = (simulated & 32) != 0;
   simulation.write_back = (simulated & 64) != 0;
   simulation.line_use = (simulated & 128) != 0 && simulation.caches;
+  simulation.bus = simulation.callgrind && simulated % 5 == 0;
+  simulation.system_calls = simulation.callgrind && simulated % 7 == 0;
   simulation.shapes = {{1024, 2, 64}, {1024, 2, 64}, {4096, 4, 64}};
   if (simulation.any()) fill_simulation(next);
   const auto profile = callgrind::read_records(getpid(), kGeneration, simulation, next.byte() % 2 != 0);

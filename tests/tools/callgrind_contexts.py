@@ -317,16 +317,9 @@ def collection_by_request(place):
                   f"{kind}: {name}: {ours.cost[name]}, Valgrind {theirs.cost[name]}")
 
 
-def refused(place):
-    """What is not there says so in one line."""
-    for option in ("--collect-bus=yes", "--collect-systime=usec"):
-        status, _, errors = place.run(["-q", "--tool=callgrind", option, "true"], timeout=30)
-        check(status == 1 and errors.count("\n") == 1 and option.split("=")[0] in errors, f"{option}: {errors}")
-
-
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (true_stacks, stacks_of_threads_and_children, recursion_levels, callers,
                                           single_functions, calls_of_all_kinds, stacks_of_their_own, jumps,
                                           switched_collection, dumps_at_functions, dumps_by_blocks,
-                                          collection_by_request, refused)},
+                                          collection_by_request)},
                  __doc__)

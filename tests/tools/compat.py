@@ -77,6 +77,30 @@ def option_sources(place):
     check(os.path.exists(os.path.join(place.work, "second")), "a file that anybody may write counted")
 
 
+def sage_options(place):
+    """sage -callgrind reaches vsup although Sage puts a folder with another valgrind first in PATH; the rest is Sage's."""
+    prepare(place)
+    folder = os.path.join(place.folder, "sage's")
+    os.mkdir(folder)
+    own = {"sage": 'PATH="' + folder + '":$PATH; [ "$1" != -sh ] || { shift; exec "$SHELL" "$@"; }\necho "sage: $*"',
+           "sage-callgrind": "exec valgrind -q --tool=callgrind --callgrind-out-file=$DOT_SAGE/%p " +
+                             os.path.join(place.programs, "live") + ' threads "$@"',
+           "valgrind": "echo another valgrind; exit 5"}
+    for name, text in own.items():
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"#!/bin/sh\n{text}\n")
+        os.chmod(path, 0o755)
+    place.env["PATH"] = place.compat + ":" + folder + ":" + place.env["PATH"]
+    place.env["DOT_SAGE"] = os.path.join(place.work, "dot")
+    for option in ("-callgrind", "--callgrind"):
+        result = call(place, "sage", option, "2")
+        check(result.returncode == 0 and result.stdout == "live done\n", f"{option}: {result}")
+    check(len(os.listdir(place.env["DOT_SAGE"])) == 2, f"{os.listdir(place.env['DOT_SAGE'])}")
+    result = call(place, "sage", "-c", "a  b")
+    check(result.returncode == 0 and result.stdout == "sage: -c a  b\n", f"{result}")
+
+
 def what_is_refused(place):
     """One line for each mistake; what has no meaning is told with -v alone."""
     prepare(place)
@@ -175,5 +199,6 @@ def same_form_as_callgrind_control(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (valgrind_callgrind, other_tools, option_sources, what_is_refused, control,
+    session.main({f.__name__: f for f in (valgrind_callgrind, other_tools, option_sources, sage_options,
+                                          what_is_refused, control,
                                           same_form_as_callgrind_control)}, __doc__)

@@ -151,9 +151,7 @@ bool Finder::state_of_registers() {
 }
 
 void Finder::general() {
-  const bool locked =
-      instr_.lock || (instr_.mem.present && instr_.space == Space::kLegacy && instr_.map == OpMap::kOneByte &&
-                      (instr_.opcode == 0x86 || instr_.opcode == 0x87));
+  const bool locked = locks_bus(instr_);
   const bool compare_exchange = instr_.space == Space::kLegacy && instr_.map == OpMap::k0F &&
                                 (instr_.opcode == 0xb0 || instr_.opcode == 0xb1 || instr_.opcode == 0xc7);
   // What reads comes first.
@@ -191,6 +189,11 @@ void Finder::find() {
 }
 
 }  // namespace
+
+bool locks_bus(const Instr& instr) {
+  return instr.lock || (instr.mem.present && instr.space == Space::kLegacy && instr.map == OpMap::kOneByte &&
+                        (instr.opcode == 0x86 || instr.opcode == 0x87));
+}
 
 void find_accesses(const Instr& instr, const Effects& what, unsigned most, bool modify_writes, InstrAccesses& out) {
   out.count = 0;

@@ -1,5 +1,7 @@
 #include "agent/tools/cachesim/instrument.h"
 
+#include <stddef.h>
+
 #include "agent/base/memory.h"
 #include "agent/base/syscall.h"
 #include "agent/engine/link.h"
@@ -412,6 +414,14 @@ void emit_indirect(Emitter& out, const Source& source, const PlannedInstr& plann
   out.cover(source.offset, {.step = true});
 }
 
+// mov qword gs:[site], imm32
+void emit_call_site(Emitter& out, const Source& source, uint32_t counter) {
+  out.bytes({0x65, 0x48, 0xc7, 0x04, 0x25});
+  out.u32(kSystemCallOffset + offsetof(SystemCallState, site));
+  out.u32(counter + 1);
+  out.cover(source.offset);
+}
+
 bool is_conditional(const Instr& instr) {
   return instr.flow == Flow::kCondJump || instr.flow == Flow::kLoop;
 }
@@ -437,10 +447,12 @@ void plan_record(const Instr& instr, PlannedInstr& planned) {
   if (configuration.has(kLineUse)) record.groups |= kUseGroup;
   if (configuration.has(kBranches)) {
     const uint8_t branches = is_conditional(instr) ? 1 : planned.untaken;
-    record.branches = branches;
+    record.branches = branches & 0x7f;
     if (branches != 0) record.groups |= kConditional;
     if (is_indirect(instr)) record.groups |= kIndirect;
   }
+  if (configuration.has(kBus) && locks_bus(instr)) record.locks = 1;
+  if (configuration.has(kSystemCalls) && instr.flow == Flow::kSyscall) record.groups |= kCallGroup;
   record.first_counter = counters_used;
   counters_used += counters_of(record);
 }
@@ -467,11 +479,11 @@ bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offse
   configuration.settles_recent = !configuration.has(kLineUse) && !configuration.has(kWriteBack) &&
                                  configuration.i1.ways >= 4 && configuration.d1.ways >= 4;
   configuration.d1_rest_scale = scale_of_rest(configuration.d1);
-  return (configuration.flags & (kCaches | kBranches)) != 0;
+  return (configuration.flags & (kCaches | kBranches | kBus | kSystemCalls)) != 0;
 }
 
 bool begin(const Block& block, uint32_t first_instr, BlockCounter counter) {
-  plan.simulated = first_instr + block.count <= kMaxInstrs && counters_used + 20 * block.count <= kMaxCounters &&
+  plan.simulated = first_instr + block.count <= kMaxInstrs && counters_used + 23 * block.count <= kMaxCounters &&
                    descriptors_used + kMaxBlockAccesses + 4 * block.count <= kMaxDescriptors;
   if (!plan.simulated) return false;
   plan.planned = plan.access_count = 0;
@@ -488,13 +500,14 @@ bool begin(const Block& block, uint32_t first_instr, BlockCounter counter) {
     planned.flags_read = what.flags_read;
     planned.flags_written = what.flags_written;
     planned.gpr_written = what.gpr_written;
-    planned.repetition = found.repetition;
+    // Rounds are counted where their accesses or branches are.
+    planned.repetition = caches || configuration.has(kBranches) ? found.repetition : Repetition::kNone;
     planned.untaken = configuration.has(kBranches) ? found.untaken_branches : uint8_t{0};
     planned.first_access = static_cast<uint16_t>(plan.access_count);
     planned.access_count = 0;
     planned.fetches = false;
     // A vector of addresses cannot be checked by general registers.
-    const bool counted = (caches || found.repetition != Repetition::kNone) && !instr.mem.vsib;
+    const bool counted = (caches || planned.repetition != Repetition::kNone) && !instr.mem.vsib;
     for (unsigned j = 0; j < found.count && counted && plan.access_count < kMaxBlockAccesses; ++j) {
       plan.accesses[plan.access_count++] = found.access[j];
       ++planned.access_count;
@@ -511,12 +524,13 @@ bool begin(const Block& block, uint32_t first_instr, BlockCounter counter) {
 }
 
 BlockTotals block_totals(const Block& block) {
-  uint32_t reads = 0, writes = 0, branches = 0, indirect = 0;
+  uint32_t reads = 0, writes = 0, branches = 0, indirect = 0, locks = 0;
   for (uint32_t i = 0; i < block.count; ++i) {
     const InstrRecord& record = plan.instrs[i].record;
     reads += record.reads;
     writes += record.writes;
     branches += record.branches;
+    locks += record.locks;
     if ((record.groups & kIndirect) != 0) ++indirect;
   }
   BlockTotals totals;
@@ -527,6 +541,7 @@ BlockTotals block_totals(const Block& block) {
   add(kDw, writes);
   add(kBc, branches);
   add(kBi, indirect);
+  add(kGe, locks);
   return totals;
 }
 
@@ -550,6 +565,7 @@ void before(Emitter& out, const Block& block, uint32_t index, const Source& sour
   if ((planned.record.groups & kConditional) != 0 && planned.repetition == Repetition::kNone)
     emit_conditional(out, instr, source, planned);
   if ((planned.record.groups & kIndirect) != 0) emit_indirect(out, source, planned);
+  if ((planned.record.groups & kCallGroup) != 0) emit_call_site(out, source, counter_of(planned.record, kCallGroup));
 }
 
 bool owns(uint64_t cookie) {

@@ -27,7 +27,7 @@ bool begin(const Block& block, uint32_t first_instr, BlockCounter counter);
 struct BlockTotals {
   struct {
     uint32_t offset, amount;
-  } entries[4];
+  } entries[5];
   unsigned count = 0;
 };
 BlockTotals block_totals(const Block& block);

@@ -9,6 +9,7 @@
 //
 //   thread slot  +0x400'0000   ThreadState, private to the agent
 //                +0x408'0000   uint64_t of each Event: how many there were since the thread began or was zeroed
+//                +0x408'0800   SystemCallState
 //                +0x410'0000   D1: the last used way of each set, a line's size apart
 //                +0x490'0000   D1: the other ways, set by set
 //                +0x590'0000   I1: the last used way of each set, a number of a line
@@ -28,6 +29,7 @@ namespace vsup::agent::cachesim {
 // AgentSettings::tool_options.
 inline constexpr unsigned kFlagsOption = 40;
 inline constexpr unsigned kI1Option = 41, kD1Option = 42, kLLOption = 43;  // packed CacheShape
+inline constexpr unsigned kTimeUnitOption = 44;                            // nanoseconds in one of kSysTime
 
 enum Flag : uint64_t {
   kCaches = 1,
@@ -38,6 +40,9 @@ enum Flag : uint64_t {
   // repeated cmps or scas the test of rcx branches when it ends, not when it goes on.
   kCallgrindRules = 16,
   kLineUse = 32,  // how lines are used while they are in a cache; without kWriteBack and kPrefetch
+  kBus = 64,      // instructions that lock the bus
+  kSystemCalls = 128,
+  kSystemCpuTime = 256,  // of system calls, too, in nanoseconds
 };
 
 struct CacheShape {
@@ -88,24 +93,31 @@ constexpr bool fits(const CacheShape& i1, const CacheShape& d1, const CacheShape
 enum Event : uint8_t {
   // clang-format off
   kIr, kDr, kDw, kI1mr, kD1mr, kD1mw, kILmr, kDLmr, kDLmw, kILdmr, kDLdmr, kDLdmw, kBc, kBcm, kBi, kBim,
-  kAcCost1, kSpLoss1, kAcCost2, kSpLoss2,
+  kAcCost1, kSpLoss1, kAcCost2, kSpLoss2, kGe, kSysCount, kSysTime, kSysCpuTime,
   // clang-format on
   kEventCount,
 };
 
-// The events beside Ir that are counted with these flags, in order. Those of line use come last, and calls have no
-// costs in them: nobody pays before a line is replaced.
+// What has to be asked for to have the event.
+constexpr uint64_t flags_for(unsigned event) {
+  if (event == kSysCpuTime) return kSystemCalls | kSystemCpuTime;
+  if (event >= kSysCount) return kSystemCalls;
+  if (event == kGe) return kBus;
+  if (event >= kAcCost1) return kCaches | kLineUse;
+  if (event >= kBc) return kBranches;
+  return event >= kILdmr ? kCaches | kWriteBack : uint64_t{kCaches};
+}
+
+// The events beside Ir that are counted with these flags, in order. Calls have no costs in those of line use: nobody
+// pays before a line is replaced.
 struct EventList {
   unsigned count = 0;
   Event events[kEventCount] = {};
 };
 constexpr EventList simulated_events(uint64_t flags) {
   EventList list;
-  for (unsigned event = kDr; event < kAcCost1; ++event) {
-    const bool dirty = event >= kILdmr && event <= kDLdmw;
-    const uint64_t needs = event >= kBc ? kBranches : dirty ? kCaches | kWriteBack : uint64_t{kCaches};
-    if ((flags & needs) == needs) list.events[list.count++] = static_cast<Event>(event);
-  }
+  for (unsigned event = kDr; event < kEventCount; ++event)
+    if ((flags & flags_for(event)) == flags_for(event)) list.events[list.count++] = static_cast<Event>(event);
   return list;
 }
 
@@ -118,6 +130,7 @@ enum Group : uint8_t {
   kIndirect = 16,       // 1: mispredicted
   kVariableGroup = 32,  // 4: Ir beyond one an execution, Dr, Dw, Bc
   kUseGroup = 64,       // 4: of the lines that it loaded
+  kCallGroup = 128,     // 3: of a system call: made, time, processor time
 };
 
 struct GroupShape {
@@ -133,9 +146,10 @@ inline constexpr GroupShape kGroups[] = {
     {kIndirect, 1, {kBim}},
     {kVariableGroup, 4, {kIr, kDr, kDw, kBc}},
     {kUseGroup, 4, {kAcCost1, kSpLoss1, kAcCost2, kSpLoss2}},
+    {kCallGroup, 3, {kSysCount, kSysTime, kSysCpuTime}},
 };
 
-inline constexpr uint32_t kMostCounters = 19;  // of one instruction
+inline constexpr uint32_t kMostCounters = 22;  // of one instruction
 
 // How a line is used that is in a cache.
 struct UseRecord {
@@ -169,11 +183,21 @@ constexpr uint64_t spatial_loss(const UseRecord& record, uint32_t line_size) {
   return uint64_t{unused} * line_size >> 5;
 }
 
+// Where the thread is with a system call.
+struct SystemCallState {
+  uint64_t site;              // set before the instruction: number + 1 of its first counter, of its block in no context
+  uint64_t open;              // while the call is made: the same in its context; 0: none is, or none that counts
+  uint64_t start, cpu_start;  // in nanoseconds
+};
+inline constexpr uint32_t kSystemCallOffset = kTotalsOffset + 0x800;
+static_assert(8 * kEventCount <= 0x800 && kSystemCallOffset + sizeof(SystemCallState) <= kD1FirstOffset);
+
 struct InstrRecord {
   uint32_t first_counter;  // index into the thread's counters; of those that have groups
   uint8_t groups;          // Group
   uint8_t reads, writes;   // accesses of each execution
-  uint8_t branches;        // conditional ones of each execution; an indirect one is in the groups
+  uint8_t branches : 7;    // conditional ones of each execution; an indirect one is in the groups
+  uint8_t locks : 1;       // the bus, at each execution
 };
 static_assert(sizeof(InstrRecord) == 8);
 

@@ -7,6 +7,7 @@
 #include "agent/engine/instrumenter.h"
 #include "agent/toolapi/tool.h"
 #include "agent/tools/cachesim/instrument.h"
+#include "agent/tools/cachesim/system_calls.h"
 #include "agent/tools/callgrind/calls.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/stacks.h"
@@ -144,6 +145,7 @@ void thread_ending(ThreadContext& ctx) {
 
 // The child's frames entered before it was born: their cost counts from zero.
 void forked(ThreadContext& ctx) {
+  if (mode.events) cachesim::system_call_forgotten(ctx);
   clear_slot(ctx);
   forget_unfinished_functions();
   restart_stacks(ctx);
@@ -159,6 +161,8 @@ bool start_switching() {
 }
 
 void entered(ThreadContext& ctx, protocol::EntryReason reason) {
+  if (mode.events && reason == protocol::EntryReason::kNative) cachesim::system_call_forgotten(ctx);
+  if (mode.events) cachesim::system_call_ended(ctx);
   if (header().switches != 0 && start_switching()) ask_for_flush(ctx);
   if (reason == protocol::EntryReason::kHandler) start_handler(ctx, mode);
   if (reason == protocol::EntryReason::kNative) drop_stale_frames(ctx, mode);
@@ -181,8 +185,16 @@ ClientAnswer client_request(ThreadContext& ctx, const uint64_t* request) {
   return ours ? ClientAnswer::kAskSupervisor : ClientAnswer::kUnknown;
 }
 
-constexpr Instrumenter kInstrumenter{begin,  before,  exit_taken,       thread_started, thread_ending,
-                                     forked, entered, signal_returning, client_request, true};
+Instrumenter own_instrumenter{.begin = begin,
+                              .before = before,
+                              .exit_taken = exit_taken,
+                              .thread_started = thread_started,
+                              .thread_ending = thread_ending,
+                              .forked = forked,
+                              .entered = entered,
+                              .signal_returning = signal_returning,
+                              .client_request = client_request,
+                              .counts_blocks = true};
 
 void install() {
   mode = {.tree = has_tree() || has_contexts(),
@@ -195,7 +207,11 @@ void install() {
   cachesim::configure(kAccumulatorOffset, mode.collect ? kCollectOffset : 0, mode.contexts ? kMovedOffset : 0);
   configure_event_costs();
   mode.events = has_event_costs();
-  set_instrumenter(&kInstrumenter);
+  if (cachesim::counts_system_calls()) {
+    own_instrumenter.system_call_starts = [](const ThreadContext& ctx) { cachesim::system_call_starts(ctx); };
+    own_instrumenter.system_call_ended = [](const ThreadContext& ctx) { cachesim::system_call_ended(ctx); };
+  }
+  set_instrumenter(&own_instrumenter);
 }
 
 }  // namespace

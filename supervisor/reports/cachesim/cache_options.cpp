@@ -48,9 +48,10 @@ std::string describe(const Cache& cache) {
 }
 
 const char* event_name(Event event) {
-  static constexpr const char* kNames[] = {"Ir",   "Dr",   "Dw",      "I1mr",    "D1mr",    "D1mw",   "ILmr",
-                                           "DLmr", "DLmw", "ILdmr",   "DLdmr",   "DLdmw",   "Bc",     "Bcm",
-                                           "Bi",   "Bim",  "AcCost1", "SpLoss1", "AcCost2", "SpLoss2"};
+  static constexpr const char* kNames[] = {"Ir",      "Dr",      "Dw",   "I1mr",     "D1mr",    "D1mw",
+                                           "ILmr",    "DLmr",    "DLmw", "ILdmr",    "DLdmr",   "DLdmw",
+                                           "Bc",      "Bcm",     "Bi",   "Bim",      "AcCost1", "SpLoss1",
+                                           "AcCost2", "SpLoss2", "Ge",   "sysCount", "sysTime", "sysCpuTime"};
   static_assert(std::size(kNames) == records::kEventCount);
   return kNames[event];
 }
@@ -62,6 +63,9 @@ uint64_t Simulation::flags() const {
   if (write_back) flags |= records::kWriteBack;
   if (prefetch) flags |= records::kPrefetch;
   if (line_use) flags |= records::kLineUse;
+  if (bus) flags |= records::kBus;
+  if (system_calls) flags |= records::kSystemCalls;
+  if (system_cpu_time) flags |= records::kSystemCpuTime;
   if (callgrind) flags |= records::kCallgrindRules;
   return flags;
 }
@@ -72,7 +76,6 @@ std::vector<Event> Simulation::events() const {
   if (callgrind) {
     const records::EventList list = records::simulated_events(flags());
     all.insert(all.end(), list.events, list.events + list.count);
-    if (line_use) all.insert(all.end(), {kAcCost1, kSpLoss1, kAcCost2, kSpLoss2});
     return all;
   }
   const auto add = [&all](std::initializer_list<Event> more) { all.insert(all.end(), more); };
@@ -86,6 +89,15 @@ std::vector<std::string> Simulation::descriptions() const {
   const std::string gap = callgrind ? " " : "         ";
   return {"I1 cache:" + gap + describe(shapes.i1), "D1 cache:" + gap + describe(shapes.d1),
           "LL cache:" + gap + describe(shapes.ll)};
+}
+
+// Valgrind 3.19's words.
+std::vector<std::string> Simulation::explanations() const {
+  if (!system_calls) return {};
+  const char* unit = time_unit == 1 ? "ns" : time_unit == 1000 ? "us" : "ms";
+  std::vector<std::string> lines{std::string("sysTime : sysTime (elapsed ") + unit + ")"};
+  if (system_cpu_time) lines.emplace_back("sysCpuTime : sysCpuTime (system cpu ns)");
+  return lines;
 }
 
 Simulation simulation_of(const ToolOptionValues& options, bool callgrind) {
@@ -104,6 +116,11 @@ Simulation simulation_of(const ToolOptionValues& options, bool callgrind) {
     simulation.write_back = options.yes("simulate-wb");
     simulation.prefetch = options.yes("simulate-hwpref");
     simulation.line_use = options.yes("cacheuse");
+    simulation.bus = options.yes("collect-bus");
+    const std::string unit = options.text("collect-systime");
+    simulation.system_calls = unit != "no";
+    simulation.system_cpu_time = unit == "nsec";
+    simulation.time_unit = unit == "nsec" ? 1 : unit == "usec" ? 1000 : 1'000'000;
     if (!simulation.caches && (simulation.write_back || simulation.prefetch || simulation.line_use))
       throw OptionError(
           "--simulate-wb, --simulate-hwpref and --cacheuse say how caches are simulated: give --cache-sim=yes, too");
@@ -129,6 +146,7 @@ Simulation simulation_of(const ToolOptionValues& options, bool callgrind) {
 
 void configure(const Simulation& simulation, protocol::AgentSettings& settings) {
   settings.tool_options[records::kFlagsOption] = simulation.flags();
+  settings.tool_options[records::kTimeUnitOption] = simulation.time_unit;
   settings.tool_options[records::kI1Option] = shape_of(simulation.shapes.i1).pack();
   settings.tool_options[records::kD1Option] = shape_of(simulation.shapes.d1).pack();
   settings.tool_options[records::kLLOption] = shape_of(simulation.shapes.ll).pack();

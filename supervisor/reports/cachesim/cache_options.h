@@ -41,21 +41,26 @@ std::string describe(const Cache& cache);
 struct Simulation {
   bool caches = false, branches = false;
   bool write_back = false, prefetch = false, line_use = false;
+  bool bus = false;
+  bool system_calls = false, system_cpu_time = false;
+  uint64_t time_unit = 0;  // of system calls, in nanoseconds
   bool callgrind = false;  // its rules and its order of events, else cachegrind's
   CacheSet shapes;
 
-  bool any() const { return caches || branches; }
+  bool any() const { return caches || branches || bus || system_calls; }
   uint64_t flags() const;  // agent::cachesim::Flag
   // Ir first, then those that are simulated.
   std::vector<agent::cachesim::Event> events() const;
   // Of the "desc:" lines; empty without caches. Cachegrind's has its values in a column.
   std::vector<std::string> descriptions() const;
+  // Of the "event:" lines, which tell units.
+  std::vector<std::string> explanations() const;
 };
 
 const char* event_name(agent::cachesim::Event event);
 
-// Options cache-sim, branch-sim, I1, D1 and LL; callgrind's simulate-wb, simulate-hwpref and cacheuse,
-// too. Throws OptionError.
+// Options cache-sim, branch-sim, I1, D1 and LL; callgrind's simulate-wb, simulate-hwpref, cacheuse, collect-bus and
+// collect-systime, too. Throws OptionError.
 Simulation simulation_of(const ToolOptionValues& options, bool callgrind);
 
 void configure(const Simulation& simulation, protocol::AgentSettings& settings);

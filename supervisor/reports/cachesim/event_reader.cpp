@@ -25,6 +25,7 @@ void add_fixed(const records::InstrRecord& record, uint64_t executions, Values& 
   values[records::kDr] += executions * record.reads;
   values[records::kDw] += executions * record.writes;
   values[records::kBc] += executions * record.branches;
+  values[records::kGe] += executions * record.locks;
   if ((record.groups & records::kIndirect) != 0) values[records::kBi] += executions;
 }
 

@@ -80,6 +80,7 @@ class PartWriter {
     text_.add("desc: Timerange: Basic block ").number(process.first_block).add(" - ").number(process.last_block);
     text_.add("\ndesc: Trigger: ").name(process.trigger.empty() ? "Program termination" : process.trigger);
     text_.add("\n\npositions:").add(with_instr_ ? " instr" : "").add(with_line_ ? " line" : "");
+    for (const std::string& event : process.explanations) text_.add("\nevent: ").name(event);
     text_.add("\nevents:");
     for (const std::string& event : profile_.events) text_.add(' ').name(event);
     text_.add("\nsummary: ");

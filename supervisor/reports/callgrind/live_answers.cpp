@@ -34,7 +34,7 @@ Json thread_events(const std::vector<LiveThread>& threads) {
   Json rows = Json::array();
   for (const LiveThread& thread : threads) {
     Json row = thread_head(thread);
-    row["values"] = {thread.ir};
+    row["values"] = thread.events;
     rows.push_back(std::move(row));
   }
   return rows;

@@ -202,7 +202,8 @@ std::vector<UnfinishedFunction> unfinished_functions(const StoppedProcess& proce
   return result;
 }
 
-std::vector<LiveThread> read_live_threads(const StoppedProcess& process, bool with_frames) {
+std::vector<LiveThread> read_live_threads(const StoppedProcess& process, const cachesim::Simulation& simulation,
+                                          bool with_frames) {
   std::vector<LiveThread> result;
   records::Header header{};
   if (!read_header(process, header)) return result;
@@ -214,6 +215,10 @@ std::vector<LiveThread> read_live_threads(const StoppedProcess& process, bool wi
     thread.name = registers.name;
     thread.pc = registers.pc;
     thread.ir = read_ir(process, registers.context);
+    for (const agent::cachesim::Event event : simulation.events()) {
+      const uint64_t at = registers.context + agent::cachesim::kTotalsOffset + 8ull * event;
+      thread.events.push_back(event == agent::cachesim::kIr ? thread.ir : read_or_zero<uint64_t>(process, at));
+    }
     if (with_frames) read_frames(process, registers.context, header, thread);
   }
   std::sort(result.begin(), result.end(), [](const LiveThread& a, const LiveThread& b) { return a.number < b.number; });

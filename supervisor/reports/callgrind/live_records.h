@@ -33,6 +33,7 @@ struct LiveThread {
   std::string name;
   uint64_t pc = 0;
   uint64_t ir = 0;                // since the last dump or zero
+  std::vector<uint64_t> events;   // the same and the simulated ones, as Simulation::events()
   std::vector<OpenFrame> frames;  // innermost first
   size_t frames_left_out = 0;     // further out
 };
@@ -46,7 +47,8 @@ struct UnfinishedFunction {
 };
 std::vector<UnfinishedFunction> unfinished_functions(const StoppedProcess& process);
 
-// Threads that have counted something. `with_frames`: else only their Ir.
-std::vector<LiveThread> read_live_threads(const StoppedProcess& process, bool with_frames);
+// Threads that have counted something. `with_frames`: else only their events.
+std::vector<LiveThread> read_live_threads(const StoppedProcess& process, const cachesim::Simulation& simulation,
+                                          bool with_frames);
 
 }  // namespace vsup::supervisor::callgrind

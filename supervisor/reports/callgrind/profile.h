@@ -89,6 +89,7 @@ struct ProcessFacts {
   std::string trigger;                       // "Program termination"
   uint64_t first_block = 0, last_block = 0;  // of the part, in blocks executed
   std::vector<std::string> descriptions;     // "I1 cache: 32768 B, 64 B, 8-way associative"
+  std::vector<std::string> explanations;     // of events: "sysTime : sysTime (elapsed us)"
 };
 
 struct Profile {

@@ -189,7 +189,9 @@ void ProfileReport::request(const ToolRequest& request, StoppedProcess& process,
   } else if (request.name == protocol::kRequestZero) {
     answer({zero_answer({"Ir"}, {zero(process)}), {}});
   } else if (request.name == protocol::kRequestEvents) {
-    answer({events_answer({"Ir"}, read_live_threads(process, false)), {}});
+    std::vector<std::string> names;
+    for (const agent::cachesim::Event event : simulation_.events()) names.emplace_back(cachesim::event_name(event));
+    answer({events_answer(names, read_live_threads(process, simulation_, false)), {}});
   } else if (request.name == protocol::kRequestToolStatus) {
     answer_status(process, request.process.mode == ProcessMode::kInstrumented, answer);
   } else if (request.name == protocol::kRequestCallStacks) {
@@ -201,7 +203,7 @@ void ProfileReport::request(const ToolRequest& request, StoppedProcess& process,
 
 void ProfileReport::answer_status(StoppedProcess& process, bool on, const std::function<void(ToolAnswer)>& answer) {
   auto profile = std::make_shared<std::optional<Profile>>(process.generation() != 0 ? read(process, {}) : std::nullopt);
-  auto threads = std::make_shared<std::vector<LiveThread>>(read_live_threads(process, false));
+  auto threads = std::make_shared<std::vector<LiveThread>>(read_live_threads(process, simulation_, false));
   const unsigned part = images_[process.pid()].part;
   auto text = std::make_shared<std::string>();
   output_.run(
@@ -214,7 +216,7 @@ void ProfileReport::answer_status(StoppedProcess& process, bool on, const std::f
 }
 
 void ProfileReport::answer_call_stacks(StoppedProcess& process, const std::function<void(ToolAnswer)>& answer) {
-  auto threads = std::make_shared<std::vector<LiveThread>>(read_live_threads(process, true));
+  auto threads = std::make_shared<std::vector<LiveThread>>(read_live_threads(process, simulation_, true));
   auto modules = std::make_shared<std::vector<Module>>(ModuleMap::of_process(process.tid()).modules());
   auto text = std::make_shared<std::string>();
   output_.run(

@@ -384,6 +384,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
   cachesim::EventReader events(simulation, end);
   profile.events = events.names();
   profile.process.descriptions = simulation.descriptions();
+  profile.process.explanations = simulation.explanations();
   if (simulation.any() && !events.read_instrs(tid, tables.header.lengths, tables.moved)) return {};
   // Slots are given out from the first on and given back; the ones in use or used before are the first of all.
   unsigned missing = 0;

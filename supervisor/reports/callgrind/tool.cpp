@@ -42,19 +42,6 @@ callgrind::ProfileOutputOptions callgrind_output(const ToolOptionValues& options
   return output;
 }
 
-// Options of Valgrind's that are not there, and why.
-constexpr std::pair<const char*, const char*> kRefused[] = {
-    {"collect-bus", "bus events are not counted"},
-    {"collect-systime", "system calls are not timed"},
-};
-
-void refuse_options(const ToolOptionValues& options) {
-  for (const auto& [name, why] : kRefused) {
-    if (!options.given(name) || options.text(name) == "no" || options.text(name) == "0") continue;
-    throw OptionError("--" + std::string(name) + " is not there: " + why);
-  }
-}
-
 // N=FUNCTION of an option --NAMEN=FUNCTION.
 std::pair<uint64_t, std::string> split_numbered(const std::string& value) {
   const size_t equals = value.find('=');
@@ -92,7 +79,6 @@ void configure_callgrind(const ToolOptionValues& options, protocol::AgentSetting
   namespace records = agent::callgrind;
   uint64_t* values = settings.tool_options;
   values[records::kOptionTree] = options.yes("collapsed") ? 1 : 0;
-  refuse_options(options);
   const bool switches = options.given("toggle-collect") || !options.yes("collect-atstart");
   values[records::kOptionJumps] = options.yes("collect-jumps") ? 1 : 0;
   values[records::kOptionCollect] = switches ? 1 : 0;
