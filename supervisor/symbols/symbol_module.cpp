@@ -209,17 +209,37 @@ std::vector<Frame> SymbolModule::find_frames(uint64_t vaddr) {
   std::vector<Frame> frames = find_debug_frames(address);
   if (frames.empty()) frames.emplace_back();
   // The symbol table knows where the function starts, and names those without debug information.
-  GElf_Off offset = 0;
-  GElf_Sym symbol;
-  GElf_Word section;
-  const char* name = dwfl_module_addrinfo(module_, address, &offset, &symbol, &section, nullptr, nullptr);
-  if (name) {
+  uint64_t offset = 0;
+  if (const char* name = nearest_symbol(address, &offset)) {
     if (frames.back().function.empty()) frames.back().function = demangle(name);
     frames.back().offset = offset;
   }
   if (frames.size() == 1 && frames[0].function.empty() && frames[0].line == 0) return {};
   frames.back().linkage = linkage_name(vaddr);
   return frames;
+}
+
+// Null: none.
+const char* SymbolModule::nearest_symbol(uint64_t address, uint64_t* offset) {
+  if (!nearest_) {
+    nearest_ = std::make_unique<NearestSymbols>();
+    const int count = dwfl_module_getsymtab(module_), first_global = dwfl_module_getsymtab_first_global(module_);
+    for (int i = 1; i < count; i++) {
+      GElf_Sym symbol;
+      GElf_Addr value = 0;
+      const char* name = dwfl_module_getsym_info(module_, i, &symbol, &value, nullptr, nullptr, nullptr);
+      if (name && symbol.st_shndx != SHN_UNDEF)
+        nearest_->add({value, symbol.st_size, name, symbol.st_info, i < first_global});
+    }
+  }
+  const NearestSymbols::Answer answer = nearest_->find(address);
+  if (answer.kind == NearestSymbols::Answer::Kind::kFound) {
+    *offset = address - answer.symbol->value;
+    return answer.symbol->name.data();
+  }
+  if (answer.kind == NearestSymbols::Answer::Kind::kNone) return nullptr;
+  GElf_Sym symbol;
+  return dwfl_module_addrinfo(module_, address, offset, &symbol, nullptr, nullptr, nullptr);
 }
 
 std::string SymbolModule::linkage_name(uint64_t vaddr) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "supervisor/symbols/elf_file.h"
+#include "supervisor/symbols/nearest_symbols.h"
 #include "supervisor/symbols/symbol_table.h"
 #include "supervisor/symbols/symbolizer.h"
 
@@ -45,6 +46,7 @@ class SymbolModule {
   explicit SymbolModule(ElfFile elf) : elf_(std::move(elf)) {}
   std::vector<Frame> find_frames(uint64_t vaddr);
   std::vector<Frame> find_debug_frames(uint64_t address);
+  const char* nearest_symbol(uint64_t address, uint64_t* offset);
   void index_units();
 
   struct FunctionRange {
@@ -64,7 +66,8 @@ class SymbolModule {
   ElfFile elf_;
   int fd_ = -1;  // of the file, until debug information is asked for
   std::string name_;
-  std::unique_ptr<SymbolTable> symbols_;  // made for the first address
+  std::unique_ptr<SymbolTable> symbols_;     // made for the first address
+  std::unique_ptr<NearestSymbols> nearest_;  // likewise
   std::shared_ptr<const std::vector<uint8_t>> memory_;
   Dwfl* dwfl_ = nullptr;
   Dwfl_Module* module_ = nullptr;
