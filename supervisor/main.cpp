@@ -17,6 +17,7 @@
 
 #include "supervisor/base/log.h"
 #include "supervisor/control/control_server.h"
+#include "supervisor/front.h"
 #include "supervisor/options.h"
 #include "supervisor/reports/heap/heap_modules.h"
 #include "supervisor/reports/html/session_loader.h"
@@ -139,10 +140,19 @@ class SessionRecorder : public Recorder {
     ended_();
   }
 
+  void only_daemons_left(int wait_status) override {
+    if (!left_) return;
+    say_daemons_left();
+    left_(wait_status);
+  }
+
+  void set_left(std::function<void(int)> left) { left_ = std::move(left); }
+
   int wait_status() const { return wait_status_; }
 
  private:
   std::function<void()> ended_;
+  std::function<void(int)> left_;
   ToolReport* tool_ = nullptr;
   Symbolizer symbolizer_;
   int wait_status_ = 0;
@@ -236,7 +246,7 @@ ToolContext make_tool_context(const Options& options, SessionDirectory& director
 }
 
 // Returns a wait status.
-int run(const Options& options) {
+int run(const Options& options, Front& front) {
   SessionDirectory directory(options.log_dir, session_name(options.session),
                              [](const std::string& line) { say("vsup: " + line + "\n"); });
   // Declared in the order of need: what is used by callbacks of the loop outlives the loop's handlers.
@@ -274,6 +284,7 @@ int run(const Options& options) {
 
   written = &recorder;
   if (tool) recorder.set_tool(*tool);
+  if (front.is_split()) recorder.set_left([&front](int wait_status) { front.release(wait_status); });
 
   SessionOptions session_options = options.session;
   if (session_options.settings.hook_heap != 0)
@@ -348,7 +359,11 @@ int main_program(int argc, char** argv) {
   }
   if (!text.empty()) return write_fully(STDOUT_FILENO, text) ? 0 : 1;
   try {
-    return end_like(run(options));
+    Front front;
+    if (!options.session.wait_for_daemons && !options.session.arguments.empty()) {
+      if (const std::optional<int> status = front.split()) return end_like(*status);
+    }
+    return end_like(run(options, front));
   } catch (const SessionDirectoryError& error) {
     return fail(error.what());
   }

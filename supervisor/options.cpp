@@ -220,6 +220,9 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
     case OptionId::kTraceChildren:
       session.trace_children = parse_yes_no(row, value);
       break;
+    case OptionId::kWaitForDaemons:
+      session.wait_for_daemons = parse_yes_no(row, value);
+      break;
     case OptionId::kTraceChildrenSkip:
       append_patterns(row, value, session.skip_patterns);
       break;

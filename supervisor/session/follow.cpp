@@ -267,6 +267,7 @@ void SessionImpl::on_task_gone(pid_t tid, WaitStatus status) {
   if (tid == root_pid_) {
     root_ended_ = true;
     root_status_ = status.raw();
+    if (!options_.wait_for_daemons) watch_for_daemons();
   }
 }
 

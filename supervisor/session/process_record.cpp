@@ -169,6 +169,7 @@ std::string session_json(const SessionRecord& session, const std::vector<std::st
   json["directory"] = session.directory;
   if (!session.socket.empty()) json["socket"] = session.socket;
   json["state"] = session.ended ? "ended" : "running";
+  if (session.in_background) json["background"] = true;
   add_times(json, session.started_seconds, session.ended_seconds, session.ended);
   if (session.ended) add_wait_status(json, session.wait_status);
   std::string text = dump(json, 2);

@@ -75,6 +75,7 @@ struct SessionRecord {
   std::string directory;
   std::string socket;
   bool ended = false;
+  bool in_background = false;  // the program has ended; daemons that it left are recorded on
   double started_seconds = 0;
   double ended_seconds = 0;
   int wait_status = 0;

@@ -359,6 +359,16 @@ void Recorder::session_ended(int wait_status) {
   impl_->session.wait_status = wait_status;
 }
 
+void Recorder::say_daemons_left() {
+  const auto count = static_cast<unsigned>(impl_->processes.size());
+  impl_->session.in_background = true;
+  impl_->save_session();
+  if (impl_->options.quiet) return;
+  impl_->say(prefix_lines("vsup", '=',
+                          plural(count, "process goes", "processes go") + " on in the background, recorded in " +
+                              impl_->directory.path() + "\n"));
+}
+
 void Recorder::log(LogLevel level, const std::string& line) {
   const RecorderOptions& options = impl_->options;
   bool wanted = level == LogLevel::kError || level == LogLevel::kWarning ||

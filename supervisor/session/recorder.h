@@ -61,6 +61,9 @@ class Recorder : public SessionObserver {
   void session_ended(int wait_status) override;
   void log(LogLevel level, const std::string& line) override;
 
+  // The program has ended, and only its daemons are recorded on.
+  void say_daemons_left();
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -23,12 +23,28 @@ namespace vsup::supervisor {
 
 namespace {
 
+constexpr auto kDaemonLook = std::chrono::milliseconds(50);
 constexpr int kPollsAfterEvent = 5;  // waitpid is asked again so often before the event loop sleeps
 
 double seconds_of(clockid_t clock) {
   timespec time{};
   clock_gettime(clock, &time);
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+// None of its standard descriptors is ours: who waits for their ends does not wait for it. Sage's cleaner stays in its
+// parent's session and process group, so that says nothing.
+bool is_daemon(pid_t pid) {
+  struct stat own {
+  }, theirs{}, null{};
+  if (stat("/dev/null", &null) != 0) return false;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
+    if (stat(path.c_str(), &theirs) != 0 || theirs.st_rdev == null.st_rdev) continue;
+    for (int mine = STDIN_FILENO; mine <= STDERR_FILENO; ++mine)
+      if (fstat(mine, &own) == 0 && own.st_dev == theirs.st_dev && own.st_ino == theirs.st_ino) return false;
+  }
+  return true;
 }
 
 int open_child_signal_fd() {
@@ -83,7 +99,8 @@ SessionImpl::SessionImpl(boost::asio::io_context& io, const SessionOptions& opti
       agent_(embedded_agent()),
       signal_fd_(io, open_child_signal_fd()),
       terminate_signals_(io),
-      orphan_timer_(io) {
+      orphan_timer_(io),
+      daemon_timer_(io) {
   set_log_sink([&observer](LogLevel level, const std::string& line) { observer.log(level, line); });
 }
 
@@ -267,7 +284,23 @@ void SessionImpl::end_if_last() {
   signal_fd_.close(ignored);
   terminate_signals_.cancel(ignored);
   orphan_timer_.cancel();
+  daemon_timer_.cancel();
   observer_.session_ended(root_status_);
+}
+
+// Daemons become such little by little: looked at now and then, from the program's end on.
+void SessionImpl::watch_for_daemons() {
+  daemon_timer_.expires_after(kDaemonLook);
+  daemon_timer_.async_wait([this](boost::system::error_code error) {
+    if (error || ended_) return;
+    const bool left =
+        std::all_of(processes_.begin(), processes_.end(), [](const auto& entry) { return is_daemon(entry.first); });
+    if (!left || processes_.empty() || !orphans_.empty()) {
+      watch_for_daemons();
+      return;
+    }
+    observer_.only_daemons_left(root_status_);
+  });
 }
 
 Task* SessionImpl::find_task(pid_t tid) const {

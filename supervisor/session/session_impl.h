@@ -63,6 +63,7 @@ class SessionImpl {
   void guarded(pid_t tid, const std::function<void(Task&)>& job);
   void fail_process(Process& process, const std::string& why);
   void end_if_last();
+  void watch_for_daemons();
   void arm_orphan_timer();
   void adopt_orphans();
 
@@ -256,7 +257,7 @@ class SessionImpl {
   EventBursts bursts_;
   boost::asio::posix::stream_descriptor signal_fd_;
   boost::asio::signal_set terminate_signals_;
-  boost::asio::steady_timer orphan_timer_;
+  boost::asio::steady_timer orphan_timer_, daemon_timer_;
   std::map<pid_t, std::unique_ptr<Process>> processes_;
   std::unordered_map<pid_t, std::unique_ptr<Task>> tasks_;
   std::map<pid_t, WaitStatus> orphans_;  // stopped newborns whose parent's event has not come yet

@@ -97,6 +97,10 @@ class SessionObserver {
   // (0 for an attach session).
   virtual void session_ended(int wait_status) = 0;
 
+  // The program has ended, and what it left behind are daemons: nobody waits for them, with SessionOptions::
+  // wait_for_daemons off. Once at most; session_ended comes when they have gone, too.
+  virtual void only_daemons_left(int) {}
+
   // One line of the supervisor's own log.
   virtual void log(LogLevel level, const std::string& line) = 0;
 };

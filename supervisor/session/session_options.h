@@ -33,6 +33,7 @@ struct SessionOptions {
   bool trace_children = false;                    // --trace-children: follow execs of children, too
   std::vector<std::string> skip_patterns;         // --trace-children-skip=: shell patterns for the executable
   std::vector<std::string> skip_by_arg_patterns;  // --trace-children-skip-by-arg=: shell patterns for each argument
+  bool wait_for_daemons = true;                   // --wait-for-daemons: else the observer hears when only they are left
   bool instrument_at_start = true;                // --instr-atstart
   bool native_requests = false;                   // client requests are answered in native code, too
   protocol::AgentSettings settings = default_agent_settings();

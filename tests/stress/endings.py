@@ -116,6 +116,54 @@ def terminate_vsup(place):
               f"{number}: {session.name_of(process.returncode)} {output!r} {errors!r}")
 
 
+def daemons(place):
+    """With --wait-for-daemons=no vsup ends with the program; what a daemon does later is recorded, and vctl sees it."""
+    front = ["--wait-for-daemons=no"]
+    script = "import os, sys, time\nif os.fork() == 0:\n    os.setpgid(0, 0)\n" \
+             "    null = os.open('/dev/null', os.O_RDWR)\n    for fd in range(3): os.dup2(null, fd)\n" \
+             "    while not os.path.exists(sys.argv[1]): time.sleep(0.02)\n    os._exit(5)\nsys.exit(7)\n"
+    for toggled in (False, True):
+        go = os.path.join(place.folder, f"go{toggled}")
+        status, output, errors = place.run([*front, "/usr/bin/python3", "-c", script, go])
+        check(status == 7 and "1 process goes on in the background" in errors, f"{session.name_of(status)} {errors!r}")
+        with open(os.path.join(place.log, "session.json"), encoding="utf-8") as f:
+            text = json.load(f)
+        check(text["state"] == "running" and text["background"], f"session.json: {text}")
+        if toggled:
+            client = place.control()
+            for on in (False, True):
+                client.toggle(on)
+            client.close()
+        open(go, "w", encoding="utf-8").close()
+
+        def ended():
+            with open(os.path.join(place.log, "session.json"), encoding="utf-8") as f:
+                return json.load(f)["state"] == "ended"
+        wait_until(ended, 15, "the session ends with the daemon")
+        records = place.check_complete()
+        check(any(record.get("exit_status") == 5 for record in records.values()), f"records: {records}")
+    for name in ("TERM", "KILL", "SEGV"):
+        status, _, errors = place.run(["-q", *front, "/bin/sh", "-c", f"kill -{name} $$"])
+        check(status == -getattr(signal, "SIG" + name), f"SIG{name} became {session.name_of(status)}: {errors}")
+    script = "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
+    process = place.start(["-q", *front, "/bin/sh", "-c", script])
+    check(process.stdout.readline() == "ready\n", "the shell did not start")
+    os.kill(process.pid, signal.SIGTERM)
+    output, errors = process.communicate(timeout=20)
+    check(process.returncode == 9 and output == "caught\n",
+          f"{session.name_of(process.returncode)} {output!r} {errors!r}")
+    process = place.start(["-q", *front, "/bin/sh", "-c", "echo ready; while :; do :; done"])
+    check(process.stdout.readline() == "ready\n", "the shell did not start")
+    left = procs.descendants(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=10)
+
+    def gone():
+        procs.reap()
+        return not [pid for pid in left if procs.stat_fields(pid)[:1] not in ([], ["Z"])]
+    wait_until(gone, 5, f"session and tracees end with the front: {left}")
+
+
 class Terminal:
     """A program on a pseudo-terminal of its own."""
 
@@ -289,5 +337,5 @@ def control_lists(place):
 
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (statuses, summary, standard_streams, kill_tracee, kill_by_vctl, kill_vsup,
-                                          terminate_vsup, interrupt_key, job_control, shell_under_vsup, full_disk,
-                                          directories, control_lists)}, __doc__)
+                                          terminate_vsup, daemons, interrupt_key, job_control, shell_under_vsup,
+                                          full_disk, directories, control_lists)}, __doc__)
