@@ -9,6 +9,7 @@
 
 #include "supervisor/base/check.h"
 #include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/rseq.h"
 #include "supervisor/ptrace/tracee_memory.h"
 
 namespace vsup::supervisor {
@@ -34,6 +35,7 @@ RemoteCalls::RemoteCalls(Tracee& tracee, uint64_t syscall_pc)
   owns_trap_ = !tracee.trap_unblocked;
   ignores_trap_ = ignores_trap_now(tracee.tid);
   tracee.take_over_wait_mask(saved_);
+  abort_sequence(tracee.tid, saved_);
   if (owns_trap_) tracee.unblock_trap();
 }
 

@@ -9,6 +9,7 @@
 #include "supervisor/inject/state_map.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/ptrace/rseq.h"
 #include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/session/session_impl.h"
 
@@ -176,6 +177,7 @@ bool SessionImpl::reach_app_state(Task& task) {
   if (task.at_app_state) return true;
   if (!task.instrumented) {
     task.app = task.registers();
+    abort_sequence(task.tid, task.app);
     step_back_from_breakpoint(task);
     task.syscall_pc = task.app.rip - 2;
     if (in_heap_layer(task, task.app.rip) || holds_heap_locks(task)) {

@@ -2,18 +2,15 @@
 
 #include <elf.h>
 #include <fcntl.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstring>
-#include <optional>
 #include <string_view>
 
 #include "supervisor/base/unique_fd.h"
-#include "supervisor/ptrace/tracee_memory.h"
+#include "supervisor/ptrace/rseq.h"
 
 namespace vsup::supervisor {
 
@@ -21,23 +18,6 @@ namespace {
 
 constexpr std::string_view kSection = "__rseq_cs";
 constexpr uint64_t kMaxNames = 1 << 20;
-constexpr uint64_t kSequenceField = 8;  // struct rseq: rseq_cs
-
-// include/uapi/linux/ptrace.h, Linux 5.13.
-constexpr int kGetRseqConfiguration = 0x420f;
-struct RseqConfiguration {
-  uint64_t address;
-  uint32_t size, signature, flags, padding;
-};
-
-std::optional<uint64_t> rseq_area(pid_t tid) {
-  RseqConfiguration configuration{};
-  const long size =
-      ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), tid, sizeof configuration, &configuration);
-  if (size <= 0 || configuration.address == 0) return {};
-  return configuration.address;
-}
-
 bool read_at(int fd, uint64_t offset, void* to, size_t size) {
   return offset < (uint64_t{1} << 62) && pread(fd, to, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
 }
@@ -77,10 +57,8 @@ bool RseqSections::in_file(const std::string& path) {
 
 // The kernel clears the field when a thread is preempted outside of the sequence that it names.
 bool RseqSections::in_process(pid_t tid) {
-  const auto area = rseq_area(tid);
-  if (!area) return false;
-  uint64_t sequence = 0;
-  if (read_value(tid, *area + kSequenceField, sequence) && sequence != 0) return true;
+  if (!has_rseq(tid)) return false;
+  if (rseq_sequence(tid).value_or(0) != 0) return true;
   const std::vector<Mapping> maps = read_maps(tid);
   return std::any_of(maps.begin(), maps.end(), [this](const Mapping& mapping) {
     return mapping.executable && mapping.file && mapping.path.starts_with('/') && in_file(mapping.path);

@@ -94,8 +94,8 @@ def check_main(part, where):
 
 
 def same(place, program, arguments, options, names):
-    """Costs of functions and of calls, summed over parts, are Valgrind's. Numbers of calls are not compared: one that is
-    open when a part begins counts as one there, and not in Valgrind's."""
+    """Costs of functions and of calls, summed over parts, are Valgrind's. Numbers of calls are not compared: one that
+    is open when a part begins counts as one there, and not in Valgrind's."""
     mine, theirs = ours(place, program, arguments, options), valgrinds(place, program, arguments, options)
     where = f"{program} {' '.join([*arguments, *options])}"
     if theirs is None:

@@ -78,7 +78,9 @@ def option_sources(place):
 
 
 def sage_options(place):
-    """sage -callgrind reaches vsup although Sage puts a folder with another valgrind first in PATH; the rest is Sage's."""
+    """sage -callgrind reaches vsup although Sage puts a folder with another valgrind first in PATH.
+
+    The rest is Sage's."""
     prepare(place)
     folder = os.path.join(place.folder, "sage's")
     os.mkdir(folder)
