@@ -461,7 +461,7 @@ void plan_record(const Instr& instr, PlannedInstr& planned) {
 int8_t scale_of_rest(const CacheShape& d1) {
   const uint64_t line = uint64_t{1} << d1.line_bits;
   for (unsigned scale = 0; scale < 4 && d1.ways > 1; ++scale)
-    if (line << scale >= 8 * (d1.ways - 1))
+    if (line << scale >= uint64_t{8} * (d1.ways - 1))
       return d1.sets * line << scale <= kI1FirstOffset - kD1RestOffset ? static_cast<int8_t>(scale) : int8_t{-1};
   return -1;
 }
@@ -585,7 +585,7 @@ void empty_caches(const protocol::ThreadContext& ctx) {
 }
 
 void clear_counts(const protocol::ThreadContext& ctx) {
-  memset(totals_of(ctx), 0, 8 * kEventCount);
+  memset(totals_of(ctx), 0, kEventCount * sizeof(uint64_t));
   raw_syscall(28, ctx.self + kCountersOffset, kLLOffset - kCountersOffset, kPrivateMappingDontNeed, 0);
 }
 

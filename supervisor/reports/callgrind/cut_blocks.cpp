@@ -111,7 +111,7 @@ void CutBlocks::take_back_totals(pid_t tid, uint64_t slot, const Cut& cut) const
   }
   const bool more = cut.record.kind == records::kCutHead;
   const auto settle = [&](cachesim::Event event, uint64_t amount) {
-    add_to(tid, slot + cachesim::kTotalsOffset + 8u * event, more ? amount : 0 - amount);
+    add_to(tid, slot + cachesim::kTotalsOffset + sizeof(uint64_t) * event, more ? amount : 0 - amount);
   };
   settle(cachesim::kDr, reads);
   settle(cachesim::kDw, writes);

@@ -64,7 +64,7 @@ void restart_frames(StoppedProcess& process, uint64_t slot, const records::Heade
 // The caches stay as they are.
 void zero_simulated(StoppedProcess& process, uint64_t slot, const records::Header& header) {
   namespace cachesim = agent::cachesim;
-  write_zeros(process, slot + cachesim::kTotalsOffset, 8 * cachesim::kEventCount);
+  write_zeros(process, slot + cachesim::kTotalsOffset, cachesim::kEventCount * sizeof(uint64_t));
   cachesim::InstrRecord last{};
   if (header.lengths == 0 || header.lengths > cachesim::kMaxInstrs ||
       !process.read(cachesim::kInstrsAt + (header.lengths - 1) * sizeof last, &last, sizeof last))
@@ -79,7 +79,7 @@ void zero_simulated(StoppedProcess& process, uint64_t slot, const records::Heade
 void zero_rows(StoppedProcess& process, uint64_t slot, const records::Header& header, uint64_t simulation) {
   const unsigned events = agent::cachesim::simulated_events(simulation).count;
   const uint64_t rows = std::min(std::max(header.edges, header.nodes), records::event_rows(events));
-  write_zeros(process, slot + records::kEventRowsOffset, 8 * events * rows);
+  write_zeros(process, slot + records::kEventRowsOffset, uint64_t{8} * events * rows);
 }
 
 template <typename T>

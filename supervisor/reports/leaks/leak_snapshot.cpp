@@ -127,7 +127,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
   input.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
   if (request.libraries) {
     snapshot.modules.add_gone(request.libraries->modules);
-    input.saved = of_gone_libraries(std::move(*request.libraries), now);
+    input.saved = of_gone_libraries(*request.libraries, now);
   }
   snapshot.graph = read_pointers(input);
   PythonObjects python(roots.read);

@@ -43,7 +43,7 @@ LibraryData take_library_data(const StoppedProcess& process) {
   return taken;
 }
 
-std::vector<SavedMemory> of_gone_libraries(LibraryData data, const ModuleMap& now) {
+std::vector<SavedMemory> of_gone_libraries(const LibraryData& data, const ModuleMap& now) {
   // By range: a piece may hold the data of modules that touch each other.
   std::vector<Range> gone;
   for (const Module& module : data.modules.modules()) {

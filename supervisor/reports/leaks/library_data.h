@@ -26,6 +26,6 @@ struct LibraryData {
 LibraryData take_library_data(const StoppedProcess& process);
 
 // What of it was in modules that are not there any more.
-std::vector<SavedMemory> of_gone_libraries(LibraryData data, const ModuleMap& now);
+std::vector<SavedMemory> of_gone_libraries(const LibraryData& data, const ModuleMap& now);
 
 }  // namespace vsup::supervisor::leaks
