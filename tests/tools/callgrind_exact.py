@@ -14,6 +14,8 @@ MODES = ([], ["--max-block-instructions=1"], ["--link=no"], ["--flush-every=50"]
          ["--collapsed=yes"], ["--separate-callers=2"], ["--collect-jumps=yes"],
          ["--cache-sim=yes", "--branch-sim=yes"])
 
+ROUNDS = 9 * 300000
+
 
 def events(path):
     """The sums of all events, by name."""
@@ -41,9 +43,9 @@ def signals_in_the_middle_of_blocks(place):
     """Main's instructions and the handler's add up, wherever the timer's signals come."""
     for tool, modes in (("callgrind", MODES), ("cachegrind", (MODES[0], MODES[2], MODES[-1]))):
         for options in modes:
-            _, path = count(place, "n1", options, tool)
+            _, path = count(place, "n9", options, tool)
             alone = events(path)
-            times, path = count(place, "t1", options, tool)
+            times, path = count(place, "t9", options, tool)
             found = events(path)
             check(times > 20, f"{tool} {options}: {times} signals")
             check(found["Ir"] == alone["Ir"] + 5 * times,
@@ -60,7 +62,17 @@ def signals_in_the_middle_of_blocks(place):
 def calls_are_exact(profile, options):
     for callee in ("work", "other"):
         calls = sum(edge[0] for (_, name), edge in profile.calls.items() if name.split("'")[0] == callee)
-        check(calls == 300000, f"{options}: {calls} calls of {callee}")
+        check(calls == ROUNDS, f"{options}: {calls} calls of {callee}")
+
+
+def locks_in_blocks_that_are_cut(place):
+    """Ge, the last column, is exact by instruction and by call."""
+    times, path = count(place, "t9", ["--collect-bus=yes"])
+    check(times > 20, f"{times} signals")
+    profile = Profile(path)
+    check(profile.cost["work"] == ROUNDS, f"{times} signals: {profile.cost['work']} Ge of work itself")
+    calls = sum(edge[1] for (_, callee), edge in profile.calls.items() if callee == "work")
+    check(calls == ROUNDS, f"{times} signals: {calls} Ge of calls of work")
 
 
 def faults_in_the_middle_of_blocks(place):
@@ -76,4 +88,5 @@ def faults_in_the_middle_of_blocks(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (signals_in_the_middle_of_blocks, faults_in_the_middle_of_blocks)}, __doc__)
+    session.main({f.__name__: f for f in (signals_in_the_middle_of_blocks, locks_in_blocks_that_are_cut,
+                                            faults_in_the_middle_of_blocks)}, __doc__)

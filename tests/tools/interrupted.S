@@ -1,7 +1,7 @@
 # A program that signals interrupt wherever they come, and whose instructions can be counted nevertheless: interrupted
 # KIND. Prints how often its handler ran, as 16 hexadecimal digits.
-#   t1  300,000 rounds with a timer's signals: what n1 counts, without signals, and for each 3 of the handler and 2
-#       of the restorer
+#   t9  9 times 300,000 rounds with a timer's signals: what n9 counts, without signals, and for each 3 of the handler
+#       and 2 of the restorer. One each 3 ms: handling one must take less, or they would be all that happens
 #   f1  each of 1,000 rounds reads from nowhere, and the handler has it go on behind that: what g1, which reads from
 #       somewhere, counts; less the read, which is not executed, and 4 and 2 more
     .globl _start
@@ -70,6 +70,9 @@ work:
     add     $5, %rcx
     xor     %rdx, %rcx
     push    %rcx
+    pause                               # where most signals come, in the middle of a block
+    pause
+    lock incq locked(%rip)
     test    $1, %bl
     jz      3f
     lea     (%rdx, %rcx), %rdx
@@ -146,8 +149,9 @@ print:
 where: .quad other
 tail: .quad last
 times: .quad 0
+locked: .quad 0
 readable: .quad 0
-interval: .quad 0, 150, 0, 150
+interval: .quad 0, 3000, 0, 3000
 never: .quad 0, 0, 0, 0
 # struct kernel_sigaction: handler, flags (SA_SIGINFO | SA_RESTORER), restorer, mask
 action: .quad 0, 0x4000004, 0, 0

@@ -414,10 +414,8 @@ void emit_indirect(Emitter& out, const Source& source, const PlannedInstr& plann
   out.cover(source.offset, {.step = true});
 }
 
-// mov qword gs:[site], imm32
 void emit_call_site(Emitter& out, const Source& source, uint32_t counter) {
-  out.bytes({0x65, 0x48, 0xc7, 0x04, 0x25});
-  out.u32(kSystemCallOffset + offsetof(SystemCallState, site));
+  out.gs_absolute(0xc7, 0, kSystemCallOffset + offsetof(SystemCallState, site));  // mov qword gs:[site], imm32
   out.u32(counter + 1);
   out.cover(source.offset);
 }
@@ -524,24 +522,14 @@ bool begin(const Block& block, uint32_t first_instr, BlockCounter counter) {
 }
 
 BlockTotals block_totals(const Block& block) {
-  uint32_t reads = 0, writes = 0, branches = 0, indirect = 0, locks = 0;
+  uint32_t amounts[kEventCount] = {};
   for (uint32_t i = 0; i < block.count; ++i) {
-    const InstrRecord& record = plan.instrs[i].record;
-    reads += record.reads;
-    writes += record.writes;
-    branches += record.branches;
-    locks += record.locks;
-    if ((record.groups & kIndirect) != 0) ++indirect;
+    for_each_execution(plan.instrs[i].record, [&amounts](Event event, uint32_t amount) { amounts[event] += amount; });
   }
   BlockTotals totals;
-  const auto add = [&totals](Event event, uint32_t amount) {
-    if (amount != 0) totals.entries[totals.count++] = {kTotalsOffset + 8u * event, amount};
-  };
-  add(kDr, reads);
-  add(kDw, writes);
-  add(kBc, branches);
-  add(kBi, indirect);
-  add(kGe, locks);
+  for (unsigned event = 0; event < kEventCount; ++event) {
+    if (amounts[event] != 0) totals.entries[totals.count++] = {kTotalsOffset + 8u * event, amounts[event]};
+  }
   return totals;
 }
 

@@ -201,4 +201,15 @@ struct InstrRecord {
 };
 static_assert(sizeof(InstrRecord) == 8);
 
+// Calls add(event, amount) for what each execution of the instruction counts, whatever caches and predictors make of
+// it; Ir beside.
+template <typename Add>
+constexpr void for_each_execution(const InstrRecord& record, Add add) {
+  add(kDr, record.reads);
+  add(kDw, record.writes);
+  add(kBc, record.branches);
+  add(kBi, (record.groups & kIndirect) != 0 ? 1u : 0u);
+  add(kGe, record.locks);
+}
+
 }  // namespace vsup::agent::cachesim

@@ -22,11 +22,8 @@ uint64_t counters_of(const records::InstrRecord& record) {
 
 // What depends on the number of executions alone; Ir counts from 0.
 void add_fixed(const records::InstrRecord& record, uint64_t executions, Values& values) {
-  values[records::kDr] += executions * record.reads;
-  values[records::kDw] += executions * record.writes;
-  values[records::kBc] += executions * record.branches;
-  values[records::kGe] += executions * record.locks;
-  if ((record.groups & records::kIndirect) != 0) values[records::kBi] += executions;
+  records::for_each_execution(record,
+                              [&](records::Event event, uint64_t amount) { values[event] += executions * amount; });
 }
 
 void add_counted(const records::InstrRecord& record, uint64_t moved, const std::vector<uint64_t>& counters,

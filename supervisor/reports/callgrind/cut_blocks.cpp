@@ -102,21 +102,15 @@ void CutBlocks::take_back_totals(pid_t tid, uint64_t slot, const Cut& cut) const
   if (!cut.known || !read_memory(tid, cachesim::kInstrsAt + cut.first * sizeof instrs[0], instrs.data(),
                                  instrs.size() * sizeof instrs[0]))
     return;
-  uint64_t reads = 0, writes = 0, branches = 0, indirect = 0;
+  uint64_t amounts[cachesim::kEventCount] = {};
   for (const cachesim::InstrRecord& instr : instrs) {
-    reads += instr.reads;
-    writes += instr.writes;
-    branches += instr.branches;
-    indirect += (instr.groups & cachesim::kIndirect) != 0 ? 1 : 0;
+    cachesim::for_each_execution(instr,
+                                 [&amounts](cachesim::Event event, uint64_t amount) { amounts[event] += amount; });
   }
   const bool more = cut.record.kind == records::kCutHead;
-  const auto settle = [&](cachesim::Event event, uint64_t amount) {
-    add_to(tid, slot + cachesim::kTotalsOffset + sizeof(uint64_t) * event, more ? amount : 0 - amount);
-  };
-  settle(cachesim::kDr, reads);
-  settle(cachesim::kDw, writes);
-  settle(cachesim::kBc, branches);
-  settle(cachesim::kBi, indirect);
+  for (unsigned event = 0; event < cachesim::kEventCount; ++event) {
+    add_to(tid, slot + cachesim::kTotalsOffset + sizeof(uint64_t) * event, more ? amounts[event] : 0 - amounts[event]);
+  }
 }
 
 void CutBlocks::add(pid_t pid, pid_t tid, uint64_t slot, const BlockLeft& left) {
