@@ -34,12 +34,12 @@ struct InstrAccesses {
   Repetition repetition;     // the accesses are those of one round
 };
 
-// `what` is from effects(); `most` is the most bytes that one access may have: the smallest line size. More is cut, as
-// is what the encoding does not fix.
-// `modify_writes`: what reads and writes an operand is one write, else one read.
 // Whether the instruction locks the bus: it has the prefix, or exchanges with memory.
 bool locks_bus(const Instr& instr);
 
+// `what` is from effects(); `most` is the most bytes that one access may have: the smallest line size. More is cut, as
+// is what the encoding does not fix.
+// `modify_writes`: what reads and writes an operand is one write, else one read.
 void find_accesses(const Instr& instr, const Effects& what, unsigned most, bool modify_writes, InstrAccesses& out);
 
 }  // namespace vsup::agent::cachesim

@@ -232,12 +232,7 @@ void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, Gpr
   const int64_t last = (int64_t{1} << d1.line_bits) - access.size;
   compare_last(s, last);
   detour(kJumpAbove, [&](Emitter& cold) {
-    // add s, gs:[t + ...]: the address again
-    cold.byte(0x65);
-    cold.byte(static_cast<uint8_t>(0x48 | (s >= 8 ? 4 : 0) | (t >= 8 ? 1 : 0)));
-    cold.byte(kAdd);
-    cold.byte(static_cast<uint8_t>(0x80 | (s & 7) << 3 | (t & 7)));
-    cold.u32(kD1FirstOffset);
+    Code(cold).gs_indexed(kAdd, s, t, kD1FirstOffset);  // the address again
     second_way(cold, s, t, last);
     cold.gs_absolute(kMoveTo, s, kArgumentOffset);
     call_slow_path(cold, number);
