@@ -9,7 +9,6 @@
 
 #include "supervisor/base/check.h"
 #include "supervisor/ptrace/proc_files.h"
-#include "supervisor/ptrace/rseq.h"
 #include "supervisor/ptrace/tracee_memory.h"
 
 namespace vsup::supervisor {
@@ -35,7 +34,6 @@ RemoteCalls::RemoteCalls(Tracee& tracee, uint64_t syscall_pc)
   owns_trap_ = !tracee.trap_unblocked;
   ignores_trap_ = ignores_trap_now(tracee.tid);
   tracee.take_over_wait_mask(saved_);
-  abort_sequence(tracee.tid, saved_);
   if (owns_trap_) tracee.unblock_trap();
 }
 
@@ -124,7 +122,7 @@ void leave_event_stop(Tracee& tracee) {
 
 bool ignores_trap_now(pid_t tid) {
   const auto status = read_status_of(tid);
-  return status && (status->ignored & (uint64_t{1} << (SIGTRAP - 1))) != 0;
+  return status && (status->ignored & kTrapBit) != 0;
 }
 
 void ignore_trap_again(Tracee& tracee, uint64_t syscall_pc) {

@@ -16,7 +16,6 @@ namespace vsup::supervisor {
 namespace {
 
 constexpr int kGetSignalMask = 0x420a, kSetSignalMask = 0x420b;  // linux/ptrace.h
-constexpr uint64_t kTrapBit = uint64_t{1} << (SIGTRAP - 1);
 
 }  // namespace
 

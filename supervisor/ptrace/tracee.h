@@ -29,6 +29,9 @@ struct HeldSignal {
   uint64_t stop_count = 0;  // Tracee::stop_count of the stop that brought it
 };
 
+// Of a signal mask.
+inline constexpr uint64_t kTrapBit = uint64_t{1} << (SIGTRAP - 1);
+
 class Tracee {
  public:
   Tracee(pid_t thread, WaitManager& manager) : tid(thread), waits(manager) {}

@@ -337,7 +337,7 @@ bool SessionImpl::enter_cache(Task& task) {
                                         : protocol::EntryReason::kGoesOn;
   if (reason != protocol::EntryReason::kGoesOn) task.write_as(field(offsetof(ThreadContext, entry_reason)), reason);
   if (task.was_native) {
-    const uint64_t blocked = (task.signal_mask() & (uint64_t{1} << (SIGTRAP - 1))) != 0 ? 1 : 0;
+    const uint64_t blocked = (task.signal_mask() & kTrapBit) != 0 ? 1 : 0;
     task.write_as(field(offsetof(ThreadContext, trap_blocked)), blocked);
   }
   task.at_handler = task.was_native = false;

@@ -154,7 +154,7 @@ bool SessionImpl::take_native_breakpoint(Task& task, const siginfo_t& info) {
   if (!breakpoint) return false;
   if (space.trap_ignored && !is_sandboxed(task.tid)) {
     const auto status = read_status_of(task.tid);
-    space.trap_ignored = status && (status->caught & (uint64_t{1} << (SIGTRAP - 1))) == 0;
+    space.trap_ignored = status && (status->caught & kTrapBit) == 0;
     if (space.trap_ignored) ignore_trap_again(task, space.vdso_syscall);
   }
   task.app = registers;

@@ -182,7 +182,7 @@ void SessionImpl::take_over_trap_choice(Task& task) {
 
 // As behind the loader's function, which does nothing else.
 void SessionImpl::leave_loader_stop(Task& task, Registers& registers) {
-  constexpr uint64_t kIgnored = 1, kTrapBit = uint64_t{1} << (SIGTRAP - 1);
+  constexpr uint64_t kIgnored = 1;
   const auto frame = task.read_as<LoaderFrame>(registers.rsp);
   registers.r11 = frame.r11;
   registers.r10 = frame.r10;

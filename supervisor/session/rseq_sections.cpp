@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::string_view kSection = "__rseq_cs";
 constexpr uint64_t kMaxNames = 1 << 20;
+
 bool read_at(int fd, uint64_t offset, void* to, size_t size) {
   return offset < (uint64_t{1} << 62) && pread(fd, to, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
 }
@@ -42,10 +43,6 @@ bool has_section(int fd) {
 
 }  // namespace
 
-bool has_rseq(pid_t tid) {
-  return rseq_area(tid).has_value();
-}
-
 bool RseqSections::in_file(const std::string& path) {
   const auto [known, is_new] = files_.try_emplace(path, false);
   if (!is_new) return known->second;
@@ -57,8 +54,9 @@ bool RseqSections::in_file(const std::string& path) {
 
 // The kernel clears the field when a thread is preempted outside of the sequence that it names.
 bool RseqSections::in_process(pid_t tid) {
-  if (!has_rseq(tid)) return false;
-  if (rseq_sequence(tid).value_or(0) != 0) return true;
+  const auto sequence = rseq_sequence(tid);
+  if (!sequence) return false;
+  if (*sequence != 0) return true;
   const std::vector<Mapping> maps = read_maps(tid);
   return std::any_of(maps.begin(), maps.end(), [this](const Mapping& mapping) {
     return mapping.executable && mapping.file && mapping.path.starts_with('/') && in_file(mapping.path);

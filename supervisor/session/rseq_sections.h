@@ -13,9 +13,6 @@
 
 namespace vsup::supervisor {
 
-// Whether a thread, which is stopped, has an rseq area registered with the kernel.
-bool has_rseq(pid_t tid);
-
 class RseqSections {
  public:
   // Whether a file has sequences. It may be anything; what is not an ELF file has none.

@@ -282,7 +282,7 @@ bool SessionImpl::is_blocked_trap(const Task& task, const HeldSignal& signal) {
   if (signal.number != SIGTRAP || signal.info.si_code > 0) return false;
   const auto status = read_status_of(task.tid);
   const uint64_t mask = task.wait_mask ? *task.wait_mask : status ? status->blocked : 0;
-  return (mask & (uint64_t{1} << (SIGTRAP - 1))) != 0;
+  return (mask & kTrapBit) != 0;
 }
 
 // It is pending again.

@@ -1,9 +1,5 @@
 // Purpose: switches instrumentation of processes on and off, and answers when every thread has moved.
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-
 #include <algorithm>
-#include <array>
 #include <csignal>
 #include <cstddef>
 #include <functional>
@@ -12,8 +8,8 @@
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/remote_syscall.h"
+#include "supervisor/ptrace/rseq.h"
 #include "supervisor/ptrace/tracee_memory.h"
-#include "supervisor/session/rseq_sections.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
@@ -21,7 +17,6 @@ namespace vsup::supervisor {
 namespace {
 
 constexpr uint64_t kArenaEnd = protocol::kArenaBase + protocol::kArenaSize;
-constexpr uint64_t kTrapBit = uint64_t{1} << (SIGTRAP - 1);
 
 }  // namespace
 
@@ -97,7 +92,7 @@ bool SessionImpl::uses_rseq(const Process& process) {
 
 void SessionImpl::pass_on_rseq(AddressSpace& space) {
   for (Task* task : space.tasks) {
-    if (!task->stopped || task->gone || !has_rseq(task->tid)) continue;
+    if (!task->stopped || task->gone || !rseq_area(task->tid)) continue;
     space.passes_rseq = true;
     const uint32_t pass = 1;
     write_value(task->tid, agent_.exports.settings + offsetof(protocol::AgentSettings, pass_rseq), pass);

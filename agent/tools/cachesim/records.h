@@ -11,7 +11,7 @@
 //                +0x408'0000   uint64_t of each Event: how many there were since the thread began or was zeroed
 //                +0x408'0800   SystemCallState
 //                +0x410'0000   D1: the last used way of each set, a line's size apart
-//                +0x490'0000   D1: the other ways, set by set
+//                +0x490'0000   D1: the other ways, where Configuration::d1_rest_of says
 //                +0x590'0000   I1: the last used way of each set, a number of a line
 //                +0x5d0'0000   I1: the other ways, set by set
 //                +0x700'0000   counters
