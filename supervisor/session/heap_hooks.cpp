@@ -157,7 +157,8 @@ void SessionImpl::report_stopped(pid_t pid, RecordsMoment moment) {
 
 void SessionImpl::run_to_door(Task& task) {
   const uint64_t pc = task.registers().rip;
-  if (pc < agent_.exports.loader_stop || pc >= agent_.exports.loader_door) {
+  // At the loader's door it has trapped already.
+  if (pc < agent_.exports.loader_stop || pc > agent_.exports.loader_door) {
     task.trap_ignored = task.trap_ignored || ignores_trap_now(task.tid);
     // Its record is the first thing that it makes.
     for (int steps = 0; heap_thread_of(task, task.registers().fs_base) == 0 && steps < kMaxLayerSteps; ++steps) {
@@ -226,7 +227,8 @@ bool SessionImpl::take_own_trap(Task& task) {
     arm_nudge(task.process->space);
     return true;
   }
-  const HeapHold hold = by_loader ? kHoldNone : set_hold(task, false);
+  // What was asked for is answered: a thread that kept it would trap later, with SIGTRAP blocked.
+  const HeapHold hold = by_loader && !task.pending_set ? kHoldNone : set_hold(task, false);
   if (hold == kHoldAtExec || hold == kHoldAtEnd) take_over_trap_choice(task);
   task.pending_set = false;
   task.syscall_pc = registers.rip - 2;
