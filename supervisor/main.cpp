@@ -21,6 +21,7 @@
 #include "supervisor/options.h"
 #include "supervisor/reports/heap/heap_modules.h"
 #include "supervisor/reports/html/session_loader.h"
+#include "supervisor/reports/stack_table_watch.h"
 #include "supervisor/reports/stack_text.h"
 #include "supervisor/session/recorder.h"
 #include "supervisor/session/session.h"
@@ -290,6 +291,8 @@ int run(const Options& options, Front& front) {
   if (session_options.settings.hook_heap != 0)
     session_options.make_module_watch =
         heap_module_watches(session_options.settings, tool ? tool->named_functions() : NamedFunctions());
+  else if (session_options.walks_stacks)
+    session_options.make_module_watch = stack_table_watches();
   Session session(io, session_options, recorder);
   controller.set(session);
   try {

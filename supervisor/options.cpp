@@ -215,6 +215,7 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
       options.tool = tool;
       session.tool = value;
       session.native_requests = tool->native_requests;
+      session.walks_stacks = tool->walks_stacks;
       break;
     }
     case OptionId::kTraceChildren:

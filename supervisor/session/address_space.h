@@ -40,7 +40,7 @@ struct AddressSpace {
   std::vector<uint64_t> reported_modules;
   NativeBreakpoints breakpoints;
   bool trap_ignored = false;           // by the app, when the breakpoints were set: each of them makes it the default
-  std::unique_ptr<ModuleWatch> watch;  // for tools that hook the heap
+  std::unique_ptr<ModuleWatch> watch;  // for tools that hook the heap or walk stacks
   HeapHooks hooks;
   uint64_t code_fingerprint = 0;  // of the executable mappings when instrumentation was switched off
 

@@ -246,6 +246,7 @@ class SessionImpl {
   bool ignores_trap(const Process& process, pid_t tid);
   void ensure_trap_ignored(Task& task);
   void refresh_code(AddressSpace& space, bool on);
+  void refresh_stack_tables(AddressSpace& space);
 
   boost::asio::io_context& io_;
   const SessionOptions options_;

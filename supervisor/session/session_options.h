@@ -37,7 +37,8 @@ struct SessionOptions {
   bool instrument_at_start = true;                // --instr-atstart
   bool native_requests = false;                   // client requests are answered in native code, too
   protocol::AgentSettings settings = default_agent_settings();
-  // For each address space, when settings.hook_heap is set.
+  bool walks_stacks = false;  // ToolDescription::walks_stacks
+  // For each address space, when settings.hook_heap or walks_stacks is set.
   std::function<std::unique_ptr<ModuleWatch>()> make_module_watch;
 };
 

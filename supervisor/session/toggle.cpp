@@ -122,6 +122,14 @@ void SessionImpl::refresh_code(AddressSpace& space, bool on) {
   space.code_fingerprint = on ? 0 : fingerprint;
 }
 
+// Functions that its threads have entered natively are found by these.
+void SessionImpl::refresh_stack_tables(AddressSpace& space) {
+  if (!space.watch) space.watch = options_.make_module_watch();
+  const auto standing = std::find_if(space.tasks.begin(), space.tasks.end(),
+                                     [](const Task* task) { return task->stopped && !task->gone; });
+  if (standing != space.tasks.end()) space.watch->update((*standing)->tid);
+}
+
 void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done) {
   struct Job {
     ToggleResult result;
@@ -167,7 +175,10 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             if (error.empty()) {
               pass_on_rseq(*process->space);
               guard_traps(*process->space, was_native);
-              if (options_.settings.hook_heap != 0) set_hooks(*process->space, true);
+              if (options_.settings.hook_heap != 0)
+                set_hooks(*process->space, true);
+              else if (options_.walks_stacks)
+                refresh_stack_tables(*process->space);
               continue;
             }
             process->traceable = false;

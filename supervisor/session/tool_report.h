@@ -103,6 +103,8 @@ struct ToolDescription {
   std::unique_ptr<ToolReport> (*make)(const ToolContext& context);
   // Client requests reach the tool from native code, too: one may switch instrumentation on.
   bool native_requests = false;
+  // Its agent's half walks the stacks of threads that enter the cache from native code, by unwind tables.
+  bool walks_stacks = false;
 };
 
 }  // namespace vsup::supervisor

@@ -14,11 +14,11 @@ from session import check  # noqa: E402
 SECONDS = float(os.environ.get("VSUP_STORM_SECONDS", "20"))
 
 
-def storm(place, options=()):
+def storm(place, options=("--tool=none",)):
     program = os.path.join(place.programs, "storm")
     errors_path = os.path.join(place.folder, "errors.txt")
     with open(errors_path, "w", encoding="utf-8") as errors:
-        process = place.start(["-q", "--tool=none", *options, program, str(SECONDS)], stderr=errors)
+        process = place.start(["-q", *options, program, str(SECONDS)], stderr=errors)
     toggler = control.Toggler(place.env["XDG_RUNTIME_DIR"], 0.002)
     toggler.start()
     try:
@@ -42,7 +42,17 @@ def storm_tiny_cache(place):
     global SECONDS
     whole, SECONDS = SECONDS, SECONDS / 4
     try:
-        storm(place, ["--cache-limit=262144"])
+        storm(place, ["--tool=none", "--cache-limit=262144"])
+    finally:
+        SECONDS = whole
+
+
+def storm_callgrind(place):
+    """For a quarter of the time with a tool that keeps stacks."""
+    global SECONDS
+    whole, SECONDS = SECONDS, SECONDS / 4
+    try:
+        storm(place, ["--tool=callgrind", "--collapsed=yes"])
     finally:
         SECONDS = whole
 
@@ -64,4 +74,5 @@ def many_clients(place):
 
 
 if __name__ == "__main__":
-    session.main({"storm": storm, "storm_tiny_cache": storm_tiny_cache, "many_clients": many_clients}, __doc__)
+    session.main({"storm": storm, "storm_tiny_cache": storm_tiny_cache,
+                  "storm_callgrind": storm_callgrind, "many_clients": many_clients}, __doc__)

@@ -10,6 +10,7 @@
 #include "agent/tools/cachesim/system_calls.h"
 #include "agent/tools/callgrind/calls.h"
 #include "agent/tools/callgrind/event_costs.h"
+#include "agent/tools/callgrind/open_functions.h"
 #include "agent/tools/callgrind/stacks.h"
 #include "agent/tools/callgrind/tables.h"
 #include "agent/tools/callgrind/thread_counts.h"
@@ -165,7 +166,9 @@ void entered(ThreadContext& ctx, protocol::EntryReason reason) {
   if (mode.events) cachesim::system_call_ended(ctx);
   if (header().switches != 0 && start_switching()) ask_for_flush(ctx);
   if (reason == protocol::EntryReason::kHandler) start_handler(ctx, mode);
-  if (reason == protocol::EntryReason::kNative) drop_stale_frames(ctx, mode);
+  if (reason != protocol::EntryReason::kNative) return;
+  drop_stale_frames(ctx, mode);
+  enter_open_functions(ctx, mode);
 }
 
 void signal_returning(ThreadContext& ctx) {

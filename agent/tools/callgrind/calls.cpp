@@ -143,6 +143,26 @@ void emit_indirect_jump(Emitter& out, const CountMode& mode, const Block& block,
   emit_indirect_edge(out, mode, {head, false, 0, 0, bounded ? range : FunctionRange{}}, source);
 }
 
+// Pushes the frame of a function that was called by `edge`, with the thread's Ir at that moment; counts so many calls.
+void push_frame(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edge, uint64_t sp, uint64_t ir,
+                uint64_t calls) {
+  Frame frame{.sp = sp, .ir = ir, .cost = edge.index, .context = 0, .unused = 0};
+  if (mode.tree) {
+    const uint32_t cost = top_frame(ctx)->cost;
+    uint64_t node = add_node(*top_frame(ctx), edge.index);
+    cost_moved(ctx, cost);
+    frame.cost = static_cast<uint32_t>(node);
+    frame.context = static_cast<uint32_t>(node >> 32);
+    in_slot<uint64_t>(ctx, kNodeCallsOffset)[frame.cost] += calls;
+  } else {
+    in_slot<uint64_t>(ctx, kCallsOffset)[frame.cost] += calls;
+  }
+  *reinterpret_cast<Frame*>(ctx.tool_stack) = frame;
+  if (ctx.tool_stack + sizeof frame >= ctx.tool_stack_end) return;
+  ctx.tool_stack += sizeof frame;
+  function_entered(ctx);
+}
+
 // Counts a call by `edge`, and pushes its frame.
 void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edge, uint64_t sp,
                     uint64_t passed_ir) {
@@ -151,22 +171,7 @@ void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord&
   const bool flagged = named != nullptr && set_active(ctx, *named, true);
   const uint64_t counts = mode.collect ? *in_slot<uint64_t>(ctx, kCollectOffset) & 1 : 1;
   if (flagged) sp |= kFlaggedFrame;
-  Frame frame{.sp = sp, .ir = ir_so_far(ctx) + counts * passed_ir, .cost = edge.index, .context = 0, .unused = 0};
-  if (mode.tree) {
-    const uint32_t cost = top_frame(ctx)->cost;
-    uint64_t node = add_node(*top_frame(ctx), edge.index);
-    cost_moved(ctx, cost);
-    frame.cost = static_cast<uint32_t>(node);
-    frame.context = static_cast<uint32_t>(node >> 32);
-    in_slot<uint64_t>(ctx, kNodeCallsOffset)[frame.cost] += counts;
-  } else {
-    in_slot<uint64_t>(ctx, kCallsOffset)[frame.cost] += counts;
-  }
-  *reinterpret_cast<Frame*>(ctx.tool_stack) = frame;
-  if (ctx.tool_stack + sizeof frame < ctx.tool_stack_end) {
-    ctx.tool_stack += sizeof frame;
-    function_entered(ctx);
-  }
+  push_frame(ctx, mode, edge, sp, ir_so_far(ctx) + counts * passed_ir, counts);
   if (!flagged) return;
   if ((named->flags & kFunctionDumpsBefore) != 0)
     ask_supervisor(ctx, kAskDumpBefore, named->pc);
@@ -326,6 +331,34 @@ void enter_from_nowhere(ThreadContext& ctx, const CountMode& mode, uint64_t call
     *last = reinterpret_cast<uint64_t>(edge);
   }
   enter_function(ctx, mode, *reinterpret_cast<const EdgeRecord*>(*last), sp, 0);
+}
+
+void enter_open_function(ThreadContext& ctx, const CountMode& mode, uint64_t site, uint64_t callee, uint64_t sp) {
+  constexpr uint32_t kChains = 1024;
+  static EdgeRecord* chains[kChains];
+  EdgeRecord*& chain = chains[((site ^ callee << 7) * 0x9e37'79b9'7f4a'7c15) >> 54];
+  EdgeRecord* edge = chain;
+  while (edge != nullptr && (edge->site_pc != site || edge->callee_pc != callee))
+    edge = reinterpret_cast<EdgeRecord*>(edge->next);
+  if (edge == nullptr) {
+    edge = add_edge(site, callee, kNoBlock);
+    if (edge == nullptr) return;
+    edge->next = reinterpret_cast<uint64_t>(chain);
+    chain = edge;
+  }
+  push_frame(ctx, mode, *edge, sp, ir_so_far(ctx), 0);
+}
+
+uint64_t call_before(uint64_t return_pc) {
+  // What compilers make most of the time first: e8 rel32, and ff /2 of several lengths.
+  constexpr uint32_t kLengths[] = {5, 6, 3, 2, 7, 4, 8, 9};
+  for (const uint32_t length : kLengths)
+    if (call_length(return_pc - length) == length) return return_pc - length;
+  return 0;
+}
+
+uint64_t called_function(const CountMode& mode, const Frame& frame) {
+  return edge_of(mode, frame).callee_pc;
 }
 
 bool return_address_stands(const CountMode& mode, const Frame& frame) {

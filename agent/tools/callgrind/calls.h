@@ -23,6 +23,16 @@ uint32_t callee_resolved(protocol::ThreadContext& ctx, const CountMode& mode, Ed
 // A function begins that nobody calls: the first one on a stack of its own.
 void enter_from_nowhere(protocol::ThreadContext& ctx, const CountMode& mode, uint64_t callee, uint64_t sp);
 
+// A function that was called natively, at `site` (0: nobody knows where), and is still open: it costs from now on.
+void enter_open_function(protocol::ThreadContext& ctx, const CountMode& mode, uint64_t site, uint64_t callee,
+                         uint64_t sp);
+
+// Where the call instruction lies that returns to the address; 0: there is none.
+uint64_t call_before(uint64_t return_pc);
+
+// As the frame was pushed for.
+uint64_t called_function(const CountMode& mode, const Frame& frame);
+
 // Whether the word at the frame's stack pointer is still the return address of the call that made it.
 bool return_address_stands(const CountMode& mode, const Frame& frame);
 

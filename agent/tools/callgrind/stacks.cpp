@@ -221,6 +221,13 @@ void end_handler(ThreadContext& ctx, const CountMode& mode) {
   resume(ctx, handler.interrupted - 1);
 }
 
+void leave_far_stack(ThreadContext& ctx, uint64_t sp) {
+  const uint64_t top = frame_sp(*top_frame(ctx));
+  if (top == kBottomSp || !is_far(sp, top)) return;
+  park(ctx);
+  begin_empty(ctx, allocate(ctx));
+}
+
 void drop_stale_frames(ThreadContext& ctx, const CountMode& mode) {
   auto* frame = reinterpret_cast<Frame*>(current(ctx).bottom) + 1;
   const uint64_t sp = stack_pointer(ctx);

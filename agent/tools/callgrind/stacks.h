@@ -30,4 +30,8 @@ void end_handler(protocol::ThreadContext& ctx, const CountMode& mode);
 // After native code: leaves the functions that it has returned from.
 void drop_stale_frames(protocol::ThreadContext& ctx, const CountMode& mode);
 
+// The thread's outermost function, at `sp`, was called by none that the shadow stack has: natively it has gone to
+// another stack, if that is far away.
+void leave_far_stack(protocol::ThreadContext& ctx, uint64_t sp);
+
 }  // namespace vsup::agent::callgrind

@@ -39,6 +39,11 @@ uint64_t function_of_node(uint32_t node) {
   return node == kRoot ? reinterpret_cast<const BlockRecord*>(kBlocksAt)->app_pc : function_of_edge(nodes()[node].edge);
 }
 
+// A handler or the first function of a thread is not; the root has no edge.
+bool is_called(uint32_t node) {
+  return reinterpret_cast<const EdgeRecord*>(kEdgesAt)[nodes()[node].edge].site_pc != 0;
+}
+
 uint64_t shown_function(uint32_t node) {
   return function_of_node(nodes()[node].shown);
 }
@@ -101,7 +106,7 @@ uint32_t context_of(uint32_t node, uint64_t function) {
   context.recursion = levels > 1 ? recursion_level(node, levels) : 1;
   context.first_caller = static_cast<uint32_t>(header().callers);
   context.function = shows != function ? shows : 0;
-  for (uint32_t at = shown; at != kRoot && context.caller_count < wanted;) {
+  for (uint32_t at = shown; at != kRoot && is_called(at) && context.caller_count < wanted;) {
     at = nodes()[nodes()[at].parent].shown;
     if (context.first_caller + context.caller_count == kMaxCallers) break;
     callers()[context.first_caller + context.caller_count++] = function_of_node(at);

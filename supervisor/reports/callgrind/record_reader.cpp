@@ -359,8 +359,11 @@ void start_stacks(const Tables& tables, Profile& profile) {
   profile.stacks.resize(tables.nodes.size());
   if (!tables.blocks.empty()) profile.stacks[0].function = tables.blocks[0].app_pc;
   for (size_t i = 1; i < tables.nodes.size(); ++i) {
-    profile.stacks[i].parent = tables.nodes[i].parent;
-    profile.stacks[i].function = tables.edges[tables.nodes[i].edge].callee_pc;
+    const records::EdgeRecord& edge = tables.edges[tables.nodes[i].edge];
+    // What nobody calls is no callee of the function that was instrumented first.
+    const bool begins = tables.nodes[i].parent == 0 && edge.site_pc == 0;
+    profile.stacks[i].parent = begins ? StackNode::kRoot : tables.nodes[i].parent;
+    profile.stacks[i].function = edge.callee_pc;
   }
 }
 

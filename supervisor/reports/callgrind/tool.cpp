@@ -115,7 +115,7 @@ constexpr ToolDescription kTools[] = {
            context, callgrind_output(context.options), cachesim::simulation_of(context.options, true),
            function_rules(context.options), "--dump-every-bb=" + context.options.text("dump-every-bb"));
      },
-     true},
+     true, true},
     {"cachegrind", "counts instructions by line, simulates caches and branches; writes cachegrind.out", "cachegrind",
      kCachegrindOptions, configure_cachegrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {

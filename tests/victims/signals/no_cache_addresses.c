@@ -1,6 +1,7 @@
 // No address of the code cache is ever seen by the app: not in signal frames, backtraces, nor anywhere on its stack.
 // EXPECT: nothing seen
 // SKIP: massif while an allocation function runs, its frame on the app's stack holds the agent's addresses
+// SKIP: massif-toggle likewise
 #include "../victim.h"
 #include <execinfo.h>
 static volatile int ticks;
