@@ -23,6 +23,7 @@ bool take_number(std::string_view& text, Number& value, int base, char after) {
 
 // The kernel (seq_path, d_path) writes a newline in a name as \012, and nothing else is escaped in maps.
 std::string unescape(std::string_view text) {
+  if (text.find('\\') == std::string_view::npos) return std::string(text);
   std::string result;
   for (size_t i = 0; i < text.size(); i++) {
     if (text.substr(i, 4) == "\\012") {

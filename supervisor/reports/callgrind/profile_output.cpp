@@ -1,10 +1,12 @@
 #include "supervisor/reports/callgrind/profile_output.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "supervisor/reports/callgrind/cachegrind_writer.h"
 #include "supervisor/reports/callgrind/collapsed_writer.h"
@@ -20,7 +22,17 @@ using Job = std::function<std::function<void()>()>;
 struct Preparation {
   pid_t pid;
   std::string path;
+
+  auto operator<=>(const Preparation&) const = default;
 };
+
+struct FoundModule {
+  pid_t pid;
+  Module module;
+};
+
+// Maps are read for at most one part in so many of the time.
+constexpr int kMapsShare = 20;
 
 }  // namespace
 
@@ -45,25 +57,42 @@ struct ProfileOutput::Impl {
     return files;
   }
 
-  void read_symbols(const Preparation& wanted) {
-    const ModuleMap map = ModuleMap::of_process(wanted.pid);
-    for (const Module& module : map.modules()) {
-      if (module.path != wanted.path) continue;
-      if (ModuleCode* code = cache.find(module, wanted.pid)) code->lines();
+  // Reading the map of a process with hundreds of modules for each of them would take longer than reading symbols.
+  static void find_modules(const std::set<Preparation>& wanted, std::deque<FoundModule>& found) {
+    for (auto first = wanted.begin(); first != wanted.end(); first = wanted.upper_bound({first->pid + 1, {}})) {
+      const ModuleMap map = ModuleMap::of_process(first->pid);
+      for (const Module& module : map.modules())
+        if (wanted.contains({first->pid, module.path})) found.push_back({first->pid, module});
     }
   }
 
+  // There is no job: reads the symbols of a module, or, not too often, maps.
+  void prepare_next(std::unique_lock<std::mutex>& lock, std::deque<FoundModule>& found) {
+    if (found.empty()) {
+      if (wake.wait_until(lock, next_maps, [this] { return stopping || !jobs.empty(); })) return;
+      const std::set<Preparation> wanted = std::exchange(preparations, {});
+      lock.unlock();
+      const auto start = std::chrono::steady_clock::now();
+      find_modules(wanted, found);
+      const auto end = std::chrono::steady_clock::now();
+      next_maps = end + kMapsShare * (end - start);
+    } else {
+      const FoundModule next = std::move(found.front());
+      found.pop_front();
+      lock.unlock();
+      if (ModuleCode* code = cache.find(next.module, next.pid)) code->lines();
+    }
+    lock.lock();
+  }
+
   void work() {
+    std::deque<FoundModule> found;
     std::unique_lock lock(mutex);
     for (;;) {
-      wake.wait(lock, [this] { return stopping || !jobs.empty() || !preparations.empty(); });
+      wake.wait(lock, [&] { return stopping || !jobs.empty() || !preparations.empty() || !found.empty(); });
       if (jobs.empty()) {
         if (stopping) return;
-        Preparation wanted = std::move(preparations.front());
-        preparations.pop_front();
-        lock.unlock();
-        read_symbols(wanted);
-        lock.lock();
+        prepare_next(lock, found);
         continue;
       }
       Job job = std::move(jobs.front());
@@ -101,10 +130,11 @@ struct ProfileOutput::Impl {
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<Job> jobs;
-  std::deque<Preparation> preparations;  // done while there is no job
-  std::set<std::string> prepared;        // paths, the event loop's alone
+  std::set<Preparation> preparations;  // done while there is no job
+  std::set<std::string> prepared;      // paths, the event loop's alone
   std::deque<std::function<void()>> ready;
   bool stopping = false;
+  std::chrono::steady_clock::time_point next_maps;  // the worker's alone
   std::thread worker;
 };
 
@@ -117,7 +147,7 @@ ProfileOutput::~ProfileOutput() {
 
 void ProfileOutput::prepare(pid_t pid, const std::string& path) {
   if (impl_->prepared.size() >= ModuleCodeCache::kMaxModules || !impl_->prepared.insert(path).second) return;
-  impl_->wake_worker([&] { impl_->preparations.push_back({pid, path}); });
+  impl_->wake_worker([&] { impl_->preparations.insert({pid, path}); });
 }
 
 void ProfileOutput::add(Profile profile, ProfilePlace place) {

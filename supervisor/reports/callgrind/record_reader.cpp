@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "agent/tools/callgrind/records.h"
 #include "supervisor/ptrace/tracee_memory.h"
@@ -161,7 +162,7 @@ class PassedBlocks {
   void move_cost(const records::EdgeRecord& edge, uint32_t context, uint64_t count, uint64_t* inclusive) {
     for (const uint64_t pc : edge.passed_pc) {
       if (pc == 0 || count == 0) continue;
-      if (by_pc_.empty()) index_blocks();
+      if (!std::exchange(indexed_, true)) index_blocks();
       const auto found = by_pc_.find(pc);
       if (found == by_pc_.end()) continue;
       uint64_t wanted = count;
@@ -193,15 +194,21 @@ class PassedBlocks {
       }
     }
   }
+  // Those that anybody passes: few of all there are.
   void index_blocks() {
+    for (const records::EdgeRecord& edge : tables_.edges)
+      for (const uint64_t pc : edge.passed_pc) by_pc_[pc];
     for (uint32_t i = 0; i < thread_.blocks.size(); ++i)
-      by_pc_[tables_.blocks[thread_.blocks[i].shape].app_pc].push_back(i);
+      if (const auto found = by_pc_.find(tables_.blocks[thread_.blocks[i].shape].app_pc); found != by_pc_.end())
+        found->second.push_back(i);
+    std::erase_if(by_pc_, [](const auto& passed) { return passed.second.empty(); });
   }
 
   const Tables& tables_;
   const size_t events_;
   ThreadProfile& thread_;
   std::unordered_map<uint64_t, std::vector<uint32_t>> by_pc_;
+  bool indexed_ = false;
 };
 
 // Costs in all events come from 0.
