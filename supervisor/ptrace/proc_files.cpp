@@ -23,7 +23,35 @@ struct ProcmapQuery {
   uint64_t vma_name_addr, build_id_addr;
 };
 constexpr unsigned long kProcmapQuery = _IOWR('f', 17, ProcmapQuery);
-constexpr uint64_t kVmaReadable = 1, kVmaWritable = 2, kVmaExecutable = 4, kVmaShared = 8, kCoveringOrNext = 0x10;
+constexpr uint64_t kVmaReadable = 1, kVmaWritable = 2, kVmaExecutable = 4, kVmaShared = 8, kCoveringOrNext = 0x10,
+                   kFileBacked = 0x20;
+constexpr size_t kMaxMappingsOfFile = 64;
+
+// Fails with errno.
+std::optional<Mapping> query(int maps_fd, uint64_t address, uint64_t flags) {
+  ProcmapQuery query{};
+  char name[4096];
+  query.size = sizeof query;
+  query.query_flags = flags;
+  query.query_addr = address;
+  query.vma_name_size = sizeof name;
+  query.vma_name_addr = reinterpret_cast<uint64_t>(name);
+  if (ioctl(maps_fd, kProcmapQuery, &query) != 0) return {};
+  Mapping mapping;
+  mapping.start = query.vma_start;
+  mapping.end = query.vma_end;
+  mapping.offset = query.vma_offset;
+  mapping.readable = (query.vma_flags & kVmaReadable) != 0;
+  mapping.writable = (query.vma_flags & kVmaWritable) != 0;
+  mapping.executable = (query.vma_flags & kVmaExecutable) != 0;
+  mapping.shared = (query.vma_flags & kVmaShared) != 0;
+  mapping.file = query.inode != 0;
+  mapping.inode = query.inode;
+  mapping.device_major = query.dev_major;
+  mapping.device_minor = query.dev_minor;
+  if (query.vma_name_size != 0) mapping.path = name;
+  return mapping;
+}
 
 std::string read_fd(int fd) {
   std::string text;
@@ -65,11 +93,12 @@ std::optional<Mapping> parse_maps_line(std::string_view line) {
   if (!take(line, ' ') || !take_hex(line, mapping.offset) || !take(line, ' ') || !take_hex(line, major) ||
       !take(line, ':') || !take_hex(line, minor) || !take(line, ' '))
     return {};
-  uint64_t inode = 0;
-  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), inode, 10);
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), mapping.inode, 10);
   if (error != std::errc()) return {};
   line.remove_prefix(static_cast<size_t>(end - line.data()));
-  mapping.file = inode != 0;
+  mapping.file = mapping.inode != 0;
+  mapping.device_major = static_cast<unsigned>(major);
+  mapping.device_minor = static_cast<unsigned>(minor);
   const size_t path = line.find_first_not_of(' ');
   if (path != std::string_view::npos) mapping.path = line.substr(path);
   return mapping;
@@ -91,30 +120,28 @@ std::vector<Mapping> read_maps(pid_t pid) {
 }
 
 std::optional<Mapping> query_mapping(int maps_fd, uint64_t address) {
-  ProcmapQuery query{};
-  char name[4096];
-  query.size = sizeof query;
-  query.query_flags = kCoveringOrNext;
-  query.query_addr = address;
-  query.vma_name_size = sizeof name;
-  query.vma_name_addr = reinterpret_cast<uint64_t>(name);
-  if (ioctl(maps_fd, kProcmapQuery, &query) == 0) {
-    Mapping mapping;
-    mapping.start = query.vma_start;
-    mapping.end = query.vma_end;
-    mapping.offset = query.vma_offset;
-    mapping.readable = (query.vma_flags & kVmaReadable) != 0;
-    mapping.writable = (query.vma_flags & kVmaWritable) != 0;
-    mapping.executable = (query.vma_flags & kVmaExecutable) != 0;
-    mapping.shared = (query.vma_flags & kVmaShared) != 0;
-    mapping.file = query.inode != 0;
-    if (query.vma_name_size != 0) mapping.path = name;
-    return mapping;
-  }
+  if (auto mapping = query(maps_fd, address, kCoveringOrNext)) return mapping;
   if (errno == ENOENT) return {};
   for (Mapping& mapping : parse_maps(read_fd(maps_fd)))
     if (mapping.end > address) return mapping;
   return {};
+}
+
+std::vector<Mapping> query_file_mappings(pid_t pid, uint64_t address) {
+  const UniqueFd maps(open(("/proc/" + std::to_string(pid) + "/maps").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!maps) return {};
+  std::vector<Mapping> mappings;
+  while (mappings.size() < kMaxMappingsOfFile) {
+    auto next = query(maps.get(), address, kCoveringOrNext | kFileBacked);
+    if (!next || next->end <= address) break;
+    const Mapping& first = mappings.empty() ? *next : mappings.front();
+    const bool same = next->path == first.path && next->inode == first.inode &&
+                      next->device_major == first.device_major && next->device_minor == first.device_minor;
+    if (!same || (mappings.empty() && next->start > address)) break;
+    address = next->end;
+    mappings.push_back(std::move(*next));
+  }
+  return mappings;
 }
 
 ProcessStatus parse_status(std::string_view text) {

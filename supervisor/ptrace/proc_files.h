@@ -15,7 +15,9 @@ struct Mapping {
   uint64_t start = 0, end = 0, offset = 0;
   bool readable = false, writable = false, executable = false, shared = false;
   bool file = false;  // an inode stands behind it
-  std::string path;   // file name, or [heap] and the like
+  uint64_t inode = 0;
+  unsigned device_major = 0, device_minor = 0;
+  std::string path;  // file name, or [heap] and the like
 };
 
 // One line of /proc/PID/maps; none when it is not one.
@@ -26,6 +28,11 @@ std::vector<Mapping> read_maps(pid_t pid);
 // The mapping at `address`, or, when nothing is there, the next one above. Uses PROCMAP_QUERY (Linux 6.11) on the
 // open /proc/PID/maps `maps_fd` and falls back to reading it. `path` is filled for executable file mappings only.
 std::optional<Mapping> query_mapping(int maps_fd, uint64_t address);
+
+// The mappings of the file that is mapped at `address`, in rising order and up to the first one of another file;
+// whatever lies between them that is no file's is left out. By PROCMAP_QUERY alone: none where the kernel does not have
+// it, or no file is mapped there.
+std::vector<Mapping> query_file_mappings(pid_t pid, uint64_t address);
 
 struct ProcessStatus {
   pid_t tgid = 0, ppid = 0, tracer = 0;

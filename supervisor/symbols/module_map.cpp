@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <charconv>
 
+#include "supervisor/ptrace/proc_files.h"
+
 namespace vsup::supervisor {
 namespace {
 
@@ -36,6 +38,11 @@ std::string unescape(std::string_view text) {
   return result;
 }
 
+void take_deleted(MapEntry& entry) {
+  entry.deleted = entry.path.size() > kDeleted.size() && entry.path.ends_with(kDeleted);
+  if (entry.deleted) entry.path.resize(entry.path.size() - kDeleted.size());
+}
+
 bool parse_line(std::string_view line, MapEntry& entry) {
   if (!take_number(line, entry.start, 16, '-') || !take_number(line, entry.end, 16, ' ')) return false;
   if (line.size() < 5 || line[4] != ' ') return false;
@@ -52,11 +59,8 @@ bool parse_line(std::string_view line, MapEntry& entry) {
   if (error != std::errc()) return false;
   line.remove_prefix(static_cast<size_t>(end - line.data()));
   line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-  if (line.size() > kDeleted.size() && line.ends_with(kDeleted)) {
-    entry.deleted = true;
-    line.remove_suffix(kDeleted.size());
-  }
   entry.path = unescape(line);
+  take_deleted(entry);
   return entry.start < entry.end;
 }
 
@@ -97,7 +101,9 @@ std::string Module::name() const {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-ModuleMap::ModuleMap(std::string_view maps_text, pid_t pid) : pid_(pid), entries_(parse_map_entries(maps_text)) {
+ModuleMap::ModuleMap(std::string_view maps_text, pid_t pid) : ModuleMap(parse_map_entries(maps_text), pid) {}
+
+ModuleMap::ModuleMap(std::vector<MapEntry> entries, pid_t pid) : pid_(pid), entries_(std::move(entries)) {
   for (const MapEntry& entry : entries_) {
     if (!entry.is_file() && entry.path != "[vdso]") continue;
     Module* last = modules_.empty() ? nullptr : &modules_.back();
@@ -124,6 +130,18 @@ ModuleMap::ModuleMap(std::string_view maps_text, pid_t pid) : pid_(pid), entries
 
 ModuleMap ModuleMap::of_process(pid_t pid) {
   return ModuleMap(read_proc_file("/proc/" + std::to_string(pid) + "/maps"), pid);
+}
+
+ModuleMap ModuleMap::of_file_at(pid_t pid, uint64_t address) {
+  std::vector<MapEntry> entries;
+  for (const Mapping& mapping : query_file_mappings(pid, address)) {
+    MapEntry entry{mapping.start,        mapping.end,        mapping.offset, mapping.readable,
+                   mapping.writable,     mapping.executable, mapping.shared, mapping.device_major,
+                   mapping.device_minor, mapping.inode,      mapping.path,   false};
+    take_deleted(entry);
+    entries.push_back(std::move(entry));
+  }
+  return ModuleMap(std::move(entries), pid);
 }
 
 const MapEntry* ModuleMap::entry_at(uint64_t address) const {

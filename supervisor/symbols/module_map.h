@@ -52,9 +52,14 @@ class ModuleMap {
  public:
   ModuleMap() = default;
   explicit ModuleMap(std::string_view maps_text, pid_t pid = 0);
+  explicit ModuleMap(std::vector<MapEntry> entries, pid_t pid = 0);  // in the order of their addresses
 
   // Takes /proc/PID/maps; empty if the process is gone.
   static ModuleMap of_process(pid_t pid);
+
+  // What is mapped of the file at `address`, without reading all of /proc/PID/maps; empty where the kernel has no way
+  // to ask.
+  static ModuleMap of_file_at(pid_t pid, uint64_t address);
 
   pid_t pid() const { return pid_; }
   const std::vector<MapEntry>& entries() const { return entries_; }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/ptrace/tracee_memory.h"
@@ -67,6 +66,19 @@ bool StackTables::update(pid_t pid, UnwindTableCache& cache) {
 bool StackTables::update(pid_t pid, ModuleMap& modules, UnwindTableCache& cache) {
   std::set<Key> present;
   bool changed = false;
+  if (!add_all(pid, modules, cache, present, changed)) return false;
+  changed |= std::erase_if(known_, [&present](const auto& entry) { return !present.contains(entry.first); }) != 0;
+  return !changed || publish(pid);
+}
+
+bool StackTables::add(pid_t pid, ModuleMap& modules, UnwindTableCache& cache) {
+  std::set<Key> present;
+  bool changed = false;
+  return add_all(pid, modules, cache, present, changed) && (!changed || publish(pid));
+}
+
+bool StackTables::add_all(pid_t pid, ModuleMap& modules, UnwindTableCache& cache, std::set<Key>& present,
+                          bool& changed) {
   ProcessMemory memory(pid);
   const ReadBytes read = [&memory](uint64_t at, void* to, size_t size) { return memory.read(at, to, size); };
   for (const Module& listed : modules.modules()) {
@@ -82,8 +94,7 @@ bool StackTables::update(pid_t pid, ModuleMap& modules, UnwindTableCache& cache)
       changed = true;
     }
   }
-  changed |= std::erase_if(known_, [&present](const auto& entry) { return !present.contains(entry.first); }) != 0;
-  return !changed || publish(pid);
+  return true;
 }
 
 bool StackTables::add(pid_t pid, const Module& module, const MapEntry& mapping, UnwindTableCache& cache,

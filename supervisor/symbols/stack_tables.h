@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ class StackTables {
   // the process cannot be written to.
   bool update(pid_t pid, UnwindTableCache& cache);
   bool update(pid_t pid, ModuleMap& modules, UnwindTableCache& cache);
+  // `modules` are all that has changed, and have come.
+  bool add(pid_t pid, ModuleMap& modules, UnwindTableCache& cache);
 
   size_t modules() const { return known_.size(); }
   uint64_t rows_bytes() const { return rows_used_; }
@@ -56,6 +59,7 @@ class StackTables {
     std::string path;
     auto operator<=>(const Key&) const = default;  // NOLINT(modernize-use-nullptr): not what it is about
   };
+  bool add_all(pid_t pid, ModuleMap& modules, UnwindTableCache& cache, std::set<Key>& present, bool& changed);
   bool add(pid_t pid, const Module& module, const MapEntry& mapping, UnwindTableCache& cache, const Key& key);
   bool publish(pid_t pid);
   bool look_for_python(pid_t pid, const Module& module, const MapEntry& code, const ReadBytes& read);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/ptrace/loader_modules.h"
@@ -33,13 +35,58 @@ class HeapModules : public ModuleWatch {
 
   ModuleChanges update(pid_t tid) override {
     ModuleChanges changes;
-    // The loader says when it begins to add modules, too; nothing is there then.
-    const bool begins = loader_.state(tid).r_state == r_debug::RT_ADD;
-    if (begins && !known_.empty() && !waits_for_python()) return changes;
-    ModuleMap map = ModuleMap::of_process(tid);
     ProcessMemory memory(tid);
     const ReadBytes read = [&memory](uint64_t at, void* to, size_t size) { return memory.read(at, to, size); };
-    std::map<uint64_t, Key> present;
+    const r_debug loader = loader_.state(tid);
+    if (loader.r_state == r_debug::RT_DELETE) loader_.forget();
+    // The loader says when it begins to add or take modules, too; nothing has changed then.
+    const bool begins = loader.r_state != r_debug::RT_CONSISTENT;
+    if (begins && !known_.empty() && !waits_for_python()) return changes;
+    auto added = begins ? std::nullopt : new_modules(tid, loader);
+    if (added) {
+      for (ModuleMap& map : *added) {
+        add_new(map, read, tid, changes);
+        tables_.add(tid, map, shared_->tables);
+      }
+    } else {
+      update_all(read, tid, changes);
+    }
+    if (waits_for_python()) hook_python(read, changes);
+    return changes;
+  }
+
+ private:
+  using Key = std::pair<std::string, uint64_t>;
+  using Present = std::map<uint64_t, Key>;  // by start
+
+  // What the loader has mapped since the last call. Nothing when it has taken modules away, or says of none (they may
+  // be in a namespace of their own): then all of /proc/PID/maps has to be read, which costs milliseconds where there
+  // are hundreds of modules.
+  std::optional<std::vector<ModuleMap>> new_modules(pid_t tid, const r_debug& loader) {
+    const auto added = loader_.added(tid, loader);
+    if (!added || added->empty() || known_.empty()) return {};
+    std::vector<ModuleMap> maps;
+    for (const LoaderModule& module : *added) {
+      maps.push_back(ModuleMap::of_file_at(tid, module.bias));
+      const auto& found = maps.back().modules();
+      if (found.size() != 1 || known_.contains(found[0].start)) return {};
+    }
+    return maps;
+  }
+
+  void update_all(const ReadBytes& read, pid_t tid, ModuleChanges& changes) {
+    ModuleMap map = ModuleMap::of_process(tid);
+    const Present present = add_new(map, read, tid, changes);
+    for (const auto& [start, key] : known_) {
+      const auto still = present.find(start);
+      if (still == present.end() || still->second != key) changes.gone.push_back(start);
+    }
+    known_ = present;
+    tables_.update(tid, map, shared_->tables);
+  }
+
+  Present add_new(ModuleMap& map, const ReadBytes& read, pid_t tid, ModuleChanges& changes) {
+    Present present;
     for (const Module& listed : map.modules()) {
       if (listed.is_vdso() || listed.path.empty() || listed.path[0] != '/') continue;
       const auto code = std::find_if(listed.mappings.begin(), listed.mappings.end(),
@@ -47,22 +94,12 @@ class HeapModules : public ModuleWatch {
       if (code == listed.mappings.end()) continue;
       const Key key{listed.path, listed.inode};
       present[listed.start] = key;
-      const auto known = known_.find(listed.start);
-      if (known != known_.end() && known->second == key) continue;
+      const auto [known, is_new] = known_.try_emplace(listed.start, key);
+      if (!is_new && known->second == key) continue;
       if (const Module* module = map.inspect(code->start, read)) add(*module, code->start, tid, changes);
     }
-    for (const auto& [start, key] : known_) {
-      const auto still = present.find(start);
-      if (still == present.end() || still->second != key) changes.gone.push_back(start);
-    }
-    known_ = std::move(present);
-    tables_.update(tid, map, shared_->tables);
-    if (waits_for_python()) hook_python(read, changes);
-    return changes;
+    return present;
   }
-
- private:
-  using Key = std::pair<std::string, uint64_t>;
 
   void add(const Module& module, uint64_t code, pid_t tid, ModuleChanges& changes) {
     const std::string name = module.path + '\n' + std::to_string(module.inode);
@@ -107,7 +144,7 @@ class HeapModules : public ModuleWatch {
   LoaderModules loader_;
   StackTables tables_;
   bool python_hooked_ = false;
-  std::map<uint64_t, Key> known_;  // by start
+  Present known_;
 };
 
 }  // namespace
