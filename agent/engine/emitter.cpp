@@ -32,14 +32,13 @@ void Emitter::gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset) {
 }
 
 void Emitter::save_flags() {
-  bytes({0x9f, 0x0f, 0x90, 0xc0});
+  take_flags();
   gs_absolute(0x89, protocol::kRax, VSUP_CTX_SPILL_FLAGS);
 }
 
-// al is 0 or 1: adding 0x7f sets the overflow flag, and sahf the others.
 void Emitter::restore_flags() {
   gs_absolute(0x8b, protocol::kRax, VSUP_CTX_SPILL_FLAGS);
-  bytes({0x04, 0x7f, 0x9e});
+  give_flags();
 }
 
 void Emitter::add_to(uint32_t offset, uint32_t amount) {

@@ -27,6 +27,9 @@ class Emitter {
   void cover(uint32_t app_offset, EmitState state = {});
   // What is covered from now on, and is not to be stepped out of, is of this kind.
   void set_kind(protocol::StateKind kind) { kind_ = kind; }
+  // Registers that a tool leaves in their spill slots for the rule of a return or an indirect branch.
+  void leave_spilled(uint16_t registers) { left_spilled_ = registers; }
+  uint16_t left_spilled() const { return left_spilled_; }
   // Leaves what was emitted so far out of the map.
   void skip_coverage() { covered_ = out_; }
 
@@ -58,7 +61,12 @@ class Emitter {
 
   // opcode reg, gs:[offset], of 64 bits; reg is the opcode's digit where it takes one
   void gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset);
-  // lahf ; seto al ; mov gs:[spill_flags], rax; and back: the arithmetic flags. rax must be spilled.
+  // The arithmetic flags into rax, which must be spilled: lahf ; seto al; and back.
+  void take_flags() { bytes({0x9f, 0x0f, 0x90, 0xc0}); }
+  void give_flags() {
+    bytes({0x04, 0x7f, 0x9e});
+  }  // al is 0 or 1: add al, 0x7f sets the overflow flag, sahf the others
+  // By way of rax into spill_flags, and back.
   void save_flags();
   void restore_flags();
   // add qword gs:[offset], amount
@@ -109,6 +117,7 @@ class Emitter {
   uint8_t* covered_;         // code before it is in the map
   uint32_t map_offset_ = 0;  // app offset of the map's last entry
   protocol::StateKind kind_ = protocol::StateKind::kExact;
+  uint16_t left_spilled_ = 0;
 };
 
 }  // namespace vsup::agent

@@ -28,6 +28,18 @@ uint8_t modrm_reg(const Instr& instr) {
   return instr.modrm >> 3 & 7;
 }
 
+constexpr uint16_t kBranchRegisters = bit(kRcx) | bit(kRdx);
+
+// Puts the registers that jump_through_table() needs into their slots, unless a tool has; returns those that may no
+// longer hold the app's values.
+uint16_t spill_branch_registers(Emitter& out, const Source& source) {
+  if (out.left_spilled() == kBranchRegisters) return kBranchRegisters;
+  out.spill(kRcx);
+  out.spill(kRdx);
+  out.cover(source.offset);
+  return 0;
+}
+
 bool has_rex(const Instr& instr, uint8_t bits) {
   return (instr.rex & bits) != 0;
 }
@@ -71,14 +83,14 @@ GprIndex scratch_for(const Instr& instr) {
 
 }  // namespace
 
-void emit_load_target(Emitter& out, const Source& source) {
+void emit_load_target(Emitter& out, const Source& source, uint16_t spilled) {
   const Instr& instr = source.instr;
   if (instr.rip_relative()) {
     out.load_constant(kRcx, rip_target(source));
-    out.cover(source.offset);
+    out.cover(source.offset, {.spilled = spilled});
     if (instr.segment == Segment::kFs) out.byte(0x64);
     out.load_displaced(kRcx, kRcx, 0);
-    out.cover(source.offset, {.spilled = bit(kRcx)});
+    out.cover(source.offset, {.spilled = static_cast<uint16_t>(spilled | bit(kRcx))});
     return;
   }
   if (instr.mem.present) {
@@ -89,7 +101,7 @@ void emit_load_target(Emitter& out, const Source& source) {
   out.byte(0x8b);
   out.byte(static_cast<uint8_t>((instr.modrm & 0xc7) | kRcx << 3));
   out.bytes(source.bytes + instr.modrm_offset + 1, instr.length - instr.modrm_offset - 1u);
-  out.cover(source.offset);
+  out.cover(source.offset, {.spilled = spilled});
 }
 
 // Rule 1: everything else.
@@ -192,13 +204,11 @@ void translate_call(Emitter& out, const Source& source) {
 // Becomes: spill rcx ; spill rdx ; mov rcx, r/m64 ; [push return address] ; movzx edx, cx ; jmp table[rdx]
 // Needs:   rcx and rdx, which the prefix of the target gives back
 void translate_indirect(Emitter& out, const Source& source) {
-  out.spill(kRcx);
-  out.spill(kRdx);
-  out.cover(source.offset);
-  emit_load_target(out, source);
+  const uint16_t spilled = spill_branch_registers(out, source);
+  emit_load_target(out, source, spilled);
   if (source.instr.flow == Flow::kCallIndirect) {
     out.push_constant(raw(source.next()));
-    out.cover(source.offset, {.spilled = bit(kRcx)});
+    out.cover(source.offset, {.spilled = static_cast<uint16_t>(spilled | bit(kRcx))});
   }
   out.jump_through_table();
   out.cover(source.offset, {.step = true});
@@ -207,10 +217,9 @@ void translate_indirect(Emitter& out, const Source& source) {
 // Rule 8: ret, ret imm16.
 // Becomes: spill rcx ; spill rdx ; pop rcx ; [lea rsp, [rsp + imm16]] ; movzx edx, cx ; jmp table[rdx]
 void translate_return(Emitter& out, const Source& source) {
-  out.spill(kRcx);
-  out.spill(kRdx);
+  const uint16_t spilled = spill_branch_registers(out, source);
   out.byte(0x59);
-  out.cover(source.offset);
+  out.cover(source.offset, {.spilled = spilled});
   if (source.instr.imm_size != 0) {
     static constexpr uint8_t kLeaRsp[] = {0x48, 0x8d, 0xa4, 0x24};
     out.bytes(kLeaRsp, sizeof kLeaRsp);

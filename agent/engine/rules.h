@@ -26,9 +26,9 @@ void translate_popf(Emitter& out, const Source& source);
 // Whether rule 9 can do it: not with a vector index, a 32-bit address, a moffs, or pop.
 bool can_translate_gs(const Instr& instr);
 
-// mov rcx, r/m64 with the operand of an indirect branch, for code before it: rcx is spilled already, and every register
-// still holds its app value.
-void emit_load_target(Emitter& out, const Source& source);
+// mov rcx, r/m64 with the operand of an indirect branch: rcx is spilled already, and every register that the operand
+// names still holds its app value. `spilled`: those that may not.
+void emit_load_target(Emitter& out, const Source& source, uint16_t spilled = 0);
 
 // Rules 3 to 8: instructions that end a block.
 void translate_jump(Emitter& out, const Source& source);

@@ -93,6 +93,8 @@ class BlockTranslator {
   BlockTranslator(AppPc tag, CodeRegion& region)
       : region_(region), out_(code_cache.hot(), CodeCache::state_maps() + code_cache.map_used()) {
     block_.tag = tag;
+    block_.trusted_start = region.checked ? 0 : region.start;
+    block_.trusted_end = region.checked ? 0 : region.end;
   }
 
   BlockResult run(bool with_prefix, bool may_continue);

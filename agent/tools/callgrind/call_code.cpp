@@ -2,6 +2,7 @@
 
 #include "agent/engine/link.h"
 #include "agent/tools/callgrind/event_costs.h"
+#include "agent/x86/decoder.h"
 
 namespace vsup::agent::callgrind {
 
@@ -15,18 +16,30 @@ uint32_t accumulator(unsigned i) {
   return kAccumulatorOffset + 64 * i;
 }
 
-// Gives back the flags and the registers, rdx only if it was taken.
-void restore_borrowed(Emitter& out, bool with_rdx = true) {
-  out.restore_flags();
-  if (with_rdx) out.unspill(kRdx);
+// What inserted code has taken beside rax and rcx.
+struct Borrowed {
+  bool rdx = true;
+  bool flags = true;
+};
+
+void borrow(Emitter& out, uint32_t offset, const Borrowed& what = {}) {
+  out.spill(kRax);
+  out.spill(kRcx);
+  if (what.rdx) out.spill(kRdx);
+  out.cover(offset);
+}
+
+void restore_borrowed(Emitter& out, const Borrowed& what = {}) {
+  if (what.flags) out.restore_flags();
+  if (what.rdx) out.unspill(kRdx);
   out.unspill(kRcx);
   out.unspill(kRax);
 }
 
-// rax = the thread's Ir so far; changes the flags.
-void load_ir(Emitter& out) {
-  out.gs_absolute(0x8b, kRax, accumulator(0));
-  for (unsigned i = 1; i < kAccumulators; ++i) out.gs_absolute(0x03, kRax, accumulator(i));
+// reg = the thread's Ir so far; changes the flags.
+void load_ir(Emitter& out, GprIndex reg) {
+  out.gs_absolute(0x8b, reg, accumulator(0));
+  for (unsigned i = 1; i < kAccumulators; ++i) out.gs_absolute(0x03, reg, accumulator(i));
 }
 
 // What a frame's cost is counted for: a constant, or what rdx holds.
@@ -39,17 +52,16 @@ void store_cost(Emitter& out, const uint32_t* edge) {
   }
 }
 
-// Pushes a frame on the shadow stack, whose function begins after `passed_ir` further instructions. Uses rax, rcx and
-// the flags.
+// Pushes a frame on the shadow stack, whose function begins after `passed_ir` further instructions. rcx is the stack's
+// top. Uses rax, rcx and the flags.
 void push_frame(Emitter& out, const CountMode& mode, const uint32_t* edge, bool is_call, uint32_t passed_ir = 0) {
-  out.gs_absolute(0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   if (is_call) {
     out.bytes({0x48, 0x8d, 0x44, 0x24, 0xf8});  // lea rax, [rsp - 8]
   } else {
     out.bytes({0x48, 0x89, 0xe0});  // mov rax, rsp
   }
   out.bytes({0x48, 0x89, 0x01});  // mov [rcx], rax
-  load_ir(out);
+  load_ir(out, kRax);
   if (passed_ir != 0) {
     if (mode.collect) {  // cmp qword gs:[collect], 0 ; je over what follows
       out.bytes({0x65, 0x48, 0x83, 0x3c, 0x25});
@@ -102,10 +114,10 @@ uint8_t* emit_lookup(Emitter& out, uint64_t table, const uint32_t* second) {
 
 // Where the jump at `place` leads: hands a register, a lookup's key or a callee, to the tool, which adds what is
 // missing, and starts anew at `retry`.
-void emit_miss(uint8_t* place, uint64_t cookie, GprIndex argument, const uint8_t* retry, bool with_rdx = true) {
+void emit_miss(uint8_t* place, uint64_t cookie, GprIndex argument, const uint8_t* retry, const Borrowed& what = {}) {
   ColdToolExit cold;
   cold.out.gs_absolute(0x89, argument, VSUP_CTX_REQUEST_ARGUMENT);
-  restore_borrowed(cold.out, with_rdx);
+  restore_borrowed(cold.out, what);
   Emitter::land(place, cold.finish(cookie, retry));
 }
 
@@ -135,20 +147,14 @@ uint8_t* emit_top_unless_stale(Emitter& out) {
 }
 
 // Calls from the topmost frame's node, rcx being the top, by an edge, a constant or edx: counts, and leaves the
-// callee's node and context in rdx. Returns the rel32 of the jump to the miss.
+// callee's node and context in rdx and the top again in rcx. Returns the rel32 of the jump to the miss.
 uint8_t* emit_node_call(Emitter& out, const CountMode& mode, const uint32_t* edge) {
   out.bytes({0x8b, 0x49, 0xf0});  // mov ecx, [rcx - 16]
   uint8_t* to_miss = emit_lookup(out, kNodeLookupAt, edge);
   out.bytes({0x48, 0x8b, 0x52, 0x08, 0x89, 0xd0});  // mov rdx, [rdx + 8] ; mov eax, edx
   emit_increment(out, mode, kRax, kNodeCallsOffset, kRcx);
+  out.gs_absolute(0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   return to_miss;
-}
-
-void borrow(Emitter& out, uint32_t offset, bool with_rdx = true) {
-  out.spill(kRax);
-  out.spill(kRcx);
-  if (with_rdx) out.spill(kRdx);
-  out.cover(offset);
 }
 
 void add_totals(Emitter& out, const CountedBlock& block) {
@@ -264,9 +270,9 @@ void emit_jump_count(Emitter& out, uint32_t edge, const Source& source) {
 
 void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edge, const Source& source) {
   const uint8_t* retry = out.here();
-  const bool with_rdx = mode.tree || edge.counted;
-  borrow(out, source.offset, with_rdx);
-  out.save_flags();
+  const Borrowed borrowed{.rdx = mode.tree || edge.counted, .flags = !edge.flags_dead};
+  borrow(out, source.offset, borrowed);
+  if (borrowed.flags) out.save_flags();
   uint8_t* to_stale = emit_top_unless_stale(out);
   uint8_t* to_miss = nullptr;
   if (mode.tree) {
@@ -276,9 +282,9 @@ void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edg
     emit_increment(out, mode, kRdx, kCallsOffset, kRax);
   }
   push_frame(out, mode, mode.tree ? nullptr : &edge.index, edge.is_call);
-  restore_borrowed(out, with_rdx);
-  if (to_miss != nullptr) emit_miss(to_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
-  emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry, with_rdx);
+  restore_borrowed(out, borrowed);
+  if (to_miss != nullptr) emit_miss(to_miss, cookie_of(kExitNewNode, source.pc), kRax, retry, borrowed);
+  emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry, borrowed);
   out.cover(source.offset, {.step = true});
 }
 
@@ -305,6 +311,17 @@ uint8_t* emit_if_inside(Emitter& out, const FunctionRange& range) {
   return out.place_rel32();
 }
 
+// The rule of the indirect branch that follows needs rcx and rdx in their spill slots, and what its operand names.
+void end_before_branch(Emitter& out, const Source& source) {
+  out.restore_flags();
+  Effects what;
+  effects(source.instr, what);
+  if ((what.gpr_read & 1u << kRdx) != 0) out.unspill(kRdx);
+  if ((what.gpr_read & 1u << kRcx) != 0) out.unspill(kRcx);
+  out.unspill(kRax);
+  out.leave_spilled(1u << kRcx | 1u << kRdx);
+}
+
 void note_continuation(const Emitter& out, EdgeRecord* head) {
   head->block = static_cast<uint32_t>(reinterpret_cast<uint64_t>(out.here()) - protocol::kCacheBase);
 }
@@ -318,6 +335,9 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   out.save_flags();
   uint8_t* stays = edge.inside.start != 0 ? emit_if_inside(out, edge.inside) : nullptr;
   out.load_constant(kRdx, reinterpret_cast<uint64_t>(edge.head));
+  out.bytes({0x48, 0x39, 0x4a, 0x08, 0x74});  // cmp [rdx + 8], rcx ; je over the loop
+  uint8_t* over_loop = out.here();
+  out.byte(0);
   const uint8_t* next = out.here();
   out.bytes({0x48, 0x8b, 0x52, 0x10});  // mov rdx, [rdx + 16]
   out.bytes({0x48, 0x85, 0xd2});        // test rdx, rdx
@@ -326,6 +346,7 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   out.bytes({0x48, 0x39, 0x4a, 0x08});  // cmp [rdx + 8], rcx
   out.byte(0x75);                       // jne next
   out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
+  *over_loop = static_cast<uint8_t>(out.here() - (over_loop + 1));
   uint8_t* to_stale = edge.is_jump ? nullptr : emit_top_unless_stale(out);
   out.bytes({0x8b, 0x52, 0x1c});  // mov edx, [rdx + 28]
   uint8_t* to_node_miss = nullptr;
@@ -336,7 +357,11 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   }
   if (!edge.is_jump) push_frame(out, mode, nullptr, edge.is_call, edge.passed_ir);
   if (stays != nullptr) out.land_here(stays);
-  restore_borrowed(out);
+  if (edge.slot == 0) {
+    end_before_branch(out, source);
+  } else {
+    restore_borrowed(out);
+  }
   if (to_node_miss != nullptr) emit_miss(to_node_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
   if (to_stale != nullptr) emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry);
   emit_miss(to_miss, reinterpret_cast<uint64_t>(edge.head) | kExitNewCallee, kRcx, retry);
@@ -369,37 +394,39 @@ void end_if_taken(const Emitter& out, uint8_t* place) {
 
 void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
   borrow(out, source.offset);
-  out.save_flags();
+  out.take_flags();
   out.gs_absolute(0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   out.bytes({0x48, 0x39, 0x61, 0xe0, 0x0f, 0x85});  // cmp [rcx - 32], rsp ; jne rel32
   uint8_t* to_unknown = out.place_rel32();
   const uint8_t* next = out.here();
-  load_ir(out);
-  out.bytes({0x48, 0x2b, 0x41, 0xe8});        // sub rax, [rcx - 24]
-  out.bytes({0x8b, 0x51, 0xf0});              // mov edx, [rcx - 16]
-  out.bytes({0x65, 0x48, 0x01, 0x04, 0xd5});  // add gs:[rdx * 8 + inclusive], rax
+  load_ir(out, kRdx);
+  out.bytes({0x48, 0x2b, 0x51, 0xe8});        // sub rdx, [rcx - 24]
+  out.bytes({0x8b, 0x49, 0xf0});              // mov ecx, [rcx - 16]
+  out.bytes({0x65, 0x48, 0x01, 0x14, 0xcd});  // add gs:[rcx * 8 + inclusive], rdx
   out.u32(mode.tree ? kNodeInclusiveOffset : kInclusiveOffset);
-  if (mode.events) {
-    out.gs_absolute(0x89, kRcx, VSUP_CTX_TOOL_STACK);
-    out.step_call(&vsup_function_leaves);
-  }
+  out.gs_absolute(0x8b, kRcx, VSUP_CTX_TOOL_STACK);
+  if (mode.events) out.step_call(&vsup_function_leaves);
   // Functions that were jumped to from this one return by the same address.
-  out.bytes({0x48, 0x8d, 0x49, 0xe0, 0x48, 0x39, 0x61, 0xe0, 0x74});  // lea rcx, [rcx - 32] ; cmp ; je next
-  out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
+  out.bytes({0x48, 0x8d, 0x49, 0xe0});  // lea rcx, [rcx - 32]
   out.gs_absolute(0x89, kRcx, VSUP_CTX_TOOL_STACK);
+  out.bytes({0x48, 0x39, 0x61, 0xe0, 0x74});  // cmp [rcx - 32], rsp ; je next
+  out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
   uint8_t* to_flagged = nullptr;
   if (mode.acts) {
-    out.bytes({0x48, 0x8d, 0x44, 0x24, 0x01});        // lea rax, [rsp + 1]
-    out.bytes({0x48, 0x39, 0x41, 0xe0, 0x0f, 0x84});  // cmp [rcx - 32], rax ; je rel32
+    out.bytes({0x48, 0x8d, 0x54, 0x24, 0x01});        // lea rdx, [rsp + 1]
+    out.bytes({0x48, 0x39, 0x51, 0xe0, 0x0f, 0x84});  // cmp [rcx - 32], rdx ; je rel32
     to_flagged = out.place_rel32();
   }
-  restore_borrowed(out);
+  out.give_flags();
+  out.unspill(kRax);
+  out.cover(source.offset, {.step = true});
+  out.leave_spilled(1u << kRcx | 1u << kRdx);
   ColdToolExit unknown;
-  restore_borrowed(unknown.out);
+  unknown.out.give_flags();
+  restore_borrowed(unknown.out, {.flags = false});
   const uint8_t* start = unknown.finish(cookie_of(kExitReturn, source.pc), out.here());
   Emitter::land(to_unknown, start);
   if (to_flagged != nullptr) Emitter::land(to_flagged, start);
-  out.cover(source.offset, {.step = true});
 }
 
 }  // namespace vsup::agent::callgrind

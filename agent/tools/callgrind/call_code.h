@@ -45,7 +45,8 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
 struct DirectEdge {
   uint32_t index;
   bool is_call;
-  bool counted;  // its calls are not the block's executions
+  bool counted;     // its calls are not the block's executions
+  bool flags_dead;  // after it
 };
 void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edge, const Source& source);
 

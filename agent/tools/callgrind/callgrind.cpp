@@ -9,13 +9,13 @@
 #include "agent/tools/cachesim/instrument.h"
 #include "agent/tools/cachesim/system_calls.h"
 #include "agent/tools/callgrind/calls.h"
+#include "agent/tools/callgrind/dead_flags.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/open_functions.h"
 #include "agent/tools/callgrind/stacks.h"
 #include "agent/tools/callgrind/tables.h"
 #include "agent/tools/callgrind/thread_counts.h"
 #include "agent/tools/callgrind/tree.h"
-#include "agent/x86/decoder.h"
 #include "protocol/client_requests.h"
 
 namespace vsup::agent::callgrind {
@@ -23,25 +23,6 @@ namespace vsup::agent::callgrind {
 namespace {
 
 using protocol::ThreadContext;
-
-// Instructions looked at from each place where the count might go.
-constexpr uint32_t kPlacesTried = 3;
-
-// The first of the block's places where the arithmetic flags are overwritten before anything reads them, or none.
-constexpr uint32_t kNowhere = ~0u;
-uint32_t place_without_flags(const Block& block) {
-  for (uint32_t start = 0; start < block.count && start < kPlacesTried; ++start) {
-    uint32_t open = kFlagsArithmetic;
-    for (uint32_t i = start; i < block.count; ++i) {
-      Effects what;
-      effects(block.instructions[i], what);
-      if ((what.flags_read & open) != 0) break;
-      open &= ~what.flags_written;
-      if (open == 0) return start;
-    }
-  }
-  return kNowhere;
-}
 
 CountMode mode;
 

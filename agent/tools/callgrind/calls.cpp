@@ -3,6 +3,7 @@
 #include "agent/base/entry_points.h"
 #include "agent/engine/code_cache.h"
 #include "agent/engine/instrumenter.h"
+#include "agent/tools/callgrind/dead_flags.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/function_starts.h"
 #include "agent/tools/callgrind/named.h"
@@ -56,6 +57,26 @@ EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block, EdgeKind ki
   return &edge;
 }
 
+// Of the block that is being translated.
+uint32_t last_block() {
+  return static_cast<uint32_t>(header().blocks) - 1;
+}
+
+// The head of an indirect site's chain. It has its first callee, too, so that most sites find it there.
+EdgeRecord* add_head(uint64_t site, EdgeKind kind = EdgeKind::kCall) {
+  EdgeRecord* head = add_edge(site, 0, kNoBlock, kind);
+  if (head != nullptr) head->match_pc = kNoMatch;
+  return head;
+}
+
+void put_into_chain(EdgeRecord* head, EdgeRecord* edge) {
+  edge->next = head->next;
+  __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+  if (head->match_pc != kNoMatch || edge->match_pc == kNoMatch) return;
+  head->index = edge->index;
+  __atomic_store_n(&head->match_pc, edge->match_pc, __ATOMIC_RELEASE);
+}
+
 bool skips_plt() {
   return vsup_settings.tool_options[kOptionSkipPlt] != 0;
 }
@@ -80,24 +101,25 @@ void note_resolver(uint64_t function) {
 }
 
 // A call or jump to a known place; `counted` when it is not made each time the block is executed.
-void emit_direct(Emitter& out, const CountMode& mode, uint32_t block, bool is_call, bool counted,
+void emit_direct(Emitter& out, const CountMode& mode, const Block& block, bool is_call, bool counted,
                  const Source& source) {
   uint64_t target = source.instr.target;
   const PltEntry entry = skips_plt() ? plt_entry(target) : PltEntry{};
   if (entry.slot != 0) {
-    EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock);
+    EdgeRecord* head = add_head(raw(source.pc));
     if (head == nullptr) return;
     head->passed_pc[0] = target;
     emit_indirect_edge(out, mode, {head, is_call, entry.slot, entry.instructions, {}}, source);
     return;
   }
   const bool flagged = acting_function(target) != nullptr;
-  EdgeRecord* edge = add_edge(raw(source.pc), target, counted || flagged ? kNoBlock : block);
+  EdgeRecord* edge = add_edge(raw(source.pc), target, counted || flagged ? kNoBlock : last_block());
   if (edge == nullptr) return;
   if (flagged) {
     emit_flagged_edge(out, edge, source);
   } else {
-    emit_direct_edge(out, mode, {edge->index, is_call, counted}, source);
+    // A conditional jump, which is the one that is counted, has yet to be made.
+    emit_direct_edge(out, mode, {edge->index, is_call, counted, !counted && flags_dead_at(block, target)}, source);
   }
 }
 
@@ -126,14 +148,14 @@ bool is_switch(const Block& block, uint32_t index) {
 
 void emit_indirect_jump(Emitter& out, const CountMode& mode, const Block& block, uint32_t index, const Source& source) {
   if (is_switch(block, index)) {
-    EdgeRecord* head = counts_jumps() ? add_edge(raw(source.pc), 0, kNoBlock, EdgeKind::kJump) : nullptr;
+    EdgeRecord* head = counts_jumps() ? add_head(raw(source.pc), EdgeKind::kJump) : nullptr;
     if (head != nullptr) emit_indirect_edge(out, mode, {head, false, 0, 0, {}, true}, source);
     return;
   }
   // A linkage table's own jumps were told of where the table was called.
   if (skips_plt() && (plt_entry(raw(block.tag)).slot != 0 || plt_head(raw(block.tag)).slot != 0)) return;
   const FunctionRange range = function_range(source.pc);
-  EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock);
+  EdgeRecord* head = add_head(raw(source.pc));
   if (head == nullptr) return;
   if (is_resolver(range.start)) {
     emit_resolved_jump(out, head, source);
@@ -197,25 +219,25 @@ uint32_t call_length(uint64_t pc) {
 }  // namespace
 
 void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_t index, const Source& source) {
-  uint32_t number = static_cast<uint32_t>(reinterpret_cast<Header*>(kToolBase)->blocks) - 1;
   switch (source.instr.flow) {
     case Flow::kCall:
-      emit_direct(out, mode, number, true, false, source);
+      emit_direct(out, mode, block, true, false, source);
       return;
     case Flow::kJump:
       if (leaves_function(source)) {
-        emit_direct(out, mode, number, false, false, source);
+        emit_direct(out, mode, block, false, false, source);
       } else if (counts_jumps()) {
-        add_edge(raw(source.pc), source.instr.target, number, EdgeKind::kJump);
+        add_edge(raw(source.pc), source.instr.target, last_block(), EdgeKind::kJump);
       }
       return;
     case Flow::kCondJump:
       if (leaves_function(source)) {
         uint8_t* place = emit_if_taken(out, source);
-        emit_direct(out, mode, number, false, true, source);
+        emit_direct(out, mode, block, false, true, source);
         end_if_taken(out, place);
       } else if (counts_jumps()) {
-        const EdgeRecord* edge = add_edge(raw(source.pc), source.instr.target, number, EdgeKind::kConditionalJump);
+        const EdgeRecord* edge =
+            add_edge(raw(source.pc), source.instr.target, last_block(), EdgeKind::kConditionalJump);
         if (edge == nullptr) return;
         uint8_t* place = emit_if_taken(out, source);
         emit_jump_count(out, edge->index, source);
@@ -226,8 +248,7 @@ void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_
       emit_indirect_jump(out, mode, block, index, source);
       return;
     case Flow::kCallIndirect:
-      if (EdgeRecord* head = add_edge(raw(source.pc), 0, kNoBlock))
-        emit_indirect_edge(out, mode, {head, true, 0, 0, {}}, source);
+      if (EdgeRecord* head = add_head(raw(source.pc))) emit_indirect_edge(out, mode, {head, true, 0, 0, {}}, source);
       return;
     case Flow::kReturn:
       emit_return(out, mode, source);
@@ -243,8 +264,7 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
   if (head->kind == EdgeKind::kJump) {
     EdgeRecord* edge = add_edge(head->site_pc, target, kNoBlock, EdgeKind::kJump);
     if (edge == nullptr) return head->block;
-    edge->next = head->next;
-    __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+    put_into_chain(head, edge);
     return retry;
   }
   settle_stack(ctx, mode, false);
@@ -265,8 +285,7 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
       if (edge == nullptr) return head->block;
       edge->match_pc = kNoMatch;
       edge->passed_pc[0] = head->passed_pc[0];
-      edge->next = head->next;
-      __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+      put_into_chain(head, edge);
     }
     enter_function(ctx, mode, *edge, callee_sp, edge->passed_pc[0] != 0 ? 1 : 0);
     return head->block;
@@ -293,8 +312,7 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
       return head->block;
     }
   }
-  edge->next = head->next;
-  __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+  put_into_chain(head, edge);
   return retry;
 }
 

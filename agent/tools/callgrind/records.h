@@ -202,7 +202,8 @@ enum class EdgeKind : uint32_t {
 // A place that calls or jumps, and where it goes.
 struct EdgeRecord {
   uint64_t site_pc;   // of the call or jump instruction
-  uint64_t match_pc;  // where the site's indirect branch leads, which may be a table entry on the way
+  uint64_t match_pc;  // where the site's indirect branch leads, which may be a table entry on the way; of a head record
+                      // the first such place that was met, whose index it then has
   uint64_t next;      // address of the next record of the same indirect site, 0 at the end
   uint32_t block;     // whose executions are the edge's calls, or kNoBlock: counted at kCallsOffset; of a head record:
                       // where in the cache the code after the look-up goes on

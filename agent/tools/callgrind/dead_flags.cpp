@@ -1,0 +1,74 @@
+#include "agent/tools/callgrind/dead_flags.h"
+
+#include "agent/base/entry_points.h"
+#include "agent/x86/decoder.h"
+
+namespace vsup::agent::callgrind {
+
+namespace {
+
+// Instructions looked at from each place where the count might go, and beyond the block.
+constexpr uint32_t kPlacesTried = 3;
+constexpr unsigned kLookAhead = 8;
+
+// Takes out of `open` what the instruction overwrites; false when it reads some of them.
+bool pass(const Instr& instr, uint32_t& open) {
+  Effects what;
+  effects(instr, what);
+  if ((what.flags_read & open) != 0) return false;
+  open &= ~what.flags_written;
+  return true;
+}
+
+bool dead_from(const Block& block, uint64_t pc, uint32_t open, unsigned left);
+
+// Whether `open` flags, which are read nowhere before, are dead after an instruction that ends a block.
+bool dead_behind(const Block& block, const Instr& last, uint64_t next, uint32_t open, unsigned left) {
+  switch (last.flow) {
+    case Flow::kNone:
+      return dead_from(block, next, open, left);
+    case Flow::kJump:
+    case Flow::kCall:
+      return dead_from(block, last.target, open, left);
+    case Flow::kCondJump:
+      return dead_from(block, next, open, left / 2) && dead_from(block, last.target, open, left / 2);
+    default:
+      return false;
+  }
+}
+
+bool dead_from(const Block& block, uint64_t pc, uint32_t open, unsigned left) {
+  uint8_t code[64];
+  if (pc < block.trusted_start || pc >= block.trusted_end || block.trusted_end - pc < sizeof code ||
+      !vsup_safe_copy(code, reinterpret_cast<const void*>(pc), sizeof code))
+    return false;
+  for (uint64_t at = 0; left != 0 && sizeof code - at >= 15; --left) {
+    Instr instr;
+    if (!decode(code + at, 15, pc + at, instr) || !pass(instr, open)) return false;
+    if (open == 0) return true;
+    at += instr.length;
+    if (instr.flow != Flow::kNone) return dead_behind(block, instr, pc + at, open, left - 1);
+  }
+  return false;
+}
+
+}  // namespace
+
+uint32_t place_without_flags(const Block& block) {
+  uint32_t open_at_end = 0;
+  for (uint32_t start = 0; start < block.count && start < kPlacesTried; ++start) {
+    uint32_t open = kFlagsArithmetic, i = start;
+    while (i < block.count && open != 0 && pass(block.instructions[i], open)) ++i;
+    if (open == 0) return start;
+    if (start == 0 && i == block.count) open_at_end = open;
+  }
+  if (open_at_end == 0) return kNowhere;
+  const Instr& last = block.instructions[block.count - 1];
+  return dead_behind(block, last, raw(block.tag) + block.size, open_at_end, kLookAhead) ? 0 : kNowhere;
+}
+
+bool flags_dead_at(const Block& block, uint64_t pc) {
+  return dead_from(block, pc, kFlagsArithmetic, kLookAhead);
+}
+
+}  // namespace vsup::agent::callgrind
