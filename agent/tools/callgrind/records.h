@@ -89,7 +89,7 @@ static_assert(kCutsOffset + sizeof(CutRecord) * kMaxCuts <= cachesim::kStateOffs
 // Rows of event costs. When a function is entered the thread's totals are subtracted from its edge's or node's row, and
 // added when it is left: no frame has to keep them. What is open on the stack the thread runs on, which ends at the
 // word at kEventTopOffset, is missing its totals; a parked stack's is not.
-inline constexpr uint32_t kEventTopOffset = kAccumulatorOffset + 0x800;  // ThreadContext::tool_stack
+inline constexpr uint32_t kEventTopOffset = kAccumulatorOffset + 0xc00;  // ThreadContext::tool_stack
 inline constexpr uint32_t kMovedOffset = kEventTopOffset + 8;            // with contexts: of the block that is executed
 inline constexpr uint32_t kEventRowsOffset = cachesim::kSimulationEnd;
 inline constexpr uint32_t kEventRowsSize = 0x660'0000;
@@ -138,7 +138,8 @@ struct FunctionRecord {
 static_assert(sizeof(FunctionRecord) == 24);
 inline constexpr uint32_t kMaxFunctions = 16384;
 inline constexpr uint64_t kFunctionsAt = kToolBase + 0x00f0'0000;
-static_assert(kActiveOffset + kMaxFunctions / 8 <= kBlockCountOffset && kStackIndexOffset < kActiveOffset);
+static_assert(kActiveOffset + kMaxFunctions / 8 <= kEventTopOffset && kMovedOffset + 8 <= kBlockCountOffset &&
+              kStackIndexOffset < kActiveOffset);
 static_assert(kFunctionsAt + kMaxFunctions * sizeof(FunctionRecord) <= kBlocksAt);
 static_assert(kStacksAt + kMaxStacks * kStackSize <= cachesim::kInstrsAt);
 
