@@ -17,7 +17,9 @@ std::vector<uint64_t> find_request_sequences(std::span<const uint8_t> bytes) {
   std::vector<uint64_t> found;
   const uint8_t* at = bytes.data();
   const uint8_t* end = at + bytes.size();
-  while (const void* hit = memmem(at, static_cast<size_t>(end - at), kSequence, sizeof kSequence)) {
+  while (at != end) {  // of an empty span they are null, which memmem does not take
+    const void* hit = memmem(at, static_cast<size_t>(end - at), kSequence, sizeof kSequence);
+    if (hit == nullptr) break;
     at = static_cast<const uint8_t*>(hit) + sizeof kSequence;
     found.push_back(static_cast<uint64_t>(at - bytes.data()) - protocol::client_request::kXchgSize);
   }

@@ -229,7 +229,9 @@ TEST_CASE("remote_unwind: code without tables and frame pointers") {
   REQUIRE(names.size() > at + 2);
   CHECK(names[at + 1] == "unwind_test_bare_outer");
   CHECK(names[at + 2] == "unwind_test::call_bare()");
+#ifndef __SANITIZE_ADDRESS__  // whose functions find their frames by rbp, which is lost
   CHECK(index_of(names, "main") > at);
+#endif
   RemoteUnwinder unwinder(child.pid());
   auto frames = unwinder.unwind(registers_of(child.pid()));
   CHECK(std::count_if(frames.begin(), frames.end(), [](const RawFrame& frame) { return frame.guessed; }) >= 2);

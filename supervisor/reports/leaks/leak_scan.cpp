@@ -99,7 +99,7 @@ class Scan {
         const uint32_t block = stack_[stack_.size() - 1 - i];
         first[i] = graph_.first[block];
         last[i] = graph_.first[block + 1];
-        __builtin_prefetch(&graph_.pointers[0] + first[i]);
+        __builtin_prefetch(graph_.pointers.data() + first[i]);
       }
       stack_.resize(stack_.size() - count);
       for (size_t i = 0; i < count; ++i) {
