@@ -154,7 +154,10 @@ void Emitter::step_call(void (*function)()) {
 }
 
 void Emitter::align_patch_site(uint32_t offset) {
-  while (((reinterpret_cast<uint64_t>(out_) + offset) & 15) > 12) byte(0x90);
+  // nop; xchg %ax, %ax; nopl (%rax): one instruction.
+  constexpr uint8_t kNops[3][3] = {{0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}};
+  const unsigned at = (reinterpret_cast<uint64_t>(out_) + offset) & 15;
+  for (unsigned i = 0, count = at > 12 ? 16 - at : 0; i < count; ++i) byte(kNops[count - 1][i]);
 }
 
 }  // namespace vsup::agent

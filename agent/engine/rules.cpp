@@ -169,9 +169,10 @@ void translate_jump(Emitter& out, const Source& source) {
 }
 
 // Rule 4: jcc rel.
-// Becomes: jcc to the fragment of the target, or to a stub
-void translate_cond_jump(Emitter& out, const Source& source) {
-  emit_exit(out, LinkKind::kDirect, AppPc{source.instr.target}, static_cast<uint8_t>(0x80 | source.instr.condition()));
+// Becomes: jcc to the fragment of the target, or to a stub; inverted: jncc to that of the next instruction
+void translate_cond_jump(Emitter& out, const Source& source, bool inverted) {
+  const auto opcode = static_cast<uint8_t>(0x80 | (source.instr.condition() ^ (inverted ? 1 : 0)));
+  emit_exit(out, LinkKind::kDirect, inverted ? source.next() : AppPc{source.instr.target}, opcode);
   out.cover(source.offset);
 }
 
@@ -193,9 +194,11 @@ void translate_loop(Emitter& out, const Source& source) {
 
 // Rule 6: call rel32.
 // Becomes: push the app's return address, from a literal ; jmp to the fragment of the target
-void translate_call(Emitter& out, const Source& source) {
+void translate_return_address(Emitter& out, const Source& source) {
   out.push_constant(raw(source.next()));
   out.cover(source.offset);
+}
+void translate_called(Emitter& out, const Source& source) {
   emit_exit(out, LinkKind::kDirect, AppPc{source.instr.target});
   out.cover(source.offset, {.step = true});
 }

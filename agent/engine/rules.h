@@ -32,10 +32,12 @@ void emit_load_target(Emitter& out, const Source& source, uint16_t spilled = 0);
 
 // Rules 3 to 8: instructions that end a block.
 void translate_jump(Emitter& out, const Source& source);
-// Emits only the taken side; the block goes on or exits at source.next().
-void translate_cond_jump(Emitter& out, const Source& source);
+// Emits only the taken side, the block goes on or exits at source.next(); inverted: only the other side.
+void translate_cond_jump(Emitter& out, const Source& source, bool inverted);
 void translate_loop(Emitter& out, const Source& source);
-void translate_call(Emitter& out, const Source& source);
+// The two halves of a call.
+void translate_return_address(Emitter& out, const Source& source);
+void translate_called(Emitter& out, const Source& source);
 void translate_indirect(Emitter& out, const Source& source);
 void translate_return(Emitter& out, const Source& source);
 

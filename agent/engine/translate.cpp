@@ -17,17 +17,21 @@ namespace vsup::agent {
 
 namespace {
 
-// Blocks that one call may translate in a row because each falls through to the next.
+// Blocks that one call may translate in a row because each goes on at the next.
 constexpr unsigned kMaxRow = 8;
 
 // Most app bytes of one block: FragmentInfo::app_size and the headroom of the cache.
 constexpr uint32_t kMaxBlockBytes = 2048;
 
-enum class BlockEnd { kExit, kFallsThrough };
+enum class BlockEnd {
+  kExit,
+  kFallsThrough,
+  kGoesOn,  // where the next block must be emitted: at next_
+};
 
 struct BlockResult {
   uint32_t index;
-  bool continues;  // it falls through, without a jump, to where the next block must be emitted
+  bool continues;  // it goes on, without a jump, where the next block must be emitted
   AppPc next;
 };
 
@@ -103,11 +107,16 @@ class BlockTranslator {
   void decode_block();
   void translate_body();
   bool translate_one(const Source& source);
+  bool may_go_on_at(AppPc target) const;
+  void translate_branch(const Source& source);
   const uint8_t* bytes_of(AppPc pc) const { return block_.bytes + (raw(pc) - raw(block_.tag)); }
 
   CodeRegion& region_;
   Emitter out_;
+  uint8_t* entry_ = nullptr;
+  bool may_continue_ = false;  // another block may be emitted behind this one
   BlockEnd end_ = BlockEnd::kExit;
+  AppPc next_{};
   bool ends_in_request_ = false;
   Block block_;
   uint8_t snapshot_[kMaxCheckedBytes];
@@ -137,6 +146,38 @@ void BlockTranslator::decode_block() {
     }
     if (ends_block(instr) || (region_.writable && may_modify_code(instr))) return;
   }
+}
+
+// Whether the target's block can be emitted next, so that no jump is needed. A block is not left without any code.
+bool BlockTranslator::may_go_on_at(AppPc target) const {
+  return may_continue_ && vsup_settings.link != 0 && !region_.checked && raw(target) >= region_.start &&
+         raw(target) < region_.end && raw(target) != raw(block_.tag) && out_.here() != entry_ &&
+         find_fragment(target) == kNoFragment && !code_cache.full();
+}
+
+// A direct one. What it leads to follows it where that has not been translated yet: hot paths run straight on.
+void BlockTranslator::translate_branch(const Source& source) {
+  const AppPc target{source.instr.target};
+  bool goes_on = false;
+  switch (source.instr.flow) {
+    case Flow::kCall:
+      translate_return_address(out_, source);
+      goes_on = may_go_on_at(target);
+      if (!goes_on) translate_called(out_, source);
+      break;
+    case Flow::kJump:
+      goes_on = may_go_on_at(target);
+      if (!goes_on) translate_jump(out_, source);
+      break;
+    default:
+      goes_on = find_fragment(source.next()) != kNoFragment && may_go_on_at(target);
+      translate_cond_jump(out_, source, goes_on);
+      if (!goes_on) end_ = BlockEnd::kFallsThrough;
+      break;
+  }
+  if (!goes_on) return;
+  end_ = BlockEnd::kGoesOn;
+  next_ = target;
 }
 
 // Emits one instruction; returns whether the block goes on after it.
@@ -169,17 +210,12 @@ bool BlockTranslator::translate_one(const Source& source) {
       out_.cover(source.offset + instr.length, {.step = true});
       return false;
     case Flow::kJump:
-      translate_jump(out_, source);
-      return false;
     case Flow::kCondJump:
-      translate_cond_jump(out_, source);
-      end_ = BlockEnd::kFallsThrough;
+    case Flow::kCall:
+      translate_branch(source);
       return false;
     case Flow::kLoop:
       translate_loop(out_, source);
-      return false;
-    case Flow::kCall:
-      translate_call(out_, source);
       return false;
     case Flow::kJumpIndirect:
     case Flow::kCallIndirect:
@@ -226,7 +262,8 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   while (checked && (reinterpret_cast<uint64_t>(out_.here()) & 7) != 0) out_.byte(0x90);
   out_.skip_coverage();
   if (instrumenter() != nullptr && instrumenter()->counts_blocks) out_.set_kind(protocol::StateKind::kUncounted);
-  uint8_t* entry = out_.here();
+  uint8_t* entry = entry_ = out_.here();
+  may_continue_ = may_continue;
   if (checked) emit_entry_check(out_, block_.tag, block_.bytes, block_.size, region_.gate);
   if (block_.count > 0) {
     translate_body();
@@ -234,14 +271,15 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
     emit_exit(out_, LinkKind::kNative, block_.tag);
     out_.cover(0);
   }
-  AppPc next = advance(block_.tag, block_.size);
-  bool falls_through = end_ == BlockEnd::kFallsThrough;
-  bool continues = falls_through && may_continue && vsup_settings.link != 0 && !region_.checked &&
-                   raw(next) < region_.end && find_fragment(next) == kNoFragment && !code_cache.full();
-  if (falls_through && !continues) {
-    out_.set_kind(protocol::StateKind::kExact);
-    emit_exit(out_, LinkKind::kDirect, next);
-    out_.cover(block_.size);
+  if (end_ == BlockEnd::kFallsThrough) {
+    next_ = advance(block_.tag, block_.size);
+    if (may_go_on_at(next_)) {
+      end_ = BlockEnd::kGoesOn;
+    } else {
+      out_.set_kind(protocol::StateKind::kExact);
+      emit_exit(out_, LinkKind::kDirect, next_);
+      out_.cover(block_.size);
+    }
   }
   uint32_t index = add_fragment({
       .app_pc = tag,
@@ -263,7 +301,7 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   count(protocol::kCounter_fragments);
   count(protocol::kCounter_app_instructions, block_.count);
   count(protocol::kCounter_app_bytes, block_.size);
-  return {index, continues, next};
+  return {index, end_ == BlockEnd::kGoesOn, next_};
 }
 
 }  // namespace
