@@ -4,15 +4,15 @@
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "supervisor/symbols/debug_files.h"
 #include "supervisor/symbols/demangle.h"
+#include "supervisor/symbols/symbol_copy.h"
 
 namespace vsup::supervisor {
 namespace {
@@ -20,7 +20,6 @@ namespace {
 constexpr size_t kMaxCachedAddresses = 65536;
 constexpr int kMaxDieDepth = 200;
 constexpr size_t kMaxDiesPerUnit = 50'000'000;
-constexpr off_t kMaxCopiedBytes = 512 << 20;
 
 int find_no_elf(Dwfl_Module*, void**, const char*, Dwarf_Addr, char**, Elf**) {
   return -1;
@@ -30,35 +29,11 @@ Dwfl* begin_session() {
   static Dwfl_Callbacks callbacks = [] {
     Dwfl_Callbacks result{};
     result.find_elf = find_no_elf;
-    result.find_debuginfo = dwfl_standard_find_debuginfo;  // null path: ":.debug:/usr/lib/debug"
+    result.find_debuginfo = find_debug_file;
     result.section_address = dwfl_offline_section_address;
     return result;
   }();
   return dwfl_begin(&callbacks);
-}
-
-// libdw maps files, and a mapped file that someone truncates kills the reader with SIGBUS. Files that only root
-// changes come from packages, which are replaced by renaming; any other is copied first.
-int stable_copy(int fd) {
-  struct stat status;
-  if (::fstat(fd, &status) != 0) return fd;
-  bool packaged = status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0 && ::geteuid() != 0;
-  if (packaged || status.st_size > kMaxCopiedBytes) return fd;
-  int copy = ::memfd_create("vsup-symbols", MFD_CLOEXEC);
-  if (copy < 0) return fd;
-  off_t offset = 0;
-  std::vector<char> buffer(1 << 20);
-  while (offset < status.st_size) {
-    ssize_t got = ::pread(fd, buffer.data(), buffer.size(), offset);
-    if (got <= 0 || ::write(copy, buffer.data(), static_cast<size_t>(got)) != got) break;
-    offset += got;
-  }
-  if (offset != status.st_size) {
-    ::close(copy);
-    return fd;
-  }
-  ::close(fd);
-  return copy;
 }
 
 std::string name_of(Dwarf_Die* die) {
@@ -151,7 +126,7 @@ std::unique_ptr<SymbolModule> SymbolModule::from_file(int fd, const std::string&
 
 void SymbolModule::open_debug_information() {
   if (fd_ < 0) return;
-  const int fd = stable_copy(std::exchange(fd_, -1));
+  const int fd = symbol_copy(std::exchange(fd_, -1));
   dwfl_ = begin_session();
   if (dwfl_) {
     dwfl_report_begin(dwfl_);
