@@ -59,11 +59,20 @@ Contexts::Contexts(const HeapProfile& profile, unsigned depth, const std::set<st
                    const Describe& describe, const NameSymbol& name_symbol) {
   classify_all(profile.stacks,
                [&](const CapturedFrame& frame) { return classify(frame, alloc_fns, describe, name_symbol); });
-  find_ends(profile.stacks);
-  places_.reserve(profile.seen.size());
-  for (uint32_t i = 0; i < profile.seen.size(); ++i) add(profile.stacks, profile.seen[i], i, depth);
-  sort(0, places_.size(), 0);
-  number();
+  const std::vector<uint32_t> ends = find_ends();
+  const unsigned most = profile.stacks.depth();
+  const auto count = static_cast<uint32_t>(profile.seen.size());
+  branch_of_.assign(steps_.size(), kNone);
+  held_.assign(steps_.size(), 0);
+  places_.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t stack = profile.seen[i];
+    if (stack == 0 || stack >= steps_.size() || branch_of_[stack] != kNone) continue;
+    branch_of_[stack] = kRoot;
+    places_.push_back(place_of(stack, i, ends[stack], depth, most));
+  }
+  starts_.resize(frames_.size() + 2);
+  branches_.push_back({0, 0, 0, static_cast<uint32_t>(places_.size()), 0});
 }
 
 // Most frames are neither, as their symbols say: debug information, which is slow, is for those that may be. A symbol
@@ -84,13 +93,13 @@ Contexts::FrameClass Contexts::classify(const CapturedFrame& frame, const std::s
 void Contexts::classify_all(const StackReader& stacks, const Classify& classify_one) {
   std::vector<std::pair<std::pair<uint64_t, bool>, uint32_t>> distinct;  // and a node that has it
   std::unordered_map<uint64_t, uint32_t> numbers;                        // in `distinct`, by the frame's bits
-  node_keys_.assign(stacks.nodes(), 0);
+  steps_.assign(std::max<size_t>(stacks.nodes(), 1), {0, 0});
   for (uint32_t id = 1; id < stacks.nodes(); ++id) {
     const CapturedFrame frame = stacks.frame(id);
     const uint64_t bits = uint64_t{frame.kind} << protocol::kFrameKindShift | frame.value;
     const auto [known, fresh] = numbers.try_emplace(bits, static_cast<uint32_t>(distinct.size()));
     if (fresh) distinct.emplace_back(order(frame), id);
-    node_keys_[id] = known->second;
+    steps_[id] = {known->second, stacks.parent(id)};
   }
   std::vector<uint32_t> sorted(distinct.size()), keys(distinct.size());
   for (uint32_t i = 0; i < sorted.size(); ++i) sorted[i] = i;
@@ -102,89 +111,103 @@ void Contexts::classify_all(const StackReader& stacks, const Classify& classify_
     }
     keys[sorted[i]] = static_cast<uint32_t>(frames_.size());
   }
-  for (uint32_t id = 1; id < stacks.nodes(); ++id) node_keys_[id] = keys[node_keys_[id]];
+  for (uint32_t id = 1; id < stacks.nodes(); ++id) steps_[id].key = keys[steps_[id].key];
 }
 
-// Parents come before their children.
-void Contexts::find_ends(const StackReader& stacks) {
-  ends_.assign(stacks.nodes(), 0);
-  for (uint32_t id = 1; id < stacks.nodes(); ++id) {
-    const uint32_t outer = ends_[stacks.parent(id)];
-    const bool ended = outer != 0 && frames_[node_keys_[outer] - 1].main == MainKind::kMain;
-    ends_[id] = ended || frames_[node_keys_[id] - 1].main == MainKind::kNeither ? outer : id;
+// Of each node: main's around it, or the innermost below main; 0: there is none. Parents come before their children.
+std::vector<uint32_t> Contexts::find_ends() const {
+  std::vector<uint32_t> ends(steps_.size());
+  for (uint32_t id = 1; id < steps_.size(); ++id) {
+    const uint32_t outer = ends[steps_[id].parent];
+    const bool ended = outer != 0 && frames_[steps_[outer].key - 1].main == MainKind::kMain;
+    ends[id] = ended || frames_[steps_[id].key - 1].main == MainKind::kNeither ? outer : id;
   }
+  return ends;
 }
 
-void Contexts::add(const StackReader& stacks, uint32_t stack, uint32_t first_seen, unsigned depth) {
-  Place place{keys_.size(), stack, first_seen, 0, 0};
-  uint32_t end = stack < ends_.size() ? ends_[stack] : 0;
-  uint32_t at = stack < ends_.size() ? stack : 0;
+Contexts::Place Contexts::place_of(uint32_t stack, uint32_t seen, uint32_t end, unsigned depth, unsigned most) const {
+  uint32_t at = stack;
   bool passed_end = false;
   unsigned steps = 0;
-  for (; at != 0 && frames_[node_keys_[at] - 1].alloc_fn && steps < stacks.depth(); ++steps) {
+  for (; at != 0 && frames_[steps_[at].key - 1].alloc_fn && steps < most; ++steps) {
     passed_end |= at == end;
-    at = stacks.parent(at);
+    at = steps_[at].parent;
   }
   if (passed_end) end = at;
-  depth = std::min(depth, stacks.depth() - steps);
-  for (; at != 0 && place.length < depth; at = stacks.parent(at)) {
-    keys_.push_back(node_keys_[at]);
-    ++place.length;
-    if (at == end) break;
-  }
-  places_.push_back(place);
+  const unsigned left = std::min(depth, most - steps);
+  return {stack, seen, left == 0 ? 0 : at, end, left};
 }
 
-// Three-way quicksort by the keys at one depth; within equal ones by the next.
-void Contexts::sort(uint64_t first, uint64_t last, unsigned depth) {
-  while (last - first > 1) {
-    const uint32_t pivot = key(places_[first + (last - first) / 2], depth);
-    uint64_t below = first, above = last;  // smaller ones are before `below`, greater ones from `above` on
-    for (uint64_t at = first; at < above;) {
-      const uint32_t here = key(places_[at], depth);
-      if (here < pivot) {
-        std::swap(places_[below++], places_[at++]);
-      } else if (here > pivot) {
-        std::swap(places_[at], places_[--above]);
-      } else {
-        ++at;
-      }
-    }
-    if (pivot != 0) sort(below, above, depth + 1);
-    // The smaller side by recursion, so that it is never deep.
-    if (below - first < last - above) {
-      sort(first, below, depth);
-      first = above;
-    } else {
-      sort(above, last, depth);
-      last = below;
-    }
-  }
+void Contexts::advance(Place& place) const {
+  if (place.at == 0) return;
+  --place.left;
+  place.at = place.at == place.end || place.left == 0 ? 0 : steps_[place.at].parent;
 }
 
-void Contexts::number() {
-  uint32_t highest = 0;
-  for (const Place& place : places_) highest = std::max(highest, place.stack);
-  ranks_.assign(places_.empty() ? 0 : highest + size_t{1}, kNone);
-  size_t kept = 0;
-  for (const Place& place : places_) {
-    uint16_t common = 0;
-    if (kept != 0) {
-      const Place& before = places_[kept - 1];
-      while (common < place.length && common < before.length &&
-             keys_[place.start + common] == keys_[before.start + common])
-        ++common;
-      if (common == place.length && common == before.length) {
-        ranks_[place.stack] = static_cast<uint32_t>(kept - 1);
-        places_[kept - 1].first_seen = std::min(before.first_seen, place.first_seen);
-        continue;
-      }
-    }
-    ranks_[place.stack] = static_cast<uint32_t>(kept);
-    places_[kept] = place;
-    places_[kept++].common = common;
+// By keys. Many are counted by key; few are compared.
+void Contexts::sort(uint32_t first, uint32_t last) {
+  const uint32_t count = last - first;
+  if (count < frames_.size() / 8) {
+    std::sort(places_.begin() + first, places_.begin() + last,
+              [this](const Place& a, const Place& b) { return key(a) != key(b) ? key(a) < key(b) : a.seen < b.seen; });
+    return;
   }
-  places_.resize(kept);
+  std::fill(starts_.begin(), starts_.end(), 0);
+  for (uint32_t i = first; i < last; ++i) ++starts_[key(places_[i]) + 1];
+  for (size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
+  sorted_.resize(count);
+  for (uint32_t i = first; i < last; ++i) sorted_[starts_[key(places_[i])]++] = places_[i];
+  std::copy(sorted_.begin(), sorted_.end(), places_.begin() + first);
+}
+
+std::pair<uint32_t, uint32_t> Contexts::parts(uint32_t branch) {
+  if (!branches_[branch].split) split(branch);
+  return {branches_[branch].first_part, branches_[branch].last_part};
+}
+
+void Contexts::split(uint32_t branch) {
+  find_held();
+  const uint32_t first = branches_[branch].first, last = branches_[branch].last;
+  sort(first, last);
+  const auto first_part = static_cast<uint32_t>(branches_.size());
+  for (uint32_t i = first; i < last;) {
+    const uint32_t here = key(places_[i]), start = i;
+    const auto number = here == 0 ? branch : static_cast<uint32_t>(branches_.size());
+    uint32_t first_seen = kNone;
+    uint64_t bytes = 0;
+    for (; i < last && key(places_[i]) == here; ++i) {
+      const Place& place = places_[i];
+      first_seen = std::min(first_seen, place.seen);
+      bytes += held_[place.stack];
+      branch_of_[place.stack] = number;
+    }
+    if (here != 0) branches_.push_back({branch, here, start, i, first_seen, bytes});
+  }
+  for (uint32_t i = first; i < last; ++i) advance(places_[i]);
+  Branch& parent = branches_[branch];
+  parent.split = true;
+  parent.first_part = first_part;
+  parent.last_part = static_cast<uint32_t>(branches_.size());
+}
+
+void Contexts::find_held() {
+  if (held_in_ == snapshot_) return;
+  const auto is_known = [this](uint32_t stack) { return stack < branch_of_.size() && branch_of_[stack] != kNone; };
+  if (held_in_ != nullptr)
+    for (const auto& [stack, held] : held_in_->stacks)
+      if (is_known(stack)) held_[stack] = 0;
+  for (const auto& [stack, held] : snapshot_->stacks)
+    if (is_known(stack)) held_[stack] += held;
+  held_in_ = snapshot_;
+}
+
+// Branches come before their parts.
+void Contexts::take(const SnapshotData& snapshot) {
+  snapshot_ = &snapshot;
+  for (Branch& branch : branches_) branch.bytes = 0;
+  for (const auto& [stack, held] : snapshot.stacks)
+    if (stack < branch_of_.size() && branch_of_[stack] != kNone) branches_[branch_of_[stack]].bytes += held;
+  for (size_t i = branches_.size() - 1; i > kRoot; --i) branches_[branches_[i].parent].bytes += branches_[i].bytes;
 }
 
 }  // namespace vsup::supervisor::massif

@@ -1,11 +1,13 @@
 // Purpose: the stacks of a heap profile as massif shows them: without the allocation functions at their top and what
-// is below main, cut to the depth, sorted by addresses from the inside out.
-// Promises: work in proportion to the stacks seen, once for all snapshots: a large program has a million.
+// is below main, cut to the depth, as a tree from the inside out, and what its branches hold in a snapshot.
+// Promises: work in proportion to the stacks in the branches that are looked into, which are few where small ones are
+// passed over: a large program has a million stacks of 30 frames.
 #pragma once
 
 #include <functional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "supervisor/reports/heap/described_frame.h"
@@ -23,57 +25,79 @@ const std::vector<std::string>& default_alloc_fns();
 enum class MainKind : uint8_t { kNeither, kMain, kBelowMain };
 MainKind main_kind(const std::string& function);
 
-// In the order of their addresses; equal ones are one.
+// A branch is the stacks that agree in their innermost frames.
 class Contexts {
  public:
-  static constexpr uint32_t kNone = ~uint32_t{0};
+  // What all stacks are in.
+  static constexpr uint32_t kRoot = 0;
 
   Contexts(const HeapProfile& profile, unsigned depth, const std::set<std::string>& alloc_fns, const Describe& describe,
            const NameSymbol& name_symbol);
 
-  uint32_t count() const { return static_cast<uint32_t>(places_.size()); }
-  // Of a stack; kNone if it has not been seen.
-  uint32_t rank(uint32_t stack) const { return stack < ranks_.size() ? ranks_[stack] : kNone; }
-  // Frames, and how many of them agree with those of the context before.
-  uint16_t length(uint32_t rank) const { return places_[rank].length; }
-  uint16_t common(uint32_t rank) const { return places_[rank].common; }
-  // The least index in HeapProfile::seen of its stacks.
-  uint32_t first_seen(uint32_t rank) const { return places_[rank].first_seen; }
-  CapturedFrame frame(uint32_t rank, unsigned depth) const {
-    return frames_[keys_[places_[rank].start + depth] - 1].frame;
+  // What is asked from now on is asked of this snapshot, which has to stay.
+  void take(const SnapshotData& snapshot);
+  uint64_t bytes(uint32_t branch) const { return branches_[branch].bytes; }
+  // Whether one of its stacks holds bytes then or has held some before: one that holds nothing any more is a place
+  // still.
+  bool is_place(uint32_t branch) const {
+    return branches_[branch].bytes != 0 || branches_[branch].first_seen < snapshot_->seen;
   }
+  // Its parts by one frame more, [first, last), in the order of the addresses; stacks that end here are in none.
+  std::pair<uint32_t, uint32_t> parts(uint32_t branch);
+  // The last of the frames in which its stacks agree; not of kRoot.
+  CapturedFrame frame(uint32_t branch) const { return frames_[branches_[branch].key - 1].frame; }
 
  private:
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
   // What there is to know of one frame, wherever it occurs.
   struct FrameClass {
     CapturedFrame frame;
     bool alloc_fn;
     MainKind main;
   };
+  // A node of the depot.
+  struct Step {
+    uint32_t key;     // 1 + index in frames_
+    uint32_t parent;  // 0: none
+  };
   struct Place {
-    uint64_t start;  // in keys_
-    uint32_t stack, first_seen;
-    uint16_t length, common;
+    uint32_t stack;
+    uint32_t seen;  // index in HeapProfile::seen
+    uint32_t at;    // the node whose frame is the next one; 0: it has no more
+    uint32_t end;   // the last one that is shown
+    uint32_t left;  // how many more there may be
+  };
+  struct Branch {
+    uint32_t parent, key;
+    uint32_t first, last;                    // in places_
+    uint32_t first_seen;                     // the least
+    uint64_t bytes = 0;                      // in the snapshot
+    bool split = false;                      // has its parts
+    uint32_t first_part = 0, last_part = 0;  // in branches_
   };
 
   using Classify = std::function<FrameClass(const CapturedFrame& frame)>;
   static FrameClass classify(const CapturedFrame& frame, const std::set<std::string>& alloc_fns,
                              const Describe& describe, const NameSymbol& name_symbol);
   void classify_all(const StackReader& stacks, const Classify& classify_one);
-  void find_ends(const StackReader& stacks);
-  void add(const StackReader& stacks, uint32_t stack, uint32_t first_seen, unsigned depth);
-  void sort(uint64_t first, uint64_t last, unsigned depth);
-  void number();
-  uint32_t key(const Place& place, unsigned depth) const {
-    return depth < place.length ? keys_[place.start + depth] : 0;
-  }
+  std::vector<uint32_t> find_ends() const;
+  Place place_of(uint32_t stack, uint32_t seen, uint32_t end, unsigned depth, unsigned most) const;
+  void split(uint32_t branch);
+  void find_held();
+  uint32_t key(const Place& place) const { return place.at == 0 ? 0 : steps_[place.at].key; }
+  void advance(Place& place) const;
+  void sort(uint32_t first, uint32_t last);
 
-  std::vector<FrameClass> frames_;   // distinct ones, sorted by what is looked up
-  std::vector<uint32_t> node_keys_;  // of each node of the depot: 1 + index in frames_
-  std::vector<uint32_t> ends_;       // of each node: main's around it, or the innermost below main; 0: none
-  std::vector<uint32_t> keys_;       // of all contexts
-  std::vector<Place> places_;
-  std::vector<uint32_t> ranks_;  // by stack
+  std::vector<FrameClass> frames_;  // distinct ones, sorted by what is looked up
+  std::vector<Step> steps_;
+  std::vector<Place> places_, sorted_;
+  std::vector<uint32_t> starts_;  // of sort: by key
+  std::vector<Branch> branches_;
+  std::vector<uint32_t> branch_of_;  // by stack: the innermost branch so far; kNone: it is in none
+  const SnapshotData* snapshot_ = nullptr;
+  const SnapshotData* held_in_ = nullptr;  // what held_ is of
+  std::vector<uint64_t> held_;             // by stack
 };
 
 }  // namespace vsup::supervisor::massif

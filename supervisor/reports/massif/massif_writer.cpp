@@ -10,53 +10,42 @@ namespace {
 constexpr const char* kPagesTop = "(page allocation syscalls) mmap/mremap/brk, --alloc-fns, etc.";
 constexpr const char* kTop = "(heap allocation functions) malloc/new/new[], --alloc-fns, etc.";
 
-// What a context holds in one snapshot.
-struct Share {
-  uint64_t bytes;
-  uint32_t rank;            // the context's
-  uint16_t length, common;  // of the context; with the share before
-};
-
 class TreeWriter {
  public:
-  TreeWriter(const WriterOptions& options, const Contexts& contexts, const Describe& describe, std::string& text)
+  TreeWriter(const WriterOptions& options, Contexts& contexts, const Describe& describe, std::string& text)
       : options_(options), contexts_(contexts), describe_(describe), text_(text) {}
 
-  // Shares in the order of their ranks.
-  void write(const std::vector<Share>& shares, uint64_t heap_bytes, uint64_t other_bytes) {
+  // Of the snapshot that the contexts have taken.
+  void write(uint64_t heap_bytes, uint64_t other_bytes) {
     significant_ =
         heap_bytes == 0 && options_.threshold != 0
             ? 1
             : static_cast<uint64_t>(static_cast<double>(heap_bytes + other_bytes) * options_.threshold / 100);
-    const std::vector<Group> groups = group(shares.data(), shares.data() + shares.size(), 0);
+    const std::vector<Group> groups = group(Contexts::kRoot);
     text_ += "n" + std::to_string(groups.size()) + ": " + std::to_string(heap_bytes) + " " +
              (options_.pages ? kPagesTop : kTop) + "\n";
-    for (const Group& one : groups) write_group(one, 0, 0);
+    for (const Group& one : groups) write_group(one, 0);
   }
 
  private:
-  // Contexts with the same frame at one depth; or, without a first one, places below the threshold.
+  // A branch of the contexts; or, kRoot, places below the threshold.
   struct Group {
-    const Share *first = nullptr, *last = nullptr;
+    uint32_t branch = Contexts::kRoot;
     uint64_t bytes = 0;
     unsigned places = 0;
   };
 
-  std::vector<Group> group(const Share* first, const Share* last, unsigned depth) const {
+  std::vector<Group> group(uint32_t parent) {
     std::vector<Group> groups;
     Group minor;
-    while (first != last) {
-      if (first->length <= depth) {
-        ++first;
-        continue;
-      }
-      Group one{first, first + 1, first->bytes, 1};
-      for (; one.last != last && one.last->common > depth; ++one.last) one.bytes += one.last->bytes;
-      first = one.last;
-      if (one.bytes >= significant_) {
-        groups.push_back(one);
+    const auto [first, last] = contexts_.parts(parent);
+    for (uint32_t branch = first; branch < last; ++branch) {
+      if (!contexts_.is_place(branch)) continue;
+      const uint64_t bytes = contexts_.bytes(branch);
+      if (bytes >= significant_) {
+        groups.push_back({branch, bytes, 1});
       } else {
-        minor.bytes += one.bytes;
+        minor.bytes += bytes;
         ++minor.places;
       }
     }
@@ -66,16 +55,16 @@ class TreeWriter {
     return groups;
   }
 
-  void write_group(const Group& group_to_write, unsigned depth, size_t indent) {
-    if (group_to_write.first == nullptr) {
+  void write_group(const Group& group_to_write, size_t indent) {
+    if (group_to_write.branch == Contexts::kRoot) {
       char text[128];
       snprintf(text, sizeof text, "n0: %lu in %u place%s below massif's threshold (%.2f%%)\n", group_to_write.bytes,
                group_to_write.places, group_to_write.places == 1 ? "," : "s, all", options_.threshold);
       text_ += std::string(indent + 1, ' ') + text;
       return;
     }
-    const std::vector<Group> below = group(group_to_write.first, group_to_write.last, depth + 1);
-    const CapturedFrame frame = contexts_.frame(group_to_write.first->rank, depth);
+    const std::vector<Group> below = group(group_to_write.branch);
+    const CapturedFrame frame = contexts_.frame(group_to_write.branch);
     const DescribedFrame& described = describe_(frame);
     const size_t lines = std::max<size_t>(described.lines.size(), 1);
     for (size_t line = 0; line < lines; ++line) {
@@ -84,7 +73,7 @@ class TreeWriter {
                std::to_string(group_to_write.bytes) + " " + describe_line(frame, described, line) + "\n";
       if (inlined) ++indent;
     }
-    for (const Group& one : below) write_group(one, depth + 1, indent + 1);
+    for (const Group& one : below) write_group(one, indent + 1);
   }
 
   static std::string describe_line(const CapturedFrame& frame, const DescribedFrame& described, size_t line) {
@@ -103,28 +92,11 @@ class TreeWriter {
   }
 
   const WriterOptions& options_;
-  const Contexts& contexts_;
+  Contexts& contexts_;
   const Describe& describe_;
   std::string& text_;
   uint64_t significant_ = 0;
 };
-
-// What each context holds, in the order of ranks. One whose stacks hold nothing any more is a place still.
-std::vector<Share> shares_of(const SnapshotData& snapshot, const Contexts& contexts, std::vector<uint64_t>& bytes) {
-  bytes.assign(contexts.count(), 0);
-  for (const auto& [stack, held] : snapshot.stacks)
-    if (const uint32_t rank = contexts.rank(stack); rank != Contexts::kNone) bytes[rank] += held;
-  std::vector<Share> shares;
-  shares.reserve(contexts.count());
-  uint16_t common = 0;  // with the last share
-  for (uint32_t rank = 0; rank < contexts.count(); ++rank) {
-    common = std::min(common, contexts.common(rank));
-    if (contexts.first_seen(rank) >= snapshot.seen && bytes[rank] == 0) continue;
-    shares.push_back({bytes[rank], rank, contexts.length(rank), common});
-    common = UINT16_MAX;
-  }
-  return shares;
-}
 
 // An argument may have several lines; readers expect one.
 std::string one_line(std::string text) {
@@ -140,8 +112,7 @@ std::string write_massif(const HeapProfile& profile, const WriterOptions& option
   std::string text = "desc: " + (options.description.empty() ? "(none)" : options.description) + "\n";
   text += "cmd: " + one_line(profile.command) + "\n";
   text += "time_unit: " + options.time_unit + "\n";
-  const Contexts contexts(profile, options.depth, options.alloc_fns, describe, name_symbol);
-  std::vector<uint64_t> bytes;
+  Contexts contexts(profile, options.depth, options.alloc_fns, describe, name_symbol);
   unsigned number = 0;
   for (const SnapshotData& snapshot : profile.snapshots) {
     text += "#-----------\nsnapshot=" + std::to_string(number++) + "\n#-----------\n";
@@ -151,8 +122,9 @@ std::string write_massif(const HeapProfile& profile, const WriterOptions& option
     text += "mem_stacks_B=" + std::to_string(snapshot.stack_bytes) + "\n";
     text += std::string("heap_tree=") + (!snapshot.detailed ? "empty" : snapshot.peak ? "peak" : "detailed") + "\n";
     if (!snapshot.detailed) continue;
+    contexts.take(snapshot);
     TreeWriter(options, contexts, describe, text)
-        .write(shares_of(snapshot, contexts, bytes), snapshot.heap_bytes, snapshot.extra_bytes + snapshot.stack_bytes);
+        .write(snapshot.heap_bytes, snapshot.extra_bytes + snapshot.stack_bytes);
   }
   return text;
 }
