@@ -4,8 +4,9 @@ namespace vsup::agent {
 
 namespace {
 
+// Neighbours lie together, as they are looked for together; each MiB of code begins at a place of its own.
 uint32_t bucket_of(uint64_t pc) {
-  return static_cast<uint32_t>((pc * 0x9e37'79b9'7f4a'7c15) >> 46);
+  return static_cast<uint32_t>((pc >> 2) + ((pc >> 20) * 0x9e37'79b9'7f4a'7c15 >> 46)) & (CodeCache::kBuckets - 1);
 }
 static_assert(CodeCache::kBuckets == 1u << (64 - 46));
 

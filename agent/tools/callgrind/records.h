@@ -44,7 +44,7 @@ inline constexpr uint32_t kMaxBlocks = 1500u << 10;
 inline constexpr uint32_t kMaxEdges = 512u << 10;
 inline constexpr uint64_t kMaxLengths = 0x0800'0000;
 
-inline constexpr unsigned kAccumulators = 4;
+inline constexpr unsigned kAccumulators = 3;
 inline constexpr uint32_t kAccumulatorOffset = 0x10'0000;
 inline constexpr uint32_t kGenerationOffset = kAccumulatorOffset + 64 * kAccumulators;
 inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;     // all ones while the thread collects, else 0
