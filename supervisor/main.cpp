@@ -76,6 +76,12 @@ class Timers {
   bool over_ = false;
 };
 
+// Of a program that ended so; a tool may have another one.
+int exit_status_of(const ToolReport* tool, int wait_status) {
+  const std::optional<int> code = tool != nullptr ? tool->exit_code() : std::nullopt;
+  return code ? W_EXITCODE(*code & 0xff, 0) : wait_status;
+}
+
 class SessionRecorder : public Recorder {
  public:
   SessionRecorder(SessionDirectory& directory, RecorderOptions options, Timers& timers, std::function<void()> ended)
@@ -143,8 +149,14 @@ class SessionRecorder : public Recorder {
 
   void only_daemons_left(int wait_status) override {
     if (!left_) return;
-    say_daemons_left();
-    left_(wait_status);
+    const auto leave = [this, wait_status] {
+      say_daemons_left();
+      left_(exit_status_of(tool_, wait_status));
+    };
+    if (tool_ != nullptr)
+      tool_->when_written(leave);
+    else
+      leave();
   }
 
   void set_left(std::function<void(int)> left) { left_ = std::move(left); }
@@ -316,7 +328,7 @@ int run(const Options& options, Front& front) {
     tool->session_finished();
     io.restart();
     io.poll();  // what it has posted meanwhile
-    if (const std::optional<int> code = tool->exit_code()) wait_status = W_EXITCODE(*code & 0xff, 0);
+    wait_status = exit_status_of(tool.get(), wait_status);
   }
   recorder.finish();
   return wait_status;

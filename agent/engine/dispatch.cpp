@@ -121,6 +121,10 @@ void set_entry_watch(int (*watch)(ThreadContext& ctx)) {
   entry_watch = watch;
 }
 
+bool watches_entries() {
+  return entry_watch != nullptr;
+}
+
 void set_syscall_handler(const SyscallHandler& handler) {
   syscall_handler = handler;
 }

@@ -17,6 +17,7 @@ int request_service(protocol::ThreadContext& ctx, protocol::Service service);
 // the engine lock. None at first.
 inline constexpr int kNotWatched = -2;
 void set_entry_watch(int (*watch)(protocol::ThreadContext& ctx));
+bool watches_entries();
 
 // The fragment entry for ctx.app_pc if it is translated, else the agent's entry: where a system call returns to.
 uint64_t continuation(const protocol::ThreadContext& ctx);

@@ -6,6 +6,7 @@
 #include "agent/engine/block.h"
 #include "agent/engine/client_request.h"
 #include "agent/engine/code_regions.h"
+#include "agent/engine/dispatch.h"
 #include "agent/engine/entry_check.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/link.h"
@@ -158,19 +159,20 @@ bool BlockTranslator::may_go_on_at(AppPc target) const {
 // A direct one. What it leads to follows it where that has not been translated yet: hot paths run straight on.
 void BlockTranslator::translate_branch(const Source& source) {
   const AppPc target{source.instr.target};
-  bool goes_on = false;
+  // An entry that is watched must come by the dispatcher.
+  bool goes_on = !watches_entries();
   switch (source.instr.flow) {
     case Flow::kCall:
       translate_return_address(out_, source);
-      goes_on = may_go_on_at(target);
+      goes_on = goes_on && may_go_on_at(target);
       if (!goes_on) translate_called(out_, source);
       break;
     case Flow::kJump:
-      goes_on = may_go_on_at(target);
+      goes_on = goes_on && may_go_on_at(target);
       if (!goes_on) translate_jump(out_, source);
       break;
     default:
-      goes_on = find_fragment(source.next()) != kNoFragment && may_go_on_at(target);
+      goes_on = goes_on && find_fragment(source.next()) != kNoFragment && may_go_on_at(target);
       translate_cond_jump(out_, source, goes_on);
       if (!goes_on) end_ = BlockEnd::kFallsThrough;
       break;

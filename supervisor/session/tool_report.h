@@ -85,6 +85,9 @@ class ToolReport {
   // The agent's half asked by ask_supervisor() (agent/engine/instrumenter.h) in thread `tid`, which goes on afterwards.
   virtual void agent_request(StoppedProcess&, pid_t, uint64_t, uint64_t) {}
 
+  // Calls `then` on the event loop's thread when the results of all that has ended so far are written.
+  virtual void when_written(std::function<void()> then) { then(); }
+
   // The last process has gone: waits for all that is under way and writes it.
   virtual void session_finished() = 0;
 

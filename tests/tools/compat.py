@@ -47,6 +47,18 @@ def valgrind_callgrind(place):
     check(glob.glob(os.path.join(place.work, "here.*")), f"{os.listdir(place.work)}")
 
 
+def daemon_left_behind(place):
+    """valgrind ends with the program, whose profile is there by then; a daemon's comes when that ends."""
+    prepare(place)
+    script = "(while [ ! -e go ]; do sleep 0.05; done) </dev/null >/dev/null 2>&1 & exit 7"
+    result = call(place, "valgrind", "-q", "--tool=callgrind", "sh", "-c", script)
+    check(result.returncode == 7, f"{result}")
+    check(len(glob.glob(os.path.join(place.work, "callgrind.out.*"))) == 1, f"{os.listdir(place.work)}")
+    open(os.path.join(place.work, "go"), "w", encoding="utf-8").close()
+    session.wait_until(lambda: len(glob.glob(os.path.join(place.work, "callgrind.out.*"))) >= 2, 15,
+                       "the daemon's profile")
+
+
 def other_tools(place):
     """cachegrind and massif, as sage's scripts call them."""
     prepare(place)
@@ -201,6 +213,6 @@ def same_form_as_callgrind_control(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (valgrind_callgrind, other_tools, option_sources, sage_options,
-                                          what_is_refused, control,
+    session.main({f.__name__: f for f in (valgrind_callgrind, daemon_left_behind, other_tools, option_sources,
+                                          sage_options, what_is_refused, control,
                                           same_form_as_callgrind_control)}, __doc__)

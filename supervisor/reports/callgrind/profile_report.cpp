@@ -68,6 +68,10 @@ void ProfileReport::block_left(pid_t pid, pid_t tid, uint64_t context, const Blo
   cuts_.add(pid, tid, context, left);
 }
 
+void ProfileReport::when_written(std::function<void()> then) {
+  output_.run([](ModuleCodeCache&) {}, std::move(then));
+}
+
 void ProfileReport::session_finished() {
   output_.finish();
 }

@@ -32,6 +32,7 @@ class ProfileReport : public ToolReport {
   void request(const ToolRequest& request, StoppedProcess& process, std::function<void(ToolAnswer)> answer) override;
   std::optional<uint64_t> client_request(StoppedProcess& process, pid_t tid, const ClientRequest& request) override;
   void agent_request(StoppedProcess& process, pid_t tid, uint64_t code, uint64_t argument) override;
+  void when_written(std::function<void()> then) override;
   void session_finished() override;
 
   // Writes what was counted since the last part, with a number, and begins anew. `trigger` is why, in callgrind's words

@@ -134,6 +134,10 @@ void LeakChecks::check(std::shared_ptr<ImageChecks> image, LeakSnapshot snapshot
       [answer, done = std::move(done)] { done(*answer); });
 }
 
+void LeakChecks::when_done(std::function<void()> then) {
+  impl_->worker.run([](Symbolizer&) {}, std::move(then));
+}
+
 void LeakChecks::finish() {
   impl_->worker.finish();
 }

@@ -51,6 +51,8 @@ class LeakChecks {
 
   void check(std::shared_ptr<ImageChecks> image, LeakSnapshot snapshot, const CheckRequest& request, Done done);
 
+  // Calls `then` on the event loop's thread when all checks asked for so far are done.
+  void when_done(std::function<void()> then);
   // Waits for every check; what they leave to be done is done here.
   void finish();
 

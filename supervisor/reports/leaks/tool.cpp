@@ -139,6 +139,8 @@ class LeaksReport : public ToolReport {
         });
   }
 
+  void when_written(std::function<void()> then) override { checks_.when_done(std::move(then)); }
+
   void session_finished() override { checks_.finish(); }
 
   std::optional<int> exit_code() const override {

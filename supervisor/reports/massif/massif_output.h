@@ -23,6 +23,10 @@ class MassifOutput {
   MassifOutput(WriterOptions options, Post post) : options_(std::move(options)), worker_(std::move(post)) {}
 
   void add(HeapProfile profile, Done done);
+  // Calls `then` on the event loop's thread when all that was added before is done.
+  void when_done(std::function<void()> then) {
+    worker_.run([](Symbolizer&) {}, std::move(then));
+  }
   void finish() { worker_.finish(); }
 
  private:

@@ -123,6 +123,8 @@ class MassifReport : public ToolReport {
     });
   }
 
+  void when_written(std::function<void()> then) override { output_.when_done(std::move(then)); }
+
   void session_finished() override { output_.finish(); }
 
  private:
