@@ -95,7 +95,8 @@ std::optional<Sections> read_sections(int fd, uint64_t size) {
   sections.headers.resize(file.e_shnum);
   if (!read_at(fd, file.e_shoff, sections.headers.data(), sections.headers.size() * sizeof(Elf64_Shdr))) return {};
   const Elf64_Shdr& names = sections.headers[file.e_shstrndx];
-  if (names.sh_type != SHT_STRTAB || !fits(names.sh_offset, names.sh_size, size)) return {};
+  if (names.sh_type != SHT_STRTAB || names.sh_size > kMaxCopiedBytes || !fits(names.sh_offset, names.sh_size, size))
+    return {};
   sections.names.resize(names.sh_size);
   if (!read_at(fd, names.sh_offset, sections.names.data(), names.sh_size)) return {};
   return sections;
