@@ -8,8 +8,8 @@ namespace vsup::agent::callgrind {
 namespace {
 
 // Instructions looked at from each place where the count might go, and beyond the block.
-constexpr uint32_t kPlacesTried = 3;
-constexpr unsigned kLookAhead = 8;
+constexpr uint32_t kPlacesTried = 8;
+constexpr unsigned kLookAhead = 16;
 
 // Takes out of `open` what the instruction overwrites; false when it reads some of them.
 bool pass(const Instr& instr, uint32_t& open) {
