@@ -20,6 +20,7 @@ namespace {
 constexpr double kSessionWriteShare = 0.05;
 constexpr double kSessionWriteSpacing = 0.005;
 constexpr double kModuleWriteDelay = 0.05;
+constexpr double kModuleWriteShare = 0.02;  // the list of a process with hundreds takes milliseconds
 
 double seconds_of(clockid_t clock) {
   timespec now{};
@@ -135,11 +136,13 @@ struct Recorder::Impl {
   void save_modules_soon() {
     if (module_write_pending) return;
     module_write_pending = true;
-    run_later(kModuleWriteDelay, [this] {
+    run_later(std::max(kModuleWriteDelay, module_write_cost / kModuleWriteShare), [this] {
       module_write_pending = false;
+      const double began = seconds_of(CLOCK_MONOTONIC);
       for (auto& [pid, live] : processes) {
         if (live.modules_changed) save(live);
       }
+      module_write_cost = seconds_of(CLOCK_MONOTONIC) - began;
     });
   }
 
@@ -215,7 +218,7 @@ struct Recorder::Impl {
   std::vector<CounterValue> sums;
   size_t process_count = 0, image_count = 0, crash_count = 0;
   double started_monotonic = seconds_of(CLOCK_MONOTONIC);
-  double last_session_write = 0, session_write_cost = 0;
+  double last_session_write = 0, session_write_cost = 0, module_write_cost = 0;
   bool session_write_pending = false, module_write_pending = false;
   std::shared_ptr<bool> alive;
 };
