@@ -51,7 +51,8 @@ void Code::register_pair(uint8_t opcode, GprIndex reg, GprIndex rm, bool wide) {
 }
 
 void Code::store_immediate(Emitter& to, uint32_t offset, uint32_t value) {
-  to.gs_absolute(0xc7, 0, offset);
+  to.bytes({0x65, 0xc7, 0x04, 0x25});  // mov dword gs:[offset], value
+  to.u32(offset);
   to.u32(value);
 }
 
@@ -88,18 +89,34 @@ void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
     out_.u32(static_cast<uint32_t>(kI1FirstOffset + 4 * set));
     out_.u32(line);
   };
-  uint8_t* to_cold = nullptr;
-  if (checks_first && place.second_line != 0) {
+  const auto settle = [this, i1, number](uint32_t line, uint64_t address) {
+    detour(kJumpNotEqual, [&](Emitter& cold) {
+      store_immediate(cold, kArgumentOffset + offsetof(CodeLine, number), line);
+      store_immediate(cold, kArgumentOffset + offsetof(CodeLine, set),
+                      static_cast<uint32_t>((address >> i1.line_bits) & (i1.sets - 1)));
+      call_slow_path(cold, number | kFetchOfLine);
+    });
+  };
+  if (place.second_line == 0) {
+    compare(place.first_line, place.address);
+    settle(place.first_line, place.address);
+    return;
+  }
+  uint8_t* to_both = nullptr;
+  if (checks_first) {
     compare(place.first_line, place.address);
     out_.bytes({0x0f, kJumpNotEqual});
-    to_cold = out_.place_rel32();
+    to_both = out_.place_rel32();
   }
-  if (place.second_line != 0)
-    compare(place.second_line, place.address + place.size - 1);
-  else
-    compare(place.first_line, place.address);
-  if (to_cold != nullptr) Emitter::land(to_cold, code_cache.cold());
-  detour(kJumpNotEqual, [&](Emitter& cold) { call_slow_path(cold, number); });
+  const uint64_t second = place.address + place.size - 1;
+  compare(place.second_line, second);
+  settle(place.second_line, second);
+  if (to_both == nullptr) return;
+  Emitter cold(code_cache.cold(), nullptr);
+  Emitter::land(to_both, cold.here());
+  call_slow_path(cold, number);
+  cold.jump(out_.here());
+  code_cache.set_cold(cold.here());
 }
 
 // lea reg, [address]; a segment is not part of it.

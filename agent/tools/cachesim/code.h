@@ -19,7 +19,8 @@ class Code {
   void fetch(const Descriptor& place, uint32_t number, bool checks_first);
 
   // Whether the line of an access is the last used of its set and the access lies within it. The displacement of
-  // `access` is that from the registers as they are here. Uses `s` and `t`.
+  // `access` is that from the registers as they are here. Uses `s` and `t`. `number` is what ThreadState::descriptor
+  // takes.
   void data(const DataAccess& access, uint64_t next_pc, uint32_t number, GprIndex s, GprIndex t);
 
   // Leaves for the slow path with ThreadState::argument = reg.
@@ -38,7 +39,7 @@ class Code {
   void lea(GprIndex reg, const MemOperand& address);
   void address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, GprIndex t);
   void call_slow_path(Emitter& cold, uint32_t number);
-  void store_immediate(Emitter& to, uint32_t offset, uint32_t value);
+  void store_immediate(Emitter& to, uint32_t offset, uint32_t value);  // 32 bits
   // jcc to the cold area, where `fill` emits what leads to the slow path; then back here.
   template <typename Fill>
   void detour(uint8_t jcc, Fill fill);

@@ -21,6 +21,7 @@ using protocol::kRsp;
 constexpr uint32_t kMaxGroupEvents = 24;
 constexpr uint32_t kMaxBlockAccesses = 320;
 constexpr uint64_t kPrivateMappingDontNeed = 4;  // MADV_DONTNEED, asm-generic/mman-common.h
+constexpr uint64_t kHugePages = 14;              // MADV_HUGEPAGE, likewise
 
 struct PlannedInstr {
   InstrRecord record;
@@ -245,6 +246,20 @@ void gather(const Block& block, uint32_t start, uint64_t pc) {
   group.end = index;
 }
 
+uint32_t describe(const GroupEvent& event, const PlannedInstr& planned) {
+  const bool write = event.access.write;
+  const uint32_t counter = counter_of(planned.record, write ? kWriteGroup : kReadGroup);
+  if (!configuration.has(kLineUse) && PackedAccess::fits(event.access.size))
+    return PackedAccess::pack(counter, event.access.size, write);
+  return add_descriptor({.address = event.pc,
+                         .counter = counter,
+                         .first_line = 0,
+                         .second_line = owner_of(planned),
+                         .size = event.access.size,
+                         .kind = write ? Kind::kWrite : Kind::kRead,
+                         .conditional_counter = 0});
+}
+
 void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
   for (uint32_t i = 0; i < group.count; ++i) {
     const GroupEvent& event = group.events[i];
@@ -260,15 +275,7 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
       code.fetch(place, add_descriptor(place), planned.fetch_first);
       continue;
     }
-    const bool write = event.access.write;
-    const Descriptor place{.address = event.pc,
-                           .counter = counter_of(planned.record, write ? kWriteGroup : kReadGroup),
-                           .first_line = 0,
-                           .second_line = owner_of(planned),
-                           .size = event.access.size,
-                           .kind = write ? Kind::kWrite : Kind::kRead,
-                           .conditional_counter = 0};
-    code.data(event.access, event.next_pc, add_descriptor(place), s, t);
+    code.data(event.access, event.next_pc, describe(event, planned), s, t);
   }
 }
 
@@ -474,9 +481,10 @@ bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offse
   configuration.i1 = CacheShape::unpack(vsup_settings.tool_options[kI1Option]);
   configuration.d1 = CacheShape::unpack(vsup_settings.tool_options[kD1Option]);
   configuration.ll = CacheShape::unpack(vsup_settings.tool_options[kLLOption]);
-  configuration.settles_recent = !configuration.has(kLineUse) && !configuration.has(kWriteBack) &&
-                                 configuration.i1.ways >= 4 && configuration.d1.ways >= 4;
+  configuration.settles_hits = !configuration.has(kLineUse) && !configuration.has(kWriteBack);
   configuration.d1_rest_scale = scale_of_rest(configuration.d1);
+  // Half of what is executed out of the way of hits lies there, and is spread over more pages than the TLB holds.
+  if (configuration.has(kCaches)) raw_syscall(28, protocol::kColdBase, protocol::kColdSize, kHugePages, 0);
   return (configuration.flags & (kCaches | kBranches | kBus | kSystemCalls)) != 0;
 }
 
@@ -570,11 +578,13 @@ uint32_t exit_taken(protocol::ThreadContext& ctx, uint64_t cookie, uint32_t retr
 void empty_caches(const protocol::ThreadContext& ctx) {
   raw_syscall(28, ctx.self + kStateOffset, kCountersOffset - kStateOffset, kPrivateMappingDontNeed, 0);
   raw_syscall(28, ctx.self + kLLOffset, kSimulationEnd - kLLOffset, kPrivateMappingDontNeed, 0);
+  raw_syscall(28, ctx.self + kLLOffset, kSimulationEnd - kLLOffset, kHugePages, 0);
 }
 
 void clear_counts(const protocol::ThreadContext& ctx) {
   memset(totals_of(ctx), 0, kEventCount * sizeof(uint64_t));
   raw_syscall(28, ctx.self + kCountersOffset, kLLOffset - kCountersOffset, kPrivateMappingDontNeed, 0);
+  raw_syscall(28, ctx.self + kCountersOffset, kLLOffset - kCountersOffset, kHugePages, 0);
 }
 
 }  // namespace vsup::agent::cachesim

@@ -88,8 +88,8 @@ struct Configuration {
   uint32_t ir_offset = 0, collect_offset = 0;
   // And of one that is added to the numbers of counters: the block is executed in a context with counters of its own.
   uint32_t moved_offset = 0;
-  // A hit in the first level has no other effect than on the order of its set, and sets have four ways or more.
-  bool settles_recent = false;
+  // A hit in the first level has no other effect than on the order of its set.
+  bool settles_hits = false;
   // The other ways of D1's sets are 1 << d1_rest_scale lines' sizes apart, so that inserted code finds them by the bits
   // that find the first; or, when negative, one set directly behind the other.
   int8_t d1_rest_scale = -1;
