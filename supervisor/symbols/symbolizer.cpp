@@ -47,6 +47,13 @@ class Symbolizer::Implementation {
     return vaddr ? symbols->linkage_name(*vaddr) : std::string();
   }
 
+  void open_debug_information(const ModuleMap& modules, uint64_t address) {
+    std::lock_guard lock(mutex_);
+    const Module* module = modules.module_at(address);
+    uint64_t bias = 0;
+    if (SymbolModule* symbols = module ? symbols_of(*module, modules.pid()) : nullptr) symbols->dwarf(&bias);
+  }
+
   size_t cached_modules() const {
     std::lock_guard lock(mutex_);
     return cache_.size();
@@ -116,6 +123,10 @@ std::vector<Frame> Symbolizer::symbolize(const ModuleMap& modules, uint64_t addr
 
 std::string Symbolizer::linkage_name(const ModuleMap& modules, uint64_t lookup) {
   return implementation_->linkage_name(modules, lookup);
+}
+
+void Symbolizer::open_debug_information(const ModuleMap& modules, uint64_t address) {
+  implementation_->open_debug_information(modules, address);
 }
 
 size_t Symbolizer::cached_modules() const {

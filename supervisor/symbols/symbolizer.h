@@ -46,6 +46,9 @@ class Symbolizer {
   // debug information is opened.
   std::string linkage_name(const ModuleMap& modules, uint64_t lookup);
 
+  // Of the module at an address, so that later questions find it open.
+  void open_debug_information(const ModuleMap& modules, uint64_t address);
+
   // How many modules are held open, for tests and statistics.
   size_t cached_modules() const;
 

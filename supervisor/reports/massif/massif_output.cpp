@@ -1,8 +1,10 @@
 #include "supervisor/reports/massif/massif_output.h"
 
 #include <memory>
+#include <utility>
 
 #include "supervisor/reports/heap/weighted_stacks.h"
+#include "supervisor/symbols/warm_up.h"
 
 namespace vsup::supervisor::massif {
 
@@ -20,6 +22,12 @@ MassifOutput::Texts MassifOutput::texts_of(const HeapProfile& profile, Symbolize
   for (const SnapshotData& snapshot : profile.snapshots)
     if (snapshot.peak) texts.peak = collapsed(snapshot.stacks);
   return texts;
+}
+
+// Further ones mostly need the same, or nothing of their own.
+void MassifOutput::expect(pid_t pid) {
+  if (std::exchange(expects_, true)) return;
+  worker_.run([pid](Symbolizer& symbolizer) { warm_up(symbolizer, pid); }, [] {});
 }
 
 void MassifOutput::add(HeapProfile profile, Done done) {

@@ -22,6 +22,8 @@ class MassifOutput {
 
   MassifOutput(WriterOptions options, Post post) : options_(std::move(options)), worker_(std::move(post)) {}
 
+  // A process has begun.
+  void expect(pid_t pid);
   void add(HeapProfile profile, Done done);
   // Calls `then` on the event loop's thread when all that was added before is done.
   void when_done(std::function<void()> then) {
@@ -34,6 +36,7 @@ class MassifOutput {
 
   const WriterOptions options_;
   SymbolWorker worker_;
+  bool expects_ = false;
 };
 
 }  // namespace vsup::supervisor::massif

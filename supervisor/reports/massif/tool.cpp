@@ -89,7 +89,10 @@ class MassifReport : public ToolReport {
   explicit MassifReport(const ToolContext& context)
       : context_(context), output_(writer_options(context.options), context.post) {}
 
-  void image_started(const ProcessSummary& process) override { images_[process.pid] = process; }
+  void image_started(const ProcessSummary& process) override {
+    images_[process.pid] = process;
+    output_.expect(process.pid);
+  }
 
   void records_ready(StoppedProcess& process, RecordsMoment) override {
     auto profile =
