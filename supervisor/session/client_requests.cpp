@@ -143,13 +143,16 @@ bool SessionImpl::end_native_call(Task& task, const Registers& registers) {
 
 // A breakpoint of ours in native code.
 bool SessionImpl::take_native_breakpoint(Task& task, const siginfo_t& info) {
-  if (task.instrumented || info.si_code != SI_KERNEL) return false;
-  if (std::exchange(task.breakpoint_trap_due, false)) {
+  if (info.si_code != SI_KERNEL) return false;
+  const Registers registers = task.registers();
+  // It may have been sent into the cache meanwhile, where the agent has traps of its own.
+  const bool agents = task.instrumented && registers.rip == agent_.exports.service_trap + 1;
+  if (std::exchange(task.breakpoint_trap_due, false) && !agents) {
     settle(task);
     return true;
   }
+  if (task.instrumented) return false;
   AddressSpace& space = *task.process->space;
-  const Registers registers = task.registers();
   const auto breakpoint = space.breakpoints.at(registers.rip - 1);
   if (!breakpoint) return false;
   if (space.trap_ignored && !is_sandboxed(task.tid)) {
