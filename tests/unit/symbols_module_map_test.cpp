@@ -84,3 +84,29 @@ TEST_CASE("module_map: this process, load bias from the file as from memory") {
   CHECK(load_bias(*module, address, *file) == module->image->bias);
   CHECK(load_bias(*module, 0, *file) == std::nullopt);
 }
+
+TEST_CASE("module_map: a file asked for by its address is as in all of the map, or not to be had") {
+  const ModuleMap all = ModuleMap::of_process(getpid());
+  REQUIRE(all.modules().size() > 2);
+  for (const Module& module : all.modules()) {
+    if (module.is_vdso()) continue;
+    const ModuleMap one = ModuleMap::of_file_at(getpid(), module.start);
+    if (one.modules().empty()) break;  // before Linux 6.11
+    const Module& same = one.modules()[0];
+    CHECK(one.modules().size() == 1);
+    CHECK(same.path == module.path);
+    CHECK(same.start == module.start);
+    CHECK(same.end == module.end);
+    CHECK(same.inode == module.inode);
+    REQUIRE(same.mappings.size() == module.mappings.size());
+    for (size_t i = 0; i < same.mappings.size(); i++) {
+      CHECK(same.mappings[i].start == module.mappings[i].start);
+      CHECK(same.mappings[i].end == module.mappings[i].end);
+      CHECK(same.mappings[i].offset == module.mappings[i].offset);
+      CHECK(same.mappings[i].executable == module.mappings[i].executable);
+      CHECK(same.mappings[i].device_major == module.mappings[i].device_major);
+      CHECK(same.mappings[i].device_minor == module.mappings[i].device_minor);
+    }
+  }
+  CHECK(ModuleMap::of_file_at(getpid(), 0).modules().empty());
+}
