@@ -1,7 +1,6 @@
 #include "supervisor/reports/massif/contexts.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace vsup::supervisor::massif {
 
@@ -23,6 +22,43 @@ MainKind kind_of(const DescribedFrame& frame) {
 std::pair<uint64_t, bool> order(const CapturedFrame& frame) {
   return {frame.lookup(), frame.kind == protocol::kFramePython};
 }
+
+// Numbers of distinct frames in the order of their coming, by linear probing: it is asked for every node of the depot.
+class FrameNumbers {
+ public:
+  // And whether it is new.
+  std::pair<uint32_t, bool> number(uint64_t bits) {
+    if (count_ * 2 >= slots_.size()) grow();
+    Slot& slot = find(bits);
+    const bool fresh = slot.number == 0;
+    if (fresh) slot = {bits, ++count_};
+    return {slot.number - 1, fresh};
+  }
+
+ private:
+  struct Slot {
+    uint64_t bits;
+    uint32_t number;  // from 1; 0: empty
+  };
+
+  Slot& find(uint64_t bits) {
+    constexpr uint64_t kMix = 0x9e3779b97f4a7c15;  // 2^64 by the golden ratio
+    const size_t mask = slots_.size() - 1;
+    size_t at = static_cast<size_t>(bits * kMix >> 32) & mask;
+    while (slots_[at].number != 0 && slots_[at].bits != bits) at = (at + 1) & mask;
+    return slots_[at];
+  }
+
+  void grow() {
+    std::vector<Slot> before(slots_.size() * 2);
+    before.swap(slots_);
+    for (const Slot& slot : before)
+      if (slot.number != 0) find(slot.bits) = slot;
+  }
+
+  std::vector<Slot> slots_ = std::vector<Slot>(1024);
+  uint32_t count_ = 0;
+};
 
 }  // namespace
 
@@ -92,14 +128,14 @@ Contexts::FrameClass Contexts::classify(const CapturedFrame& frame, const std::s
 
 void Contexts::classify_all(const StackReader& stacks, const Classify& classify_one) {
   std::vector<std::pair<std::pair<uint64_t, bool>, uint32_t>> distinct;  // and a node that has it
-  std::unordered_map<uint64_t, uint32_t> numbers;                        // in `distinct`, by the frame's bits
+  FrameNumbers numbers;                                                  // in `distinct`, by the frame's bits
   steps_.assign(std::max<size_t>(stacks.nodes(), 1), {0, 0});
   for (uint32_t id = 1; id < stacks.nodes(); ++id) {
     const CapturedFrame frame = stacks.frame(id);
     const uint64_t bits = uint64_t{frame.kind} << protocol::kFrameKindShift | frame.value;
-    const auto [known, fresh] = numbers.try_emplace(bits, static_cast<uint32_t>(distinct.size()));
+    const auto [number, fresh] = numbers.number(bits);
     if (fresh) distinct.emplace_back(order(frame), id);
-    steps_[id] = {known->second, stacks.parent(id)};
+    steps_[id] = {number, stacks.parent(id)};
   }
   std::vector<uint32_t> sorted(distinct.size()), keys(distinct.size());
   for (uint32_t i = 0; i < sorted.size(); ++i) sorted[i] = i;
