@@ -41,9 +41,10 @@ bool CodeCache::full() const {
       vsup_settings.cache_limit < protocol::kCacheHotSize ? vsup_settings.cache_limit : protocol::kCacheHotSize;
   if (vsup_state.cache_used + kHeadroom > limit && translations_ > 0) return true;
   if (vsup_settings.flush_every != 0 && translations_ >= vsup_settings.flush_every) return true;
-  return vsup_state.cold_used + kHeadroom > protocol::kColdSize || literal_used_ + kHeadroom > protocol::kLiteralSize ||
-         map_used_ + kHeadroom > kMapBytes || vsup_state.fragment_count + 64 > kMaxFragments ||
-         link_count_ + 1024 > kMaxLinks;
+  // The cold area has most of what is emitted around simulated accesses.
+  return vsup_state.cold_used + 2 * kHeadroom > protocol::kColdSize ||
+         literal_used_ + kHeadroom > protocol::kLiteralSize || map_used_ + kHeadroom > kMapBytes ||
+         vsup_state.fragment_count + 64 > kMaxFragments || link_count_ + 1024 > kMaxLinks;
 }
 
 void CodeCache::reset() {
