@@ -14,7 +14,7 @@
 //                                +0x1'0000'0000  thread slots, 512 MiB each         (rw, 2 TiB)
 //                                +0x201'0000'0000 the tool's records                (rw, 4 GiB)
 //                                +0x202'0000'0000 stacks, see callstack.h           (rw, 4 GiB)
-//                                +0x203'0000'0000 heap layer, see heap.h            (rw, 12 GiB)
+//                                +0x203'0000'0000 heap layer, see heap.h            (rw, 30 GiB)
 //
 // A thread slot, GS base of its thread while that thread is instrumented:
 //
@@ -33,7 +33,7 @@ inline constexpr uint32_t kBootMagic = 0x50555356;  // "VSUP"
 inline constexpr uint32_t kBootVersion = 1;
 
 inline constexpr uint64_t kArenaBase = 0x2700'0000'0000;
-inline constexpr uint64_t kArenaSize = 0x206'0000'0000;
+inline constexpr uint64_t kArenaSize = 0x20a'8000'0000;
 inline constexpr uint64_t kBlobBase = kArenaBase;
 inline constexpr uint64_t kBlobMaxSize = 0x0100'0000;
 inline constexpr uint64_t kSharedBase = kArenaBase + 0x0100'0000;
@@ -54,7 +54,7 @@ inline constexpr uint64_t kToolSize = 0x1'0000'0000;
 inline constexpr uint64_t kCallstackBase = kToolBase + kToolSize;  // stack capture
 inline constexpr uint64_t kCallstackSize = 0x1'0000'0000;
 inline constexpr uint64_t kHeapLayerBase = kCallstackBase + kCallstackSize;
-inline constexpr uint64_t kHeapLayerSize = 0x3'0000'0000;
+inline constexpr uint64_t kHeapLayerSize = 0x7'8000'0000;
 static_assert(kHeapLayerBase + kHeapLayerSize == kArenaBase + kArenaSize);
 inline constexpr uint64_t kBranchTableOffset = 0x1000;
 inline constexpr uint64_t kBranchTableEntries = 65536;

@@ -9,9 +9,13 @@
 //                   +0x0100'0000  thread pointers of the records below            (512 KiB)
 //                   +0x0200'0000  HeapThread[kMaxHeapThreads]                     (4 MiB)
 //                   +0x2000'0000  chunk index: bucket heads, 8 MiB a shard        (512 MiB)
-//                   +0x4000'0000  chunk index: nodes                              (3.5 GiB)
+//                   +0x4000'0000  chunk index: nodes                              (3 GiB)
 //                   +0x1'4000'0000 stacks of the threads' agent code, 32 KiB each (2 GiB)
 //                   +0x1'c000'0000 the threads' last walks, 80 KiB each           (5 GiB)
+//                   +0x3'0000'0000 chunk index: region of each MiB of addresses   (512 MiB)
+//                   +0x3'2000'0000 chunk index: pages of the regions' places      (8 MiB)
+//                   +0x3'2100'0000 chunk index: the regions' numbers              (128 KiB)
+//                   +0x3'4000'0000 chunk index: places, 512 KiB a region          (16 GiB)
 //
 // A hook: the function's entry is overwritten by a jump to an island, a page of its own within reach.
 //
@@ -88,6 +92,10 @@ inline constexpr uint64_t kWalkCachesBase = kHeapLayerBase + 0x1'c000'0000;
 inline constexpr uint64_t kWalkCacheSize = 0x1'4000;
 static_assert(kHeapStacksBase + kMaxHeapThreads * kHeapStackSize <= kWalkCachesBase);
 static_assert(kWalkCachesBase + kMaxHeapThreads * kWalkCacheSize <= kHeapLayerBase + kHeapLayerSize);
+inline constexpr uint64_t kRegionsBase = kHeapLayerBase + 0x3'0000'0000;
+inline constexpr uint64_t kPlacePagesBase = kHeapLayerBase + 0x3'2000'0000;
+inline constexpr uint64_t kRegionNumbersBase = kHeapLayerBase + 0x3'2100'0000;
+inline constexpr uint64_t kPlacesBase = kHeapLayerBase + 0x3'4000'0000;
 inline constexpr uint64_t kChunkHeadsBase = kHeapLayerBase + 0x2000'0000;
 inline constexpr uint64_t kChunkNodesBase = kHeapLayerBase + 0x4000'0000;
 
@@ -162,17 +170,53 @@ inline constexpr uint32_t heap_thread_slot(uint64_t thread_pointer) {
   return static_cast<uint32_t>((thread_pointer >> 4) * 0x9e37'79b9'7f4a'7c15 >> 48);
 }
 
-// A block in the chunk index. Nodes are handed out in order, HeapControl::node_count of them so far.
+// A small block in the chunk index is a word at a place that follows from its address: small, at a multiple of 16. The
+// places of a MiB of addresses, a region, lie together. 0: no block.
+inline constexpr unsigned kRegionShift = 20;
+inline constexpr unsigned kPlaceShift = 4;
+inline constexpr uint64_t kRegionsEnd = uint64_t{1} << 47;  // addresses from here on have no region
+inline constexpr uint32_t kPlacesPerRegion = 1u << (kRegionShift - kPlaceShift);
+// kRegionsBase: which of the regions in use covers this MiB, from 1. 0: none yet.
+inline constexpr uint32_t kNoRegion = ~uint32_t{0};  // there was no room left: all its blocks are nodes
+inline constexpr uint32_t kMaxRegions = 32768;
+static_assert(kRegionsBase + (kRegionsEnd >> kRegionShift) * sizeof(uint32_t) <= kPlacePagesBase);
+static_assert(kPlacesBase + uint64_t{kMaxRegions} * kPlacesPerRegion * sizeof(uint64_t) <=
+              kHeapLayerBase + kHeapLayerSize);
+// Of each page of places, which stands for 8 KiB of addresses: whether it was ever written, and how many blocks of
+// these addresses are nodes.
+inline constexpr uint32_t kPlacesPerPage = 512;
+inline constexpr uint32_t kPagesPerRegion = kPlacesPerRegion / kPlacesPerPage;
+inline constexpr uint16_t kPageWritten = 0x8000;
+static_assert(kPlacePagesBase + uint64_t{kMaxRegions} * kPagesPerRegion * sizeof(uint16_t) <= kRegionNumbersBase);
+static_assert(kRegionNumbersBase + uint64_t{kMaxRegions} * sizeof(uint32_t) <= kPlacesBase);
+
+// The word: stack in bits 0-25, function and 1 in bits 26-31, size in bits 32-47, mark in bits 48-51, slack in bits
+// 52-63. What does not fit is a node.
+struct PlacedBlock {
+  uint64_t word;
+
+  // Larger ones would take more memory than their nodes: a page of places for a few of them.
+  static constexpr uint64_t kMaxSize = 512;
+  static constexpr uint32_t kMaxStack = (1u << 26) - 1;
+  static constexpr unsigned kMaxFunction = 62, kMaxMark = 15, kMaxSlack = 4095;
+
+  uint32_t stack() const { return word & kMaxStack; }
+  uint32_t function() const { return static_cast<uint32_t>(word >> 26 & 63) - 1; }
+  uint64_t size() const { return word >> 32 & 0xffff; }
+  uint32_t mark() const { return word >> 48 & kMaxMark; }
+  uint32_t slack() const { return static_cast<uint32_t>(word >> 52); }
+};
+
+// Any other block in the chunk index. Nodes are handed out in order, HeapControl::node_count of them so far.
 struct [[gnu::packed, gnu::aligned(4)]] ChunkNode {
   uint64_t address_and_more;  // address, function in bits 48-55, mark in bits 56-63; 0: holds no block
   uint32_t size_low;
   uint16_t size_high;
   uint16_t slack;
   uint32_t stack;
-  uint32_t epoch;
   uint32_t next;  // agent private: of its bucket or of the free ones, 0: none
 };
-static_assert(sizeof(ChunkNode) == 28);
+static_assert(sizeof(ChunkNode) == 24);
 inline constexpr uint64_t kChunkAddressMask = (uint64_t{1} << 48) - 1;
 inline constexpr uint32_t kMaxChunkNodes = 128u << 20;
 static_assert(kChunkNodesBase + uint64_t{kMaxChunkNodes} * sizeof(ChunkNode) <= kHeapStacksBase);
@@ -188,9 +232,9 @@ struct HeapControl {
   uint64_t late;               // 1: the program has run without hooks, so there may be blocks that nobody saw
 
   // Written by the agent.
-  uint64_t node_count;   // chunk nodes handed out, index 0 is none
-  uint64_t lost_blocks;  // not recorded, because the index is full
-  uint64_t epoch;        // of new blocks
+  uint64_t node_count;    // chunk nodes handed out, index 0 is none
+  uint64_t lost_blocks;   // not recorded, because the index is full
+  uint64_t region_count;  // regions in use, numbers from 1
 };
 static_assert(sizeof(HeapControl) <= 4096);
 

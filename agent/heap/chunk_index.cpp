@@ -1,6 +1,8 @@
 #include "agent/heap/chunk_index.h"
 
-#include "agent/heap/heap_lock.h"
+#include "agent/heap/chunk_table.h"
+#include "agent/heap/heap_alone.h"
+#include "protocol/callstack.h"
 #include "protocol/heap.h"
 
 namespace vsup::agent {
@@ -9,222 +11,166 @@ namespace {
 
 using namespace protocol;
 
-constexpr unsigned kShardBits = 6;
-constexpr unsigned kShards = 1u << kShardBits;
-constexpr uint32_t kHeadsPerShard = 2u << 20;
-constexpr uint32_t kFirstBuckets = 64;
-constexpr uint32_t kNodesPerChunk = 64;
-
-using Node = ChunkNode;
-static_assert(kChunkHeadsBase + uint64_t{kShards} * kHeadsPerShard * sizeof(uint32_t) <= kChunkNodesBase);
-
-struct alignas(64) Shard {
-  HeapLock lock;
-  uint32_t count;    // blocks
-  uint32_t buckets;  // 0: never used
-  uint32_t free;     // first unused node
-  uint32_t fresh;    // nodes from here to fresh_end were never used
-  uint32_t fresh_end;
-};
-Shard shards[kShards];
+static_assert(kMaxDepotNodes - 1 <= PlacedBlock::kMaxStack);
+static_assert(static_cast<unsigned>(HeapFunction::kSystemCall) <= PlacedBlock::kMaxFunction);
 
 HeapControl& control() {
   return *reinterpret_cast<HeapControl*>(kHeapLayerBase);
 }
-Node* nodes() {
-  return reinterpret_cast<Node*>(kChunkNodesBase);
+
+uint32_t& region_entry(uint64_t address) {
+  return reinterpret_cast<uint32_t*>(kRegionsBase)[address >> kRegionShift];
 }
 
-// The bits for the shard are the top ones, those for the bucket begin at kBucketShift. The lowest six of these are the
-// place within 1 KiB of the app's heap, so that neighbours share cache lines of heads, and their nodes mostly do, too;
-// turned by the hash of the kilobyte, so that blocks at the same place of theirs do not meet in one bucket.
-constexpr unsigned kBucketShift = 26;
-uint64_t hash_of(uint64_t address) {
-  uint64_t spread = (address >> 10) * 0x9e37'79b9'7f4a'7c15;
-  uint64_t place = ((address >> 4) ^ (spread >> 52)) & 63;
-  return (spread & ~(uint64_t{63} << kBucketShift)) | place << kBucketShift;
-}
-Shard& shard_of(uint64_t hash) {
-  return shards[hash >> (64 - kShardBits)];
-}
-// The heads of all shards lie together, 64 of each in turn: as many as are used are in few pages.
-uint32_t& head_of(const Shard& shard, uint32_t bucket) {
-  auto number = static_cast<uint64_t>(&shard - shards);
-  uint64_t place = ((uint64_t{bucket} >> 6 << kShardBits) + number) << 6 | (bucket & 63);
-  return reinterpret_cast<uint32_t*>(kChunkHeadsBase)[place];
-}
-uint32_t bucket_bits(uint64_t hash) {
-  return static_cast<uint32_t>(hash >> kBucketShift);
+// 0: there has been no block in it yet.
+uint32_t region_of(uint64_t address) {
+  if (address >= kRegionsEnd) return kNoRegion;
+  return __atomic_load_n(&region_entry(address), __ATOMIC_ACQUIRE);
 }
 
-uint32_t bucket_of(const Shard& shard, uint64_t hash) {
-  uint32_t level = 31u - static_cast<uint32_t>(__builtin_clz(shard.buckets));
-  uint32_t low = (1u << level) - 1;
-  uint32_t bucket = bucket_bits(hash) & (low << 1 | 1);
-  return bucket < shard.buckets ? bucket : bucket & low;
-}
-
-uint64_t address_of(const Node& node) {
-  return node.address_and_more & kChunkAddressMask;
-}
-
-// A chain is never longer than this; one that is was damaged, by a fork in the middle of a change.
-constexpr unsigned kLongestChain = 1u << 16;
-
-// Adds a bucket and moves there what belongs to it.
-void split(Shard& shard) {
-  if (shard.buckets == kHeadsPerShard) return;
-  uint32_t fresh = shard.buckets;
-  uint32_t level = 31u - static_cast<uint32_t>(__builtin_clz(fresh));
-  uint32_t* from = &head_of(shard, fresh & ((1u << level) - 1));
-  uint32_t* to = &head_of(shard, fresh);
-  *to = 0;
-  ++shard.buckets;
-  for (unsigned steps = 0; *from != 0 && steps < kLongestChain; ++steps) {
-    uint32_t index = *from;
-    Node& node = nodes()[index];
-    if ((bucket_bits(hash_of(address_of(node))) & (1u << level)) == 0) {
-      from = &node.next;
-      continue;
-    }
-    *from = node.next;
-    node.next = *to;
-    *to = index;
+[[gnu::noinline]] uint32_t make_region(uint64_t address) {
+  uint64_t& count = control().region_count;
+  uint64_t number = __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) + 1;
+  if (number >= kMaxRegions) {
+    __atomic_fetch_sub(&count, 1, __ATOMIC_RELAXED);
+    number = kNoRegion;
+  } else {
+    reinterpret_cast<uint32_t*>(kRegionNumbersBase)[number] = static_cast<uint32_t>(address >> kRegionShift);
   }
+  // Another thread may be first; then this region stays empty.
+  uint32_t known = 0;
+  auto fresh = static_cast<uint32_t>(number);
+  return __atomic_compare_exchange_n(&region_entry(address), &known, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+             ? fresh
+             : known;
 }
 
-uint32_t take_node(Shard& shard) {
-  if (shard.free != 0) {
-    uint32_t index = shard.free;
-    shard.free = nodes()[index].next;
-    return index;
-  }
-  if (shard.fresh == shard.fresh_end) {
-    uint64_t first = __atomic_fetch_add(&control().node_count, kNodesPerChunk, __ATOMIC_RELAXED);
-    if (first + kNodesPerChunk > kMaxChunkNodes) {
-      __atomic_fetch_sub(&control().node_count, kNodesPerChunk, __ATOMIC_RELAXED);
-      return 0;
-    }
-    shard.fresh = static_cast<uint32_t>(first);
-    shard.fresh_end = shard.fresh + kNodesPerChunk;
-    if (first == 0) ++shard.fresh;  // index 0 is none
-  }
-  return shard.fresh++;
+uint64_t& place_of(uint32_t region, uint64_t address) {
+  uint64_t within = address >> kPlaceShift & (kPlacesPerRegion - 1);
+  return reinterpret_cast<uint64_t*>(kPlacesBase)[uint64_t{region} * kPlacesPerRegion + within];
+}
+uint16_t& page_of(uint32_t region, uint64_t address) {
+  uint64_t within = (address >> kPlaceShift & (kPlacesPerRegion - 1)) / kPlacesPerPage;
+  return reinterpret_cast<uint16_t*>(kPlacePagesBase)[uint64_t{region} * kPagesPerRegion + within];
 }
 
-HeapBlock unpack(const Node& node) {
-  return {.address = address_of(node),
-          .size = node.size_low | uint64_t{node.size_high} << 32,
-          .stack = node.stack,
-          .epoch = node.epoch,
-          .slack = node.slack,
-          .function = static_cast<uint8_t>(node.address_and_more >> 48),
-          .mark = static_cast<uint8_t>(node.address_and_more >> 56),
-          .present = 1};
+bool has_place(uint64_t address) {
+  return address % (1u << kPlaceShift) == 0;
 }
 
-void pack(Node& node, const HeapBlock& block) {
-  node.address_and_more =
-      (block.address & kChunkAddressMask) | uint64_t{block.function} << 48 | uint64_t{block.mark} << 56;
-  node.size_low = static_cast<uint32_t>(block.size);
-  node.size_high = static_cast<uint16_t>(block.size >> 32);
-  node.slack = block.slack;
-  node.stack = block.stack;
-  node.epoch = block.epoch;
+bool fits_place(const HeapBlock& block) {
+  return has_place(block.address) && block.size <= PlacedBlock::kMaxSize && block.mark <= PlacedBlock::kMaxMark &&
+         block.slack <= PlacedBlock::kMaxSlack;
 }
 
-// The link that leads to the block's node; null: it is not there. Locked.
-uint32_t* find_locked(Shard& shard, uint64_t hash, uint64_t address) {
-  if (shard.buckets == 0) return nullptr;
-  uint32_t* link = &head_of(shard, bucket_of(shard, hash));
-  for (unsigned steps = 0; *link != 0 && steps < kLongestChain; ++steps) {
-    Node& node = nodes()[*link];
-    if (address_of(node) == address) return link;
-    link = &node.next;
-  }
-  return nullptr;
+uint64_t pack(const HeapBlock& block) {
+  return block.stack | (block.function + uint64_t{1}) << 26 | block.size << 32 | uint64_t{block.mark} << 48 |
+         uint64_t{block.slack} << 52;
+}
+
+void unpack(uint64_t word, uint64_t address, HeapBlock& block) {
+  PlacedBlock placed{word};
+  block = {.address = address,
+           .size = placed.size(),
+           .stack = placed.stack(),
+           .slack = static_cast<uint16_t>(placed.slack()),
+           .function = static_cast<uint8_t>(placed.function()),
+           .mark = static_cast<uint8_t>(placed.mark()),
+           .present = 1};
+}
+
+uint64_t exchange(uint64_t& place, uint64_t word) {
+  if (!heap_alone()) return __atomic_exchange_n(&place, word, __ATOMIC_ACQ_REL);
+  uint64_t former = place;
+  place = word;
+  return former;
+}
+
+void count_node(uint16_t& page, int change) {
+  __atomic_fetch_add(&page, static_cast<uint16_t>(change), __ATOMIC_RELAXED);
+}
+
+bool has_nodes(uint16_t page) {
+  return (page & ~kPageWritten) != 0;
+}
+
+// Of a block that is entered anew.
+[[gnu::noinline]] bool remove_node(uint16_t& page, uint64_t address, HeapBlock& block) {
+  if (!table_remove(address, block)) return false;
+  count_node(page, -1);
+  return true;
+}
+
+// Counted before it is there, so that a fork in between copies a count that is not too low.
+[[gnu::noinline]] void insert_node(uint16_t& page, const HeapBlock& block, HeapBlock& former) {
+  count_node(page, 1);
+  if (table_insert(block, former) != TableInsertion::kNew) count_node(page, -1);
 }
 
 }  // namespace
 
 void chunk_insert(const HeapBlock& block, HeapBlock& former) {
-  uint64_t hash = hash_of(block.address);
-  Shard& shard = shard_of(hash);
-  HeapLockGuard guard(shard.lock);
   former.present = 0;
-  if (uint32_t* known = find_locked(shard, hash, block.address)) [[unlikely]] {
-    former = unpack(nodes()[*known]);
-    pack(nodes()[*known], block);
+  uint32_t region = region_of(block.address);
+  if (region == 0) [[unlikely]]
+    region = make_region(block.address);
+  if (region == kNoRegion) [[unlikely]] {
+    table_insert(block, former);
     return;
   }
-  uint32_t index = take_node(shard);
-  if (index == 0) [[unlikely]] {
-    __atomic_fetch_add(&control().lost_blocks, 1, __ATOMIC_RELAXED);
-    return;
+  uint16_t& page = page_of(region, block.address);
+  uint16_t seen = __atomic_load_n(&page, __ATOMIC_RELAXED);
+  bool fits = fits_place(block);
+  if (fits || (has_place(block.address) && (seen & kPageWritten) != 0)) {
+    if ((seen & kPageWritten) == 0) [[unlikely]]
+      __atomic_fetch_or(&page, kPageWritten, __ATOMIC_RELAXED);
+    uint64_t known = exchange(place_of(region, block.address), fits ? pack(block) : 0);
+    if (known != 0) [[unlikely]]
+      unpack(known, block.address, former);
   }
-  if (shard.buckets == 0) shard.buckets = kFirstBuckets;
-  if (++shard.count > shard.buckets) split(shard);
-  Node& node = nodes()[index];
-  pack(node, block);
-  uint32_t& head = head_of(shard, bucket_of(shard, hash));
-  node.next = head;
-  head = index;
+  if (fits) {
+    if (has_nodes(seen) && former.present == 0) remove_node(page, block.address, former);
+  } else {
+    insert_node(page, block, former);
+  }
 }
 
 bool chunk_remove(uint64_t address, HeapBlock& block) {
-  uint64_t hash = hash_of(address);
-  Shard& shard = shard_of(hash);
-  HeapLockGuard guard(shard.lock);
-  uint32_t* link = find_locked(shard, hash, address);
-  if (link == nullptr) return false;
-  uint32_t index = *link;
-  Node& node = nodes()[index];
-  block = unpack(node);
-  *link = node.next;
-  node.address_and_more = 0;
-  node.next = shard.free;
-  shard.free = index;
-  --shard.count;
-  return true;
-}
-
-bool chunk_find(uint64_t address, HeapBlock& block) {
-  uint64_t hash = hash_of(address);
-  Shard& shard = shard_of(hash);
-  HeapLockGuard guard(shard.lock);
-  uint32_t* link = find_locked(shard, hash, address);
-  if (link == nullptr) return false;
-  block = unpack(nodes()[*link]);
-  return true;
+  uint32_t region = region_of(address);
+  if (region == 0) return false;
+  if (region == kNoRegion) [[unlikely]]
+    return table_remove(address, block);
+  uint16_t& page = page_of(region, address);
+  uint16_t seen = __atomic_load_n(&page, __ATOMIC_RELAXED);
+  if (has_place(address) && (seen & kPageWritten) != 0) {
+    uint64_t& place = place_of(region, address);
+    uint64_t known = place == 0 ? 0 : exchange(place, 0);
+    if (known != 0) {
+      unpack(known, address, block);
+      return true;
+    }
+  }
+  return has_nodes(seen) && remove_node(page, address, block);
 }
 
 void chunk_set_mark(uint64_t address, uint8_t mark) {
-  uint64_t hash = hash_of(address);
-  Shard& shard = shard_of(hash);
-  HeapLockGuard guard(shard.lock);
-  uint32_t* link = find_locked(shard, hash, address);
-  if (link == nullptr) return;
-  Node& node = nodes()[*link];
-  node.address_and_more = (node.address_and_more & ~(uint64_t{0xff} << 56)) | uint64_t{mark} << 56;
+  HeapBlock block, former;
+  if (!chunk_remove(address, block)) return;
+  block.mark = mark;
+  chunk_insert(block, former);
 }
 
-void chunk_for_each(void (*visit)(const HeapBlock& block, void* argument), void* argument) {
-  for (Shard& shard : shards) {
-    for (uint32_t bucket = 0; bucket < shard.buckets; ++bucket) {
-      unsigned steps = 0;
-      for (uint32_t index = head_of(shard, bucket); index != 0 && steps < kLongestChain;
-           index = nodes()[index].next, ++steps)
-        visit(unpack(nodes()[index]), argument);
-    }
-  }
+void chunk_expect(uint64_t address) {
+  uint32_t region = region_of(address);
+  if (region != 0 && region != kNoRegion) __builtin_prefetch(&place_of(region, address), 1);
 }
 
 void chunk_lock_all() {
-  for (Shard& shard : shards) shard.lock.lock();
+  table_lock_all();
 }
 
 void chunk_unlock_all() {
-  for (Shard& shard : shards) shard.lock.unlock();
+  table_unlock_all();
 }
 
 }  // namespace vsup::agent

@@ -1,10 +1,10 @@
 // Purpose: the live blocks of the app's heap, by address.
 // Assumes: one thread at a time deals with one address, as allocators see to it; with two that do not, one of them
-// wins. Promises: 32 bytes of memory a live block; threads use it at the same time; no system call but for a contended
-// lock.
+// wins. Promises: threads use it at the same time; no system call but for a contended lock. Memory: 8 bytes for every
+// 16 of the heap where small blocks are, in pages for 8 KiB of heap; 28 bytes for any other block.
 //
-// 64 shards by the top bits of the address's hash, each a table by linear hashing: it grows by one bucket with each
-// block beyond the number of buckets, so there is never a pause to rehash, and nothing ever moves.
+// A small block is one word at a place that follows from its address (protocol::PlacedBlock): no search, no lock, and
+// what is close together in the heap is so here. The others are in a hash table (chunk_table).
 #pragma once
 
 #include <stdint.h>
@@ -15,7 +15,6 @@ struct HeapBlock {
   uint64_t address;
   uint64_t size;     // as requested
   uint32_t stack;    // of the depot: who made it
-  uint32_t epoch;    // HeapControl::epoch when it was made
   uint16_t slack;    // units of 16 bytes that it has beyond its size rounded up: it was shrunk in place
   uint8_t function;  // protocol::HeapFunction that made it
   uint8_t mark;      // a tool's own; 0 in a new block
@@ -29,13 +28,11 @@ void chunk_insert(const HeapBlock& block, HeapBlock& former);
 // Takes the block at `address` out; false: it is not known.
 bool chunk_remove(uint64_t address, HeapBlock& block);
 
-bool chunk_find(uint64_t address, HeapBlock& block);
-
 // Sets the mark of a block that is known.
 void chunk_set_mark(uint64_t address, uint8_t mark);
 
-// Calls `visit` for every block, in no order. While the world is stopped; visit must not change the index.
-void chunk_for_each(void (*visit)(const HeapBlock& block, void* argument), void* argument);
+// Has the processor fetch what chunk_insert needs for this address.
+void chunk_expect(uint64_t address);
 
 // All locks, so that a fork copies a table that is whole.
 void chunk_lock_all();

@@ -138,12 +138,12 @@ void enter(const HeapBlock& block) {
 
 HeapBlock make_block(const HookFrame& frame, uint64_t address, uint64_t size) {
   uint64_t sp = entry_sp(frame);
+  chunk_expect(address);
   uint32_t stack = capture_stack(*reinterpret_cast<const uint64_t*>(sp), sp + 8, frame.rbp, events.depth,
                                  &walk_cache_of(*frame.thread), events.stack_ids);
   return {.address = address,
           .size = size,
           .stack = stack,
-          .epoch = static_cast<uint32_t>(reinterpret_cast<HeapControl*>(kHeapLayerBase)->epoch),
           .slack = 0,
           .function = static_cast<uint8_t>(frame.site->function),
           .mark = 0,

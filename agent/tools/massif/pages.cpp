@@ -19,7 +19,6 @@ void mapped(const protocol::ThreadContext& ctx, uint64_t start, uint64_t size) {
       .address = start,
       .size = kPage,
       .stack = capture_stack(ctx.app_pc, ctx.gpr[protocol::kRsp], ctx.gpr[protocol::kRbp], heap_events().depth),
-      .epoch = 0,
       .slack = 0,
       .function = 0,
       .mark = 0,
