@@ -1,6 +1,5 @@
 #include "agent/callstack/cached_walk.h"
 
-#include "agent/base/memory.h"
 #include "agent/callstack/stack_depot.h"
 #include "protocol/callstack.h"
 
@@ -19,17 +18,25 @@ uint64_t frame_of(const WalkState& state) {
   return kind << kFrameKindShift | (state.pc & kFrameValueMask);
 }
 
+// A few: less than it takes to start a string instruction.
+template <typename T>
+void move_down(T* to, const T* from, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) to[i] = from[i];
+}
+
 class CachedWalk {
  public:
-  CachedWalk(WalkCache& cache, const Position& start, unsigned depth, PythonWalk& python)
+  CachedWalk(WalkCache& cache, const WalkState& start, unsigned depth, PythonWalk& python)
       : cache_(cache),
         python_(python),
-        at_(start),
+        at_{.state = start},
+        start_(start),
         log_(cache.reads + cache.read_count, cache.reads + WalkCache::kMaxReads),
         depth_(depth),
         seek_(cache.count) {}
 
   bool run(uint32_t& stack) {
+    if (recall(stack)) return true;
     while (fresh_count_ < kMaxFresh) {
       if (cache_.count != 0 && find_join()) {
         if (!reaches_far_enough()) {
@@ -61,6 +68,56 @@ class CachedWalk {
   bool fail() {
     cache_.count = cache_.read_count = 0;
     return false;
+  }
+
+  uint32_t set() const {
+    constexpr uint64_t kSpread = 0x9e37'79b9'7f4a'7c15;
+    return static_cast<uint32_t>(((start_.pc ^ start_.sp << 20) * kSpread) >> 32) % WalkCache::kSets;
+  }
+
+  // By the inner part of an earlier walk.
+  bool recall(uint32_t& stack) {
+    for (const InnerWalk& inner : cache_.inner[set()]) {
+      if (inner.generation != cache_.generation || !is_start(inner.start) || !would_read_same(inner)) continue;
+      at_ = inner.join;
+      fresh_frames_ = inner.frames;
+      if (find_join() && cache_.places[kept_ - 1].stack == inner.outer && reaches_far_enough() &&
+          first_differing() == kNoRead) {
+        stack = inner.stack;
+        return true;
+      }
+      at_ = Position{.state = start_};
+      fresh_frames_ = kept_ = 0;
+      seek_ = cache_.count;
+      return false;
+    }
+    return false;
+  }
+
+  bool is_start(const WalkState& other) const {
+    return other.pc == start_.pc && other.sp == start_.sp && other.bp == start_.bp && other.bp_saved == start_.bp_saved;
+  }
+
+  static bool would_read_same(const InnerWalk& inner) {
+    const LoggedRead* read = inner.reads + inner.read_count;
+    while (read != inner.reads)
+      if (!is_same(*--read)) return false;
+    return true;
+  }
+
+  // What was walked before the last walk was met. `reads` of them, not yet moved.
+  void remember(uint32_t reads, uint32_t stack) {
+    if (kept_ == 0 || fresh_count_ == 0 || reads > InnerWalk::kMaxReads) return;
+    uint32_t in = set();
+    InnerWalk& inner = cache_.inner[in][cache_.next_way[in]++ % WalkCache::kWays];
+    inner.generation = cache_.generation;
+    inner.start = start_;
+    inner.join = at_;
+    inner.outer = cache_.places[kept_ - 1].stack;
+    inner.stack = stack;
+    inner.frames = static_cast<uint16_t>(fresh_frames_);
+    inner.read_count = static_cast<uint16_t>(reads);
+    for (uint32_t i = 0; i < reads; ++i) inner.reads[i] = cache_.reads[cache_.read_count - reads + i];
   }
 
   // From the inside out.
@@ -103,18 +160,26 @@ class CachedWalk {
     return i;
   }
 
-  // Whether the steps from the join on read what they read. If not, those up to the first that does not are taken over,
-  // and the walk goes on from there.
-  bool agrees() {
+  static constexpr uint32_t kNoRead = ~uint32_t{0};
+  // The innermost read of the steps from the join on, as far as they matter, that would read something else.
+  uint32_t first_differing() const {
     uint32_t first = first_needed();
-    if (first >= kept_) return true;
+    if (first >= kept_) return kNoRead;
     const LoggedRead* read = cache_.reads + end_of_reads(kept_ - 1);
     const LoggedRead* const end = cache_.reads + cache_.places[first].first_read;
     do {
-      if (read == end) return true;
+      if (read == end) return kNoRead;
       --read;
     } while (is_same(*read));
-    take_over(static_cast<uint32_t>(read - cache_.reads));
+    return static_cast<uint32_t>(read - cache_.reads);
+  }
+
+  // Whether the steps from the join on read what they read. If not, those up to the first that does not are taken over,
+  // and the walk goes on from there.
+  bool agrees() {
+    uint32_t differing = first_differing();
+    if (differing == kNoRead) return true;
+    take_over(differing);
     return false;
   }
 
@@ -143,9 +208,8 @@ class CachedWalk {
     if (kept_ == 0) cache_.complete = ended_;
     uint32_t frames = kept_ == 0 ? 0 : cache_.places[kept_ - 1].frames;
     uint32_t walked = kept_ == 0 ? cache_.root : cache_.places[kept_ - 1].stack;
-    memmove(cache_.places + kept_, cache_.places + WalkCache::kMaxPlaces - fresh_count_,
-            fresh_count_ * sizeof(WalkPlace));
-    memmove(cache_.reads + kept_reads, cache_.reads + WalkCache::kMaxReads - reads, reads * sizeof(LoggedRead));
+    move_down(cache_.places + kept_, cache_.places + WalkCache::kMaxPlaces - fresh_count_, fresh_count_);
+    move_down(cache_.reads + kept_reads, cache_.reads + WalkCache::kMaxReads - reads, reads);
     cache_.count = kept_ + fresh_count_;
     cache_.read_count = kept_reads + reads;
     for (WalkPlace* place = cache_.places + kept_; place != cache_.places + cache_.count; ++place) {
@@ -157,6 +221,7 @@ class CachedWalk {
       place->frames = static_cast<uint16_t>(frames);
       place->stack = walked;
     }
+    remember(reads, walked);
     stack = walked;
     return true;
   }
@@ -164,6 +229,7 @@ class CachedWalk {
   WalkCache& cache_;
   PythonWalk& python_;
   Position at_;
+  const WalkState start_;
   ReadLog log_;
   const unsigned depth_;
   uint32_t seek_;      // places of the last walk from here on are further in than `at_`
@@ -186,7 +252,7 @@ WalkStep step_outward(Position& at, PythonWalk& python, uint64_t& frame, ReadLog
   return step;
 }
 
-bool cached_walk(WalkCache& cache, const Position& start, unsigned depth, PythonWalk& python, uint32_t& stack) {
+bool cached_walk(WalkCache& cache, const WalkState& start, unsigned depth, PythonWalk& python, uint32_t& stack) {
   static_assert(WalkCache::kMaxDepth < 128);
   uint64_t generation = (unwind_generation() << 1 | (python.stacks() != kPythonStacksNo ? 1 : 0)) << 7 | depth;
   if (cache.generation != generation) {

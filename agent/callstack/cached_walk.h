@@ -11,6 +11,6 @@ WalkStep step_outward(Position& at, PythonWalk& python, uint64_t& frame, ReadLog
 
 // `stack` is a walked stack. False when the walk is one that the cache cannot hold: frames found by guessing, no end,
 // unreadable memory, too many.
-bool cached_walk(WalkCache& cache, const Position& start, unsigned depth, PythonWalk& python, uint32_t& stack);
+bool cached_walk(WalkCache& cache, const WalkState& start, unsigned depth, PythonWalk& python, uint32_t& stack);
 
 }  // namespace vsup::agent

@@ -33,12 +33,9 @@ void walk_stack(Position at, PythonWalk& python, Walk& walk) {
   walk.lost = step == WalkStep::kLost && walk.count < walk.depth;
 }
 
-}  // namespace
-
-uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth, WalkCache* cache, StackIds ids) {
+uint32_t capture(const WalkState& start, unsigned depth, WalkCache* cache, StackIds ids) {
   if (depth == 0) return 0;
   if (depth > kMaxStackDepth) depth = kMaxStackDepth;
-  Position start{.state = {.pc = pc, .sp = sp, .bp = bp}};
   PythonWalk python;
   uint32_t stack = 0;
   if (cache != nullptr && depth <= WalkCache::kMaxDepth && python.stacks() != kPythonStacksOnly &&
@@ -47,13 +44,24 @@ uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth, Wa
   auto* frames = static_cast<uint64_t*>(__builtin_alloca(depth * sizeof(uint64_t)));
   Walk walk{.frames = frames, .count = 0, .depth = depth, .guessed = false, .lost = false};
   if (python.stacks() == kPythonStacksOnly) walk.count = python.all_frames(frames, depth);
-  if (walk.count == 0) walk_stack(start, python, walk);
+  if (walk.count == 0) walk_stack(Position{.state = start}, python, walk);
   auto* control = reinterpret_cast<CallstackControl*>(kCallstackBase);
   if (walk.lost) [[unlikely]]
     __atomic_fetch_add(&control->lost_walks, 1, __ATOMIC_RELAXED);
   if (walk.guessed) [[unlikely]]
     __atomic_fetch_add(&control->guessed_walks, 1, __ATOMIC_RELAXED);
   return intern_stack(frames, walk.count);
+}
+
+}  // namespace
+
+uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth, WalkCache* cache, StackIds ids) {
+  return capture({.pc = pc, .sp = sp, .bp = bp}, depth, cache, ids);
+}
+
+uint32_t capture_stack_saved_rbp(uint64_t pc, uint64_t sp, uint64_t bp_at, unsigned depth, WalkCache* cache,
+                                 StackIds ids) {
+  return capture({.pc = pc, .sp = sp, .bp = bp_at, .bp_saved = true}, depth, cache, ids);
 }
 
 }  // namespace vsup::agent

@@ -20,4 +20,8 @@ enum class StackIds {
 uint32_t capture_stack(uint64_t pc, uint64_t sp, uint64_t bp, unsigned depth, WalkCache* cache = nullptr,
                        StackIds ids = StackIds::kByFrames);
 
+// The same, where rbp has been saved at `bp_at`: read only if a frame needs it.
+uint32_t capture_stack_saved_rbp(uint64_t pc, uint64_t sp, uint64_t bp_at, unsigned depth, WalkCache* cache,
+                                 StackIds ids);
+
 }  // namespace vsup::agent

@@ -19,7 +19,7 @@ struct Position {
     return state.pc == other.state.pc && state.sp == other.state.sp && state.bp == other.state.bp &&
            python_frame == other.python_frame && python_cframe == other.python_cframe &&
            loop_frame == other.loop_frame && state.exact == other.state.exact &&
-           python_started == other.python_started && in_loop == other.in_loop;
+           state.bp_saved == other.state.bp_saved && python_started == other.python_started && in_loop == other.in_loop;
   }
 };
 

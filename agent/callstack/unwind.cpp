@@ -120,34 +120,39 @@ bool returns_from_signal(uint64_t pc, ReadLog& log) {
          second == 0x050f'0000'000f'c0c7;
 }
 
+bool load_rbp(const WalkState& state, uint64_t& value, ReadLog& log) {
+  value = state.bp;
+  return !state.bp_saved || log.load(state.bp, value);
+}
+
 WalkStep guess_caller(WalkState& state, ReadLog& log) {
   if (!state.exact && returns_from_signal(state.pc, log)) return leave_signal_frame(state, log);
-  uint64_t pc = 0, bp = 0;
-  if (state.bp < state.sp || state.bp - state.sp > kMaxGuessedFrame || state.bp % 8 != 0 || !log.load(state.bp, bp) ||
-      !log.load(state.bp + 8, pc) || !follows_call(pc, log))
+  uint64_t pc = 0, bp = 0, frame = 0;
+  if (!load_rbp(state, frame, log) || frame < state.sp || frame - state.sp > kMaxGuessedFrame || frame % 8 != 0 ||
+      !log.load(frame, bp) || !log.load(frame + 8, pc) || !follows_call(pc, log))
     return WalkStep::kLost;
-  state = {.pc = pc, .sp = state.bp + 16, .bp = bp, .exact = false, .guessed = true};
+  state = {.pc = pc, .sp = frame + 16, .bp = bp, .exact = false, .guessed = true};
   return WalkStep::kCaller;
 }
 
 // Of a register that is known; false for others: only the innermost function could still have them.
-bool register_value(const WalkState& state, unsigned number, uint64_t& value) {
-  if (number != kDwarfRbp && number != kDwarfRsp) return false;
-  value = number == kDwarfRbp ? state.bp : state.sp;
-  return true;
+bool register_value(const WalkState& state, unsigned number, uint64_t& value, ReadLog& log) {
+  if (number == kDwarfRbp) return load_rbp(state, value, log);
+  value = state.sp;
+  return number == kDwarfRsp;
 }
 
 bool find_cfa(const WalkState& state, const Rule& rule, uint64_t lookup, uint64_t& cfa, ReadLog& log) {
   unsigned form = rule.forms & 0x3f;
   auto offset = static_cast<uint64_t>(int64_t{rule.cfa_offset});
   if (form < kCfaDereference) {
-    if (!register_value(state, form, cfa)) return false;
+    if (!register_value(state, form, cfa, log)) return false;
     cfa += offset;
     return true;
   }
   if (form < kCfaPlt) {
     uint64_t at = 0;
-    if (!register_value(state, form & 15, at) || !log.load(at + offset, cfa)) return false;
+    if (!register_value(state, form & 15, at, log) || !log.load(at + offset, cfa)) return false;
     if (form >= kCfaDereferencePlus8) cfa += 8;
     return true;
   }
@@ -184,13 +189,17 @@ WalkStep step_to_caller(WalkState& state, ReadLog& log) {
   auto saved_at = static_cast<uint64_t>(int64_t{rule.rbp_offset} * 8);
   switch (rule.forms >> 6) {
     case kRbpAtCfa:
-      if (!log.load(cfa + saved_at, state.bp)) return WalkStep::kLost;
+      state.bp = cfa + saved_at;
+      state.bp_saved = true;
       break;
     case kRbpAtRbp:
-      if (!log.load(state.bp + saved_at, state.bp)) return WalkStep::kLost;
+      if (!load_rbp(state, state.bp, log)) return WalkStep::kLost;
+      state.bp += saved_at;
+      state.bp_saved = true;
       break;
     case kRbpUnknown:
       state.bp = 0;
+      state.bp_saved = false;
       break;
     default:
       break;

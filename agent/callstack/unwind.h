@@ -14,6 +14,9 @@ struct WalkState {
   uint64_t pc, sp, bp;
   bool exact = false;    // pc is about to be executed; otherwise it is a return address
   bool guessed = false;  // found by frame pointer
+  // `bp` is where rbp's value has been saved: few frames need it, and whatever else a program keeps in that register
+  // would make equal walks differ.
+  bool bp_saved = false;
 };
 
 enum class WalkStep { kCaller, kEnd, kLost };

@@ -4,6 +4,10 @@
 // stack's id is known from there out. Nothing is assumed about who calls what.
 // Invariant: places and reads lie in the order from the outermost frame to the innermost. Those of the walk under way
 // gather at the other end, in the same order.
+//
+// A program that allocates in turns at a few places of a function would walk the inner part of its stack each time, as
+// the last walk was another one. So the inner parts of some walks are kept, up to where they met the walk before: what
+// they read, and the stack that they led to. One that would read the same again need not be walked.
 #pragma once
 
 #include "agent/callstack/position.h"
@@ -18,8 +22,21 @@ struct WalkPlace {
   uint16_t first_read;  // of the step, up to the next place's; under way: how many reads there are, with the step's
 };
 
+struct InnerWalk {
+  static constexpr unsigned kMaxReads = 20;
+
+  uint64_t generation;  // the cache's; 0: none
+  WalkState start;
+  Position join;
+  uint32_t outer, stack;  // walked stacks from the join out, from the start out
+  uint16_t frames;        // that it adds to those of `outer`
+  uint16_t read_count;
+  LoggedRead reads[kMaxReads];  // the outermost first
+};
+
 struct WalkCache {
-  static constexpr unsigned kMaxPlaces = 512, kMaxReads = 2048;
+  static constexpr unsigned kSets = 8, kWays = 4;
+  static constexpr unsigned kMaxPlaces = 512, kMaxReads = 1536;
   // Deeper stacks are walked without it.
   static constexpr unsigned kMaxDepth = 96;
 
@@ -29,6 +46,8 @@ struct WalkCache {
   bool complete;  // the outermost place is the last of its stack, not just of the walk
   WalkPlace places[kMaxPlaces];
   LoggedRead reads[kMaxReads];
+  InnerWalk inner[kSets][kWays];
+  uint8_t next_way[kSets];  // to be overwritten
 };
 
 }  // namespace vsup::agent

@@ -139,8 +139,9 @@ void enter(const HeapBlock& block) {
 HeapBlock make_block(const HookFrame& frame, uint64_t address, uint64_t size) {
   uint64_t sp = entry_sp(frame);
   chunk_expect(address);
-  uint32_t stack = capture_stack(*reinterpret_cast<const uint64_t*>(sp), sp + 8, frame.rbp, events.depth,
-                                 &walk_cache_of(*frame.thread), events.stack_ids);
+  uint32_t stack =
+      capture_stack_saved_rbp(*reinterpret_cast<const uint64_t*>(sp), sp + 8, reinterpret_cast<uint64_t>(&frame.rbp),
+                              events.depth, &walk_cache_of(*frame.thread), events.stack_ids);
   return {.address = address,
           .size = size,
           .stack = stack,
