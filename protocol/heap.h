@@ -195,8 +195,8 @@ static_assert(kRegionNumbersBase + uint64_t{kMaxRegions} * sizeof(uint32_t) <= k
 struct PlacedBlock {
   uint64_t word;
 
-  // Larger ones would take more memory than their nodes: a page of places for a few of them.
-  static constexpr uint64_t kMaxSize = 512;
+  // Places take half as much memory as what they are for: for larger blocks more than twice what nodes take.
+  static constexpr uint64_t kMaxSize = 112;
   static constexpr uint32_t kMaxStack = (1u << 26) - 1;
   static constexpr unsigned kMaxFunction = 62, kMaxMark = 15, kMaxSlack = 4095;
 
