@@ -57,7 +57,9 @@ def session(prefix):
     send("echo status=$?\n")
     send("exit\n")
     text = terminal.shown.decode(errors="replace").replace(prefix, "").replace("\r", "")
-    return [re.sub(r"\[1\] \d+", "[1] PID", line).strip() for line in text.split("\n")]
+    lines = [re.sub(r"\[1\] \d+", "[1] PID", line).strip() for line in text.split("\n")]
+    # Of a job in the background bash tells before the next prompt or the one after it, as it happens to hear of it.
+    return [line for line in lines if line not in ("", "$")]
 
 
 def main():
