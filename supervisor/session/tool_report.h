@@ -86,6 +86,7 @@ class ToolReport {
   virtual void agent_request(StoppedProcess&, pid_t, uint64_t, uint64_t) {}
 
   // Calls `then` on the event loop's thread when the results of all that has ended so far are written.
+  // Tools keep it.  NOLINTNEXTLINE(performance-unnecessary-value-param)
   virtual void when_written(std::function<void()> then) { then(); }
 
   // The last process has gone: waits for all that is under way and writes it.

@@ -23,7 +23,7 @@ struct Preparation {
   pid_t pid;
   std::string path;
 
-  auto operator<=>(const Preparation&) const = default;
+  auto operator<=>(const Preparation&) const = default;  // NOLINT(modernize-use-nullptr): not what it is about
 };
 
 struct FoundModule {

@@ -28,7 +28,7 @@ class FrameNumbers {
  public:
   // And whether it is new.
   std::pair<uint32_t, bool> number(uint64_t bits) {
-    if (count_ * 2 >= slots_.size()) grow();
+    if (size_t{count_} * 2 >= slots_.size()) grow();
     Slot& slot = find(bits);
     const bool fresh = slot.number == 0;
     if (fresh) slot = {bits, ++count_};
