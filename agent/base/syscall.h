@@ -24,6 +24,15 @@ inline void futex_wake(uint32_t* word) {
   raw_syscall(202, reinterpret_cast<uint64_t>(word), 129, 1, 0);
 }
 
+// madvise: MADV_DONTNEED, after which a private mapping without a file is zeros, and MADV_HUGEPAGE
+// (asm-generic/mman-common.h).
+inline void zero_pages(uint64_t start, uint64_t size) {
+  raw_syscall(28, start, size, 4, 0);
+}
+inline void ask_for_huge_pages(uint64_t start, uint64_t size) {
+  raw_syscall(28, start, size, 14, 0);
+}
+
 inline uint64_t own_thread_id() {
   return static_cast<uint64_t>(raw_syscall(186, 0, 0, 0, 0));
 }

@@ -63,9 +63,8 @@ class Emitter {
   void gs_absolute(uint8_t opcode, uint8_t reg, uint32_t offset);
   // The arithmetic flags into rax, which must be spilled: lahf ; seto al; and back.
   void take_flags() { bytes({0x9f, 0x0f, 0x90, 0xc0}); }
-  void give_flags() {
-    bytes({0x04, 0x7f, 0x9e});
-  }  // al is 0 or 1: add al, 0x7f sets the overflow flag, sahf the others
+  // al is 0 or 1: add al, 0x7f sets the overflow flag, sahf the others.
+  void give_flags() { bytes({0x04, 0x7f, 0x9e}); }
   // By way of rax into spill_flags, and back.
   void save_flags();
   void restore_flags();

@@ -264,7 +264,7 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   while (checked && (reinterpret_cast<uint64_t>(out_.here()) & 7) != 0) out_.byte(0x90);
   out_.skip_coverage();
   if (instrumenter() != nullptr && instrumenter()->counts_blocks) out_.set_kind(protocol::StateKind::kUncounted);
-  uint8_t* entry = entry_ = out_.here();
+  entry_ = out_.here();
   may_continue_ = may_continue;
   if (checked) emit_entry_check(out_, block_.tag, block_.bytes, block_.size, region_.gate);
   if (block_.count > 0) {
@@ -285,8 +285,8 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   }
   uint32_t index = add_fragment({
       .app_pc = tag,
-      .cache_start = static_cast<uint32_t>(reinterpret_cast<uint64_t>(entry) - protocol::kCacheBase),
-      .cache_size = static_cast<uint32_t>(out_.here() - entry),
+      .cache_start = static_cast<uint32_t>(reinterpret_cast<uint64_t>(entry_) - protocol::kCacheBase),
+      .cache_size = static_cast<uint32_t>(out_.here() - entry_),
       .map_offset = static_cast<uint32_t>(code_cache.map_used()),
       .map_size = static_cast<uint16_t>(out_.map_size()),
       .app_size = static_cast<uint16_t>(block_.size),

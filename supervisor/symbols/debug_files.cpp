@@ -12,6 +12,7 @@
 
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/symbols/elf_file.h"
+#include "supervisor/symbols/file_bytes.h"
 #include "supervisor/symbols/symbol_copy.h"
 
 namespace vsup::supervisor {
@@ -23,13 +24,7 @@ std::string build_id_of(Dwfl_Module* module) {
   const unsigned char* id = nullptr;
   GElf_Addr address = 0;
   const int size = dwfl_module_build_id(module, &id, &address);
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (int i = 0; i < size; ++i) {
-    text += kDigits[id[i] >> 4];
-    text += kDigits[id[i] & 15];
-  }
-  return text;
+  return size > 0 ? hexadecimal({id, static_cast<size_t>(size)}) : std::string();
 }
 
 // Where libdwfl looks: beside the file, in .debug there, and below /usr/lib/debug in the file's folder, from whose

@@ -6,18 +6,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <span>
+
+#include "supervisor/symbols/file_bytes.h"
 
 namespace vsup::supervisor {
 namespace {
 
 constexpr uint64_t kPageSize = 4096;
-
-bool fits(uint64_t offset, uint64_t size, uint64_t limit) {
-  return offset <= limit && size <= limit - offset;
-}
 
 std::nullopt_t fail(std::string* error, const char* why) {
   if (error) *error = why;
@@ -32,19 +29,6 @@ struct SharedFd {
   SharedFd& operator=(const SharedFd&) = delete;
   int fd;
 };
-
-bool read_file(int fd, uint64_t offset, void* to, size_t size) {
-  auto* bytes = static_cast<char*>(to);
-  while (size > 0) {
-    ssize_t got = ::pread(fd, bytes, size, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    bytes += got;
-    offset += static_cast<uint64_t>(got);
-    size -= static_cast<size_t>(got);
-  }
-  return true;
-}
 
 // The data of the first note of this type and name (without its last NUL); empty if there is none.
 std::span<const uint8_t> note_data(const uint8_t* notes, size_t size, uint32_t type, std::string_view wanted) {
@@ -80,13 +64,7 @@ ElfSegment segment_of(const Elf64_Phdr& header) {
 std::string build_id_of_notes(const uint8_t* notes, size_t size) {
   auto id = note_data(notes, size, NT_GNU_BUILD_ID, "GNU");
   if (id.empty() || id.size() > 64) return {};
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (uint8_t byte : id) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
+  return hexadecimal(id);
 }
 
 bool has_go_note(const uint8_t* notes, size_t size) {

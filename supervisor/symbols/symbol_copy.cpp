@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "supervisor/base/unique_fd.h"
+#include "supervisor/symbols/file_bytes.h"
 
 namespace vsup::supervisor {
 namespace {
@@ -28,23 +28,6 @@ constexpr std::string_view kUnread[] = {
     ".debug_loc",      ".debug_loclists", ".debug_macro",        ".debug_macinfo",      ".debug_names",
     ".debug_pubnames", ".debug_pubtypes", ".debug_gnu_pubnames", ".debug_gnu_pubtypes", ".gdb_index",
 };
-
-bool read_at(int fd, uint64_t offset, void* to, uint64_t size) {
-  auto* bytes = static_cast<char*>(to);
-  while (size != 0) {
-    const ssize_t got = ::pread(fd, bytes, size, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    bytes += got;
-    offset += static_cast<uint64_t>(got);
-    size -= static_cast<uint64_t>(got);
-  }
-  return true;
-}
-
-bool fits(uint64_t offset, uint64_t size, uint64_t limit) {
-  return offset <= limit && size <= limit - offset;
-}
 
 // A file in memory, mapped to be written.
 class MemoryFile {
@@ -85,7 +68,7 @@ struct Sections {
 std::optional<Sections> read_sections(int fd, uint64_t size) {
   Sections sections;
   Elf64_Ehdr& file = sections.file;
-  if (!fits(0, sizeof file, size) || !read_at(fd, 0, &file, sizeof file)) return {};
+  if (!fits(0, sizeof file, size) || !read_file(fd, 0, &file, sizeof file)) return {};
   if (std::memcmp(file.e_ident, ELFMAG, SELFMAG) != 0 || file.e_ident[EI_CLASS] != ELFCLASS64 ||
       file.e_ident[EI_DATA] != ELFDATA2LSB || (file.e_type != ET_EXEC && file.e_type != ET_DYN) ||
       file.e_shentsize != sizeof(Elf64_Shdr) || file.e_shnum == 0 || file.e_shstrndx >= file.e_shnum ||
@@ -93,12 +76,12 @@ std::optional<Sections> read_sections(int fd, uint64_t size) {
       file.e_phnum == PN_XNUM || !fits(file.e_phoff, file.e_phnum * sizeof(Elf64_Phdr), size))
     return {};
   sections.headers.resize(file.e_shnum);
-  if (!read_at(fd, file.e_shoff, sections.headers.data(), sections.headers.size() * sizeof(Elf64_Shdr))) return {};
+  if (!read_file(fd, file.e_shoff, sections.headers.data(), sections.headers.size() * sizeof(Elf64_Shdr))) return {};
   const Elf64_Shdr& names = sections.headers[file.e_shstrndx];
   if (names.sh_type != SHT_STRTAB || names.sh_size > kMaxCopiedBytes || !fits(names.sh_offset, names.sh_size, size))
     return {};
   sections.names.resize(names.sh_size);
-  if (!read_at(fd, names.sh_offset, sections.names.data(), names.sh_size)) return {};
+  if (!read_file(fd, names.sh_offset, sections.names.data(), names.sh_size)) return {};
   return sections;
 }
 
@@ -114,7 +97,7 @@ bool is_loaded(const Elf64_Shdr& header) {
 // The section's contents once inflated; 0 when it is not compressed in the way of RFC 1950.
 uint64_t inflated_size(int fd, const Elf64_Shdr& header, Elf64_Chdr& compression) {
   if ((header.sh_flags & SHF_COMPRESSED) == 0 || header.sh_size <= sizeof compression ||
-      !read_at(fd, header.sh_offset, &compression, sizeof compression) || compression.ch_type != ELFCOMPRESS_ZLIB ||
+      !read_file(fd, header.sh_offset, &compression, sizeof compression) || compression.ch_type != ELFCOMPRESS_ZLIB ||
       compression.ch_size > header.sh_size * kMaxDeflateRatio)
     return 0;
   return compression.ch_size;
@@ -162,7 +145,7 @@ class Copier {
     for (const Piece& piece : pieces_) {
       if (piece.inflated != 0) {
         compressed.resize(piece.size);
-        if (!read_at(fd_, piece.offset, compressed.data(), piece.size)) return -1;
+        if (!read_file(fd_, piece.offset, compressed.data(), piece.size)) return -1;
         if (libdeflate_zlib_decompress(decompressor.get(), compressed.data() + sizeof(Elf64_Chdr),
                                        piece.size - sizeof(Elf64_Chdr), memory.at(piece.place), piece.inflated,
                                        nullptr) == LIBDEFLATE_SUCCESS) {
@@ -173,10 +156,10 @@ class Copier {
           continue;
         }
       }
-      if (!read_at(fd_, piece.offset, memory.at(piece.offset), piece.size)) return -1;  // damaged: libdw will say so
+      if (!read_file(fd_, piece.offset, memory.at(piece.offset), piece.size)) return -1;  // damaged: libdw will say so
     }
     const Elf64_Ehdr& file = sections_.file;
-    if (!read_at(fd_, file.e_phoff, memory.at(file.e_phoff), file.e_phnum * sizeof(Elf64_Phdr))) return -1;
+    if (!read_file(fd_, file.e_phoff, memory.at(file.e_phoff), file.e_phnum * sizeof(Elf64_Phdr))) return -1;
     std::memcpy(memory.at(0), &file, sizeof file);
     std::memcpy(memory.at(file.e_shoff), sections_.headers.data(), sections_.headers.size() * sizeof(Elf64_Shdr));
     return memory.release();
@@ -200,7 +183,7 @@ class Copier {
 int copy_whole(int fd, uint64_t size) {
   if (size == 0) return -1;
   MemoryFile memory(size);
-  return memory && read_at(fd, 0, memory.at(0), size) ? memory.release() : -1;
+  return memory && read_file(fd, 0, memory.at(0), size) ? memory.release() : -1;
 }
 
 }  // namespace

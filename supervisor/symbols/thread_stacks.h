@@ -57,6 +57,11 @@ class SymbolWorker {
   // `job` runs on the worker thread, then `then` on the event loop's.
   void run(std::function<void(Symbolizer&)> job, Task then);
 
+  // Calls `then` on the event loop's thread when all jobs so far are done.
+  void when_done(Task then) {
+    run([](Symbolizer&) {}, std::move(then));
+  }
+
   // Waits for all jobs and does here what they have left for the event loop. None may come after it.
   void finish();
 

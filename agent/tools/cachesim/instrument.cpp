@@ -20,8 +20,6 @@ using protocol::kRsp;
 
 constexpr uint32_t kMaxGroupEvents = 24;
 constexpr uint32_t kMaxBlockAccesses = 320;
-constexpr uint64_t kPrivateMappingDontNeed = 4;  // MADV_DONTNEED, asm-generic/mman-common.h
-constexpr uint64_t kHugePages = 14;              // MADV_HUGEPAGE, likewise
 
 struct PlannedInstr {
   InstrRecord record;
@@ -484,7 +482,7 @@ bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offse
   configuration.settles_hits = !configuration.has(kLineUse) && !configuration.has(kWriteBack);
   configuration.d1_rest_scale = scale_of_rest(configuration.d1);
   // Half of what is executed out of the way of hits lies there, and is spread over more pages than the TLB holds.
-  if (configuration.has(kCaches)) raw_syscall(28, protocol::kColdBase, protocol::kColdSize, kHugePages, 0);
+  if (configuration.has(kCaches)) ask_for_huge_pages(protocol::kColdBase, protocol::kColdSize);
   return (configuration.flags & (kCaches | kBranches | kBus | kSystemCalls)) != 0;
 }
 
@@ -576,15 +574,15 @@ uint32_t exit_taken(protocol::ThreadContext& ctx, uint64_t cookie, uint32_t retr
 }
 
 void empty_caches(const protocol::ThreadContext& ctx) {
-  raw_syscall(28, ctx.self + kStateOffset, kCountersOffset - kStateOffset, kPrivateMappingDontNeed, 0);
-  raw_syscall(28, ctx.self + kLLOffset, kSimulationEnd - kLLOffset, kPrivateMappingDontNeed, 0);
-  raw_syscall(28, ctx.self + kLLOffset, kSimulationEnd - kLLOffset, kHugePages, 0);
+  zero_pages(ctx.self + kStateOffset, kCountersOffset - kStateOffset);
+  zero_pages(ctx.self + kLLOffset, kSimulationEnd - kLLOffset);
+  ask_for_huge_pages(ctx.self + kLLOffset, kSimulationEnd - kLLOffset);
 }
 
 void clear_counts(const protocol::ThreadContext& ctx) {
   memset(totals_of(ctx), 0, kEventCount * sizeof(uint64_t));
-  raw_syscall(28, ctx.self + kCountersOffset, kLLOffset - kCountersOffset, kPrivateMappingDontNeed, 0);
-  raw_syscall(28, ctx.self + kCountersOffset, kLLOffset - kCountersOffset, kHugePages, 0);
+  zero_pages(ctx.self + kCountersOffset, kLLOffset - kCountersOffset);
+  ask_for_huge_pages(ctx.self + kCountersOffset, kLLOffset - kCountersOffset);
 }
 
 }  // namespace vsup::agent::cachesim

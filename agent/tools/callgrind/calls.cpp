@@ -202,6 +202,22 @@ void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord&
   if ((named->flags & kFunctionToggles) != 0) toggle_collection(ctx);
 }
 
+// Of a call that no code in the cache has made; one record for all such calls from the site (0: from nowhere). Null:
+// the table is full.
+const EdgeRecord* unseen_edge(uint64_t site, uint64_t callee) {
+  constexpr uint32_t kChains = 1024;
+  static EdgeRecord* chains[kChains];
+  EdgeRecord*& chain = chains[((site ^ callee << 7) * 0x9e37'79b9'7f4a'7c15) >> 54];
+  EdgeRecord* edge = chain;
+  while (edge != nullptr && (edge->site_pc != site || edge->callee_pc != callee))
+    edge = reinterpret_cast<EdgeRecord*>(edge->next);
+  if (edge != nullptr) return edge;
+  edge = add_edge(site, callee, kNoBlock);
+  if (edge == nullptr) return nullptr;
+  edge->next = reinterpret_cast<uint64_t>(chain);
+  return chain = edge;
+}
+
 const EdgeRecord& edge_of(const CountMode& mode, const Frame& frame) {
   const uint32_t index = mode.tree ? reinterpret_cast<const NodeRecord*>(kNodesAt)[frame.cost].edge : frame.cost;
   return reinterpret_cast<const EdgeRecord*>(kEdgesAt)[index];
@@ -337,34 +353,11 @@ uint32_t callee_resolved(ThreadContext& ctx, const CountMode& mode, EdgeRecord* 
 }
 
 void enter_from_nowhere(ThreadContext& ctx, const CountMode& mode, uint64_t callee, uint64_t sp) {
-  static EdgeRecord* head = nullptr;
-  if (head == nullptr) head = add_edge(0, 0, kNoBlock);
-  if (head == nullptr) return;
-  uint64_t* last = &head->next;
-  while (*last != 0 && reinterpret_cast<const EdgeRecord*>(*last)->callee_pc != callee)
-    last = &reinterpret_cast<EdgeRecord*>(*last)->next;
-  if (*last == 0) {
-    EdgeRecord* edge = add_edge(0, callee, kNoBlock);
-    if (edge == nullptr) return;
-    *last = reinterpret_cast<uint64_t>(edge);
-  }
-  enter_function(ctx, mode, *reinterpret_cast<const EdgeRecord*>(*last), sp, 0);
+  if (const EdgeRecord* edge = unseen_edge(0, callee)) enter_function(ctx, mode, *edge, sp, 0);
 }
 
 void enter_open_function(ThreadContext& ctx, const CountMode& mode, uint64_t site, uint64_t callee, uint64_t sp) {
-  constexpr uint32_t kChains = 1024;
-  static EdgeRecord* chains[kChains];
-  EdgeRecord*& chain = chains[((site ^ callee << 7) * 0x9e37'79b9'7f4a'7c15) >> 54];
-  EdgeRecord* edge = chain;
-  while (edge != nullptr && (edge->site_pc != site || edge->callee_pc != callee))
-    edge = reinterpret_cast<EdgeRecord*>(edge->next);
-  if (edge == nullptr) {
-    edge = add_edge(site, callee, kNoBlock);
-    if (edge == nullptr) return;
-    edge->next = reinterpret_cast<uint64_t>(chain);
-    chain = edge;
-  }
-  push_frame(ctx, mode, *edge, sp, ir_so_far(ctx), 0);
+  if (const EdgeRecord* edge = unseen_edge(site, callee)) push_frame(ctx, mode, *edge, sp, ir_so_far(ctx), 0);
 }
 
 uint64_t call_before(uint64_t return_pc) {

@@ -93,8 +93,7 @@ void stack_abandoned(const ThreadContext& ctx, const StackRecord& stack) {
 }
 
 void clear_event_costs(const ThreadContext& ctx) {
-  constexpr uint64_t kPrivateMappingDontNeed = 4;  // MADV_DONTNEED, asm-generic/mman-common.h
-  if (rows != 0) raw_syscall(28, ctx.self + kEventRowsOffset, kEventRowsSize, kPrivateMappingDontNeed, 0);
+  if (rows != 0) zero_pages(ctx.self + kEventRowsOffset, kEventRowsSize);
 }
 
 }  // namespace vsup::agent::callgrind

@@ -50,9 +50,7 @@ class DhatReport : public ToolReport {
 
   void image_ended(pid_t pid) override { images_.erase(pid); }
 
-  void when_written(std::function<void()> then) override {
-    worker_.run([](Symbolizer&) {}, std::move(then));
-  }
+  void when_written(std::function<void()> then) override { worker_.when_done(std::move(then)); }
 
   void session_finished() override { worker_.finish(); }
 

@@ -135,7 +135,7 @@ void LeakChecks::check(std::shared_ptr<ImageChecks> image, LeakSnapshot snapshot
 }
 
 void LeakChecks::when_done(std::function<void()> then) {
-  impl_->worker.run([](Symbolizer&) {}, std::move(then));
+  impl_->worker.when_done(std::move(then));
 }
 
 void LeakChecks::finish() {

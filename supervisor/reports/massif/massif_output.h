@@ -26,9 +26,7 @@ class MassifOutput {
   void expect(pid_t pid);
   void add(HeapProfile profile, Done done);
   // Calls `then` on the event loop's thread when all that was added before is done.
-  void when_done(std::function<void()> then) {
-    worker_.run([](Symbolizer&) {}, std::move(then));
-  }
+  void when_done(std::function<void()> then) { worker_.when_done(std::move(then)); }
   void finish() { worker_.finish(); }
 
  private:
