@@ -43,7 +43,7 @@
 .section .text.entry, "ax"
 .globl vsup_enter, vsup_exit, vsup_indirect_miss, vsup_service_query
 .globl vsup_syscall_insn, vsup_syscall_return, vsup_restore_start, vsup_restore_end
-.globl vsup_syscall_restore_start, vsup_syscall_restore_end, vsup_service_trap, vsup_remote_return
+.globl vsup_syscall_restore_start, vsup_syscall_restore_end, vsup_service_trap, vsup_service_done, vsup_remote_return
 .globl vsup_safe_copy, vsup_safe_access_start, vsup_safe_access_end, vsup_safe_access_fail
 
 # An indirect branch whose target is in no table: rcx is the target, the app's rcx and rdx are in their spill slots.
@@ -102,6 +102,8 @@ vsup_restore_end:
 2:  movq    $VSUP_SERVICE_SAFE_POINT, %gs:VSUP_CTX_SERVICE
 vsup_service_trap:
     int3
+    jmp     vsup_service_trap               # the trap was lost: another thread has made SIGTRAP ignored, which drops it
+vsup_service_done:
     ret                                     # only a query comes back here, by way of vsup_service_query
 
 vsup_service_query:
@@ -153,6 +155,7 @@ vsup_syscall_return:
 # A remote call by the supervisor returns here.
 vsup_remote_return:
     int3
+    jmp     vsup_remote_return
 
 # bool vsup_safe_copy(void* to, const void* from, size_t size): false when either side cannot be accessed.
 vsup_safe_copy:
@@ -187,6 +190,7 @@ vsup_exports:
     .quad   vsup_fixups_start
     .quad   vsup_fixups_end
     .quad   vsup_service_trap
+    .quad   vsup_service_done
     .quad   vsup_reset_cache
     .quad   vsup_remote_return
     .quad   vsup_initialize

@@ -237,6 +237,7 @@ struct Exports {
   uint64_t safe_access_fail;
   uint64_t fixups_start, fixups_end;  // Fixup[]: likewise for single instructions, each with its own place to go on
   uint64_t service_trap;              // an int3 here: rip = service_trap + 1 at the stop; context says which Service
+  uint64_t service_done;              // where a thread goes on in the agent when its Service is done
   uint64_t reset_cache;               // function void(void): empties the cache; the supervisor has it run by a
                                       // stopped thread (remote call on that thread's empty agent stack, returns to
                                       // `remote_return`, which is an int3)

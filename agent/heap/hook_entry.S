@@ -85,10 +85,11 @@ vsup_hook_return:
     jne     3f
     ret
 
+# The supervisor sends a thread on from each of these traps. A trap may be lost: a thread that makes SIGTRAP ignored
+# drops those that wait (kernel/signal.c, do_sigaction).
 1:  int3
 vsup_hook_call_door:
-    call    *%r11
-    jmp     vsup_hook_return
+    jmp     1b
 
 2:  restore_arguments
     forget_frame
@@ -99,11 +100,11 @@ vsup_hook_call_door:
 
 3:  int3
 vsup_hook_return_door:
-    ret
+    jmp     3b
 
 4:  int3
 vsup_hook_jump_door:
-    jmp     *%r11
+    jmp     4b
 
 # At the entry of the loader's function. An int3 in its place would take from an app that blocks or ignores SIGTRAP what
 # it has chosen: SIGTRAP is unblocked before, and the frame (protocol/heap.h) tells the supervisor what to put back.
@@ -128,9 +129,9 @@ vsup_loader_stop:
     mov     $8, %r10d
     mov     $13, %eax                       # rt_sigaction
     syscall
-    int3
+5:  int3
 vsup_loader_door:
-    ud2
+    jmp     5b
 
 # _Unwind_Find_FDE(pc, bases): bases is {text base, data base, function}. Source: gcc, libgcc/unwind-dw2-fde.h.
 # It is asked for a byte of the call, which lies before the return address.

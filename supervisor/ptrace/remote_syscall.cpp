@@ -170,6 +170,21 @@ void step_and_hold(Tracee& tracee) {
   if (tracee.stop.kind() == WaitStatus::Kind::kGroupStop) tracee.group_stopped = true;
 }
 
+bool take_queued_breakpoint(Tracee& tracee) {
+  if (!tracee.has_queued(SIGTRAP, SI_KERNEL)) return false;
+  // Before any other signal, and before the thread executes anything (kernel/signal.c, dequeue_synchronous_signal).
+  for (int disturbance = 0; disturbance < kMaxDisturbances; ++disturbance) {
+    tracee.cont();
+    tracee.wait_for_stop();
+    if (tracee.stop.kind() == WaitStatus::Kind::kGroupStop) tracee.group_stopped = true;
+    if (tracee.stop.kind() != WaitStatus::Kind::kSignal) continue;
+    if (tracee.stop.signal() == SIGTRAP && tracee.signal_info().si_code == SI_KERNEL) return true;
+    hold_signal_of_stop(tracee);
+  }
+  VS_CHECK(!"a queued signal is reported", tracee);
+  return false;
+}
+
 void hold_signal_of_stop(Tracee& tracee) {
   const siginfo_t info = tracee.signal_info();
   if (tracee.stop.signal() == SIGTRAP && (is_step_trap(info) || info.si_code == SIGTRAP)) return;

@@ -54,6 +54,9 @@ bool can_inject_signal(Tracee& tracee);
 // Executes one instruction on the way to where the thread can be moved; what comes instead is held, or noted.
 void step_and_hold(Tracee& tracee);
 
+// Takes the SIGTRAP of an int3 that the thread has executed and not yet reported, from any other stop. False: no such.
+bool take_queued_breakpoint(Tracee& tracee);
+
 // Takes the signal of a signal-delivery-stop into `held`, unless it is a trap of our own making.
 void hold_signal_of_stop(Tracee& tracee);
 

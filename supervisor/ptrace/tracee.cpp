@@ -51,6 +51,19 @@ void Tracee::set_signal_info(const siginfo_t& info) {
   call(PTRACE_SETSIGINFO, 0, reinterpret_cast<uint64_t>(&info));
 }
 
+bool Tracee::has_queued(int number, int code) {
+  constexpr int kPeekCount = 32;
+  siginfo_t queued[kPeekCount];
+  __ptrace_peeksiginfo_args from{0, 0, kPeekCount};  // flags 0: not those of the whole process
+  for (;;) {
+    const long count = call(PTRACE_PEEKSIGINFO, reinterpret_cast<uint64_t>(&from), reinterpret_cast<uint64_t>(queued));
+    for (long i = 0; i < count; ++i)
+      if (queued[i].si_signo == number && queued[i].si_code == code) return true;
+    if (count < kPeekCount) return false;
+    from.off += kPeekCount;
+  }
+}
+
 uint64_t Tracee::event_message() {
   unsigned long message = 0;
   call(PTRACE_GETEVENTMSG, 0, reinterpret_cast<uint64_t>(&message));

@@ -44,6 +44,8 @@ class Tracee {
   // Zeroed when the stop has none (group-stops).
   siginfo_t signal_info();
   void set_signal_info(const siginfo_t& info);
+  // Whether a signal with that si_code waits for this thread alone, unreported.
+  bool has_queued(int number, int code);
   uint64_t event_message();
 
   // Each resumes the thread; `signal` counts in a signal-delivery-stop only.

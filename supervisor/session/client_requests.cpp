@@ -144,14 +144,8 @@ bool SessionImpl::end_native_call(Task& task, const Registers& registers) {
 // A breakpoint of ours in native code.
 bool SessionImpl::take_native_breakpoint(Task& task, const siginfo_t& info) {
   if (info.si_code != SI_KERNEL) return false;
-  const Registers registers = task.registers();
-  // It may have been sent into the cache meanwhile, where the agent has traps of its own.
-  const bool agents = task.instrumented && registers.rip == agent_.exports.service_trap + 1;
-  if (std::exchange(task.breakpoint_trap_due, false) && !agents) {
-    settle(task);
-    return true;
-  }
   if (task.instrumented) return false;
+  const Registers registers = task.registers();
   AddressSpace& space = *task.process->space;
   const auto breakpoint = space.breakpoints.at(registers.rip - 1);
   if (!breakpoint) return false;
@@ -200,12 +194,11 @@ bool SessionImpl::pass_loader_function(Task& task, const NativeBreakpoint& break
   return true;
 }
 
-// A thread that was stopped between a breakpoint and its signal stands before the instruction; the signal will be
-// dropped.
+// A thread that was stopped between a breakpoint and its signal stands before the instruction. The signal is taken now:
+// later it would come wherever the thread has been put by then.
 void SessionImpl::step_back_from_breakpoint(Task& task) {
-  if (!task.process->space->breakpoints.at(task.app.rip - 1)) return;
+  if (!task.process->space->breakpoints.at(task.app.rip - 1) || !take_queued_breakpoint(task)) return;
   --task.app.rip;
-  task.breakpoint_trap_due = true;
 }
 
 // In native code there are breakpoints, under instrumentation none: the agent translates what it reads.

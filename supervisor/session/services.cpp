@@ -248,6 +248,9 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
 
 // In the agent with its stack in use: it goes on, whatever else is wanted of it comes at its safe point.
 void SessionImpl::run_in_agent(Task& task) {
+  Registers registers = task.registers();
+  registers.rip = agent_.exports.service_done;
+  task.set_registers(registers);
   const bool wanted = task.process->space->stopping || !wants_cache(task) || !task.held.empty();
   if (wanted && !task.pending_set) {
     set_pending_and_run(task);

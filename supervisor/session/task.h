@@ -58,18 +58,17 @@ struct Task : Tracee {
   std::optional<BlockLeft> left_block;
   uint64_t syscall_pc = 0;  // app address of the system call instruction that `app` may be the interrupted exit of
 
-  bool parked = false;               // stands still until the stop of the world ends
-  bool pending_set = false;          // ThreadContext::pending is 1: it will stop at a safe point
-  bool native_step = false;          // executes one app instruction natively under PTRACE_SINGLESTEP
-  bool ending = false;               // has reached PTRACE_EVENT_EXIT
-  bool exited = false;               // a leader that ended before its other threads: a zombie until they have gone
-  bool in_vfork = false;             // waits in the kernel for its vfork child: cannot stop
-  unsigned asleep_count = 0;         // how often in a row it was found in an uninterruptible sleep when it was to stop
-  bool at_handler = false;           // at the first instruction of a signal handler
-  bool was_native = false;           // has executed native code since it last was in the cache
-  bool must_reenter = false;         // the cache was emptied or the mode changed while it could not stop
-  bool breakpoint_trap_due = false;  // it was put before a breakpoint that it had met: a SIGTRAP may come
-  bool trap_ignored = false;         // the app ignores SIGTRAP, which the trap at the door makes the default
+  bool parked = false;        // stands still until the stop of the world ends
+  bool pending_set = false;   // ThreadContext::pending is 1: it will stop at a safe point
+  bool native_step = false;   // executes one app instruction natively under PTRACE_SINGLESTEP
+  bool ending = false;        // has reached PTRACE_EVENT_EXIT
+  bool exited = false;        // a leader that ended before its other threads: a zombie until they have gone
+  bool in_vfork = false;      // waits in the kernel for its vfork child: cannot stop
+  unsigned asleep_count = 0;  // how often in a row it was found in an uninterruptible sleep when it was to stop
+  bool at_handler = false;    // at the first instruction of a signal handler
+  bool was_native = false;    // has executed native code since it last was in the cache
+  bool must_reenter = false;  // the cache was emptied or the mode changed while it could not stop
+  bool trap_ignored = false;  // the app ignores SIGTRAP, which the trap at the door makes the default
   std::unique_ptr<NativeCall> native_call;
   RestartedWait restarted_wait;
   std::optional<ContinuedTransfer> transfer;
