@@ -10,6 +10,7 @@
 //                   +0x0060'0000  Python code buckets: 65,536 heads                   (256 KiB)
 //                   +0x0070'0000  Python thread states by thread: 1,024               (16 KiB)
 //                   +0x0200'0000  depot buckets: 4,194,304 heads of chains of nodes   (16 MiB)
+//                   +0x0400'0000  as many for nodes whose parents have many           (16 MiB)
 //                   +0x1000'0000  rows of the modules' unwind tables                  (768 MiB)
 //                   +0x4000'0000  depot nodes                                         (1 GiB)
 //                   +0x8000'0000  Python code records                                 (1.75 GiB)
@@ -62,6 +63,7 @@ inline constexpr unsigned kRuleCacheBits = 13;
 inline constexpr uint64_t kStackCacheBase = kCallstackBase + 0x40'0000;
 inline constexpr unsigned kStackCacheBits = 18;
 inline constexpr uint64_t kDepotBucketsBase = kCallstackBase + 0x200'0000;
+inline constexpr uint64_t kDepotFarBucketsBase = kCallstackBase + 0x400'0000;
 inline constexpr unsigned kDepotBucketBits = 22;
 inline constexpr uint64_t kPythonBucketsBase = kCallstackBase + 0x60'0000;
 inline constexpr unsigned kPythonBucketBits = 16;

@@ -18,17 +18,34 @@ StackNode& node(uint32_t id) {
   return reinterpret_cast<StackNode*>(kDepotBase)[id];
 }
 
-uint32_t& bucket_of(uint32_t parent, uint64_t frame) {
+uint64_t hash_of(uint32_t parent, uint64_t frame) {
   // Ids and frames differ in their low bits alike, so they are mixed apart: their xor would let them cancel.
   uint64_t hash = (frame * kSpread) ^ parent;
-  hash = (hash ^ hash >> 32) * kSpread;
-  return reinterpret_cast<uint32_t*>(kDepotBucketsBase)[hash >> (64 - kDepotBucketBits)];
+  return (hash ^ hash >> 32) * kSpread;
 }
 
-// Looks from `id` down its chain as far as `end`.
-uint32_t find(uint32_t id, uint32_t end, uint32_t parent, uint64_t frame) {
-  while (id != end && (node(id).frame != frame || node(id).parent != parent)) id = node(id).next;
-  return id == end ? 0 : id;
+// A new stack is a row of new nodes, each the parent of the next, so neighbours as parents share a line of buckets: the
+// row touches a few lines that follow each other, where buckets by hash alone would miss the cache at each node.
+uint32_t& near_bucket(uint32_t parent, uint64_t hash) {
+  constexpr uint32_t kLine = 64 / sizeof(uint32_t), kMask = (1u << kDepotBucketBits) - 1;
+  uint32_t in_line = hash >> 32 & (kLine - 1);
+  return reinterpret_cast<uint32_t*>(kDepotBucketsBase)[((parent & ~(kLine - 1)) | in_line) & kMask];
+}
+
+// For parents of many: their children would crowd one line.
+uint32_t& far_bucket(uint64_t hash) {
+  return reinterpret_cast<uint32_t*>(kDepotFarBucketsBase)[hash >> (64 - kDepotBucketBits)];
+}
+
+// A node goes to the far bucket if its near one had this many. Chains only grow, so a shorter one says that there is
+// none in the far one either.
+constexpr unsigned kMaxNear = 6;
+
+// Looks from `id` down its chain as far as `end`, counting into `passed`.
+uint32_t find(uint32_t id, uint32_t end, uint32_t parent, uint64_t frame, unsigned& passed) {
+  for (; id != end; id = node(id).next, ++passed)
+    if (node(id).frame == frame && node(id).parent == parent) return id;
+  return 0;
 }
 
 // 0 when the depot is full.
@@ -41,16 +58,23 @@ uint32_t new_node() {
 }
 
 uint32_t child(uint32_t parent, uint64_t frame) {
-  uint32_t& bucket = bucket_of(parent, frame);
-  uint32_t head = __atomic_load_n(&bucket, __ATOMIC_ACQUIRE);
-  uint32_t id = find(head, 0, parent, frame);
+  const uint64_t hash = hash_of(parent, frame);
+  uint32_t* bucket = &near_bucket(parent, hash);
+  unsigned passed = 0;
+  uint32_t head = __atomic_load_n(bucket, __ATOMIC_ACQUIRE);
+  uint32_t id = find(head, 0, parent, frame, passed);
   if (id != 0) return id;
+  if (passed >= kMaxNear) {
+    bucket = &far_bucket(hash);
+    head = __atomic_load_n(bucket, __ATOMIC_ACQUIRE);
+    if ((id = find(head, 0, parent, frame, passed)) != 0) return id;
+  }
   id = new_node();
   if (id == 0) return 0;
   node(id) = {frame, parent, head};
-  while (!__atomic_compare_exchange_n(&bucket, &head, id, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
+  while (!__atomic_compare_exchange_n(bucket, &head, id, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
     // Somebody else was first, perhaps with the same frame; then this node stays unused.
-    uint32_t other = find(head, node(id).next, parent, frame);
+    uint32_t other = find(head, node(id).next, parent, frame, passed);
     if (other != 0) return other;
     node(id).next = head;
   }
