@@ -243,13 +243,21 @@ void fill_massif(Decisions& next) {
   header->heap_bytes = next.word();
   header->seen_count = next.count(records::kMaxStacks);
   header->snapshot_count = next.index(records::kMaxSnapshots);
+  header->log = next.byte() % 3;
+  for (uint64_t& count : header->log_count) count = next.count(records::kMaxChanges);
   for (unsigned i = 0; i < kMostRecords; ++i) {
     auto& snapshot = Memory::at_as<records::Snapshot>(records::kSnapshotsAt)[i];
     snapshot.kind = static_cast<records::SnapshotKind>(next.byte() % 4);
-    snapshot.detail = next.index(101);
+    snapshot.detailed = next.byte() % 2;
+    for (uint64_t& end : snapshot.log_end) end = next.index(kMostRecords + 2);
     snapshot.time = next.word();
     snapshot.heap_bytes = next.word();
     Memory::at_as<uint64_t>(records::kLiveAt)[i] = next.word();
+    for (const uint64_t log : records::kLogAt) {
+      auto& change = Memory::at_as<records::Change>(log)[i];
+      change.stack = next.index(kMostRecords + 2);
+      change.bytes = next.word();
+    }
     Memory::at_as<uint32_t>(records::kSeenStacksAt)[i] = next.index(kMostRecords + 2);
   }
 }
@@ -326,7 +334,7 @@ const char* try_input(const std::string& input, Memory& memory) {
     case 1:
       fill_massif(next);
       fill_stacks(next);
-      if (const auto profile = massif::read_profile(process, 100, next.byte() % 2 != 0)) look_at(profile->stacks);
+      if (const auto profile = massif::read_profile(process, next.byte() % 2 != 0)) look_at(profile->stacks);
       return nullptr;
     default:
       fill_dhat(next);

@@ -162,6 +162,33 @@ def ignored_and_resized(place):
     check(peak and peak.group(1) == "900", "the peak is what counts alone")
 
 
+def many_changes(place):
+    """Of a long log of changes what the snapshots that are left need is kept: trees are whole, the peak Valgrind's."""
+    options = ["--peak-inaccuracy=0", "--threshold=0", "--max-snapshots=40"]
+    reference, own = (normal_file(path) for path in run_both(place, "heap_changes", options))
+    found = difference(peak(reference), peak(own))
+    check(found is None, found)
+    heap, trees, open_nodes = 0, 0, []
+    for line in own + ["end"]:
+        node = NODE.match(line)
+        depth = len(node.group(1)) if node else 0
+        while open_nodes and (not node or depth <= open_nodes[-1][0]):
+            _, children, size, below = open_nodes.pop()
+            check(children == 0 or below == size, f"a node of {size} bytes has {below} below it")
+        if line.startswith("mem_heap_B="):
+            heap = int(line.split("=")[1])
+        if not node:
+            continue
+        size = int(node.group(3))
+        if depth == 0:
+            trees += 1
+            check(size == heap, f"a tree of {size} bytes, the heap has {heap}")
+        else:
+            open_nodes[-1][3] += size
+        open_nodes.append([depth, int(node.group(2)), size, 0])
+    check(trees >= 10, f"{trees} trees")
+
+
 def cpp_program(place):
     compare(place, "heap_cpp")
     compare(place, "heap_cpp", "--detailed-freq=1", "--max-snapshots=30")
@@ -308,4 +335,4 @@ def collapsed(place):
 session.main({name: test for name, test in list(globals().items())
               if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print", "pages",
                           "instructions", "stacks", "ignored_functions", "ignored_and_resized", "live_snapshots",
-                          "collapsed")}, __doc__)
+                          "many_changes", "collapsed")}, __doc__)

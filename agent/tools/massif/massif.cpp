@@ -19,18 +19,11 @@ uint64_t extra_of(const HeapBlock& block) {
   return vsup_settings.tool_options[kOptionHeapAdmin] + (-block.size & 15) + 16ull * block.slack;
 }
 
-// Once for each stack, whichever thread is first.
-void see_stack(uint32_t stack) {
-  if ((__atomic_fetch_or(&live()[stack], kSeen, __ATOMIC_RELAXED) & kSeen) != 0) return;
-  uint64_t place = __atomic_fetch_add(&header().seen_count, 1, __ATOMIC_RELAXED);
-  __atomic_store_n(&seen_stacks()[place], stack, __ATOMIC_RELEASE);
-}
-
 void add_live(uint32_t stack, uint64_t bytes) {
   if (stack >= kMaxStacks) return;
-  if ((__atomic_load_n(&live()[stack], __ATOMIC_RELAXED) & kSeen) == 0) [[unlikely]]
-    see_stack(stack);
-  heap_add(live()[stack], bytes);
+  // In this order: who takes it off the list either finds these bytes or lets it be listed again.
+  if ((heap_add(live()[stack], bytes) & kChanged) == 0) [[unlikely]]
+    note_change(stack);
 }
 
 void add_total(uint32_t stack, uint64_t bytes) {

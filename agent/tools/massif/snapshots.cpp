@@ -2,6 +2,7 @@
 
 #include "agent/engine/code_cache.h"
 #include "agent/heap/heap_lock.h"
+#include "agent/tools/massif/changes.h"
 
 namespace vsup::agent::massif {
 
@@ -10,8 +11,6 @@ namespace {
 constexpr uint64_t kNever = ~uint64_t{0} >> 1;
 
 HeapLock lock;
-uint32_t free_rooms[kMaxSnapshots];  // a stack of numbers
-uint32_t free_room_count;
 
 uint64_t option(Option which) {
   return vsup_settings.tool_options[which];
@@ -45,37 +44,6 @@ uint32_t max_snapshots() {
   return most > kMaxSnapshots ? kMaxSnapshots : static_cast<uint32_t>(most);
 }
 
-uint64_t room_size() {
-  return kDetailsSize / max_snapshots() & ~uint64_t{4095};
-}
-
-// What each stack holds, if it holds anything, and which have been seen so far.
-uint32_t fill_room() {
-  uint32_t room = free_rooms[--free_room_count];
-  uint64_t start = kDetailsAt + room * room_size();
-  uint64_t most = (room_size() - sizeof(RoomHeader)) / sizeof(Detail);
-  auto* details = reinterpret_cast<Detail*>(start + sizeof(RoomHeader));
-  uint64_t count = 0;
-  uint64_t seen = __atomic_load_n(&header().seen_count, __ATOMIC_ACQUIRE);
-  for (uint64_t i = 0; i < seen; ++i) {
-    uint32_t stack = seen_stacks()[i];
-    uint64_t bytes = live()[stack] & ~kSeen;
-    if (bytes == 0) continue;
-    if (count == most) {
-      ++header().cut_details;
-      continue;
-    }
-    details[count++] = {stack, static_cast<uint32_t>(bytes), static_cast<uint32_t>(bytes >> 32)};
-  }
-  *reinterpret_cast<RoomHeader*>(start) = {count, seen};
-  return room + 1;
-}
-
-void drop(Snapshot& snapshot) {
-  if (snapshot.detail != 0) free_rooms[free_room_count++] = snapshot.detail - 1;
-  snapshot = {};
-}
-
 bool in_use(uint32_t index) {
   return snapshots()[index].kind != kSnapshotUnused;
 }
@@ -100,7 +68,7 @@ void drop_least(uint32_t end) {
     before = at;
     at = after;
   }
-  if (least != end) drop(snapshots()[least]);
+  if (least != end) snapshots()[least] = {};
 }
 
 // Keeps half of a full table. Returns the least time between two neighbours one of which could have been dropped.
@@ -134,13 +102,18 @@ void take(SnapshotKind kind, uint64_t time, bool detailed) {
   Header& records = header();
   if (records.snapshot_count >= kMaxSnapshots) return;
   Snapshot fresh{.kind = kind,
-                 .detail = 0,
+                 .detailed = detailed ? 1u : 0u,
                  .time = time / scale(),
                  .heap_bytes = records.heap_bytes,
                  .extra_bytes = records.extra_bytes,
                  .stack_bytes = records.stack_bytes,
-                 .moment = time};
-  if (detailed && free_room_count != 0) fresh.detail = fill_room();
+                 .moment = time,
+                 .log_end = {},
+                 .seen = records.seen_count};
+  if (detailed) {
+    shorten_log();
+    fresh.log_end[records.log] = log_changes();
+  }
   records.since_detailed = detailed ? 0 : records.since_detailed + 1;
   if (kind == kSnapshotPeak) {
     records.peak_bytes = fresh.heap_bytes + fresh.extra_bytes + fresh.stack_bytes;
@@ -186,9 +159,12 @@ void look_again(uint64_t time, uint64_t earliest) {
 
 }  // namespace
 
+void note_change(uint32_t stack) {
+  HeapLockGuard guard(lock);
+  list_changed(stack);
+}
+
 void start_snapshots() {
-  for (uint32_t i = 0; i < max_snapshots(); ++i) free_rooms[i] = max_snapshots() - 1 - i;
-  free_room_count = max_snapshots();
   header().start_ticks = ticks();
   take(kSnapshotNormal, 0, option(kOptionDetailedFreq) == 1);
 }

@@ -10,15 +10,13 @@ inline Header& header() {
   return *reinterpret_cast<Header*>(kToolBase);
 }
 
-// Live bytes of each stack.
+// Live bytes of each stack, with flags.
 inline uint64_t* live() {
   return reinterpret_cast<uint64_t*>(kLiveAt);
 }
 
-// Those that ever had bytes. A number may be missing yet where a thread is just adding it.
-inline uint32_t* seen_stacks() {
-  return reinterpret_cast<uint32_t*>(kSeenStacksAt);
-}
+// Of a stack whose bytes have changed for the first time since the last detailed snapshot: it lacks kChanged.
+void note_change(uint32_t stack);
 
 void start_snapshots();
 

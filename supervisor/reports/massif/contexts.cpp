@@ -92,7 +92,8 @@ MainKind main_kind(const std::string& function) {
 }
 
 Contexts::Contexts(const HeapProfile& profile, unsigned depth, const std::set<std::string>& alloc_fns,
-                   const Describe& describe, const NameSymbol& name_symbol) {
+                   const Describe& describe, const NameSymbol& name_symbol)
+    : changes_(profile.changes) {
   classify_all(profile.stacks,
                [&](const CapturedFrame& frame) { return classify(frame, alloc_fns, describe, name_symbol); });
   const std::vector<uint32_t> ends = find_ends();
@@ -202,10 +203,10 @@ std::pair<uint32_t, uint32_t> Contexts::parts(uint32_t branch) {
 }
 
 void Contexts::split(uint32_t branch) {
-  find_held();
   const uint32_t first = branches_[branch].first, last = branches_[branch].last;
   sort(first, last);
   const auto first_part = static_cast<uint32_t>(branches_.size());
+  uint64_t left = 0;  // in stacks that end here
   for (uint32_t i = first; i < last;) {
     const uint32_t here = key(places_[i]), start = i;
     const auto number = here == 0 ? branch : static_cast<uint32_t>(branches_.size());
@@ -217,32 +218,32 @@ void Contexts::split(uint32_t branch) {
       bytes += held_[place.stack];
       branch_of_[place.stack] = number;
     }
-    if (here != 0) branches_.push_back({branch, here, start, i, first_seen, bytes});
+    if (here != 0) {
+      branches_.push_back({branch, here, start, i, first_seen, bytes, bytes});
+    } else {
+      left += bytes;
+    }
   }
   for (uint32_t i = first; i < last; ++i) advance(places_[i]);
   Branch& parent = branches_[branch];
+  parent.own = left;
   parent.split = true;
   parent.first_part = first_part;
   parent.last_part = static_cast<uint32_t>(branches_.size());
 }
 
-void Contexts::find_held() {
-  if (held_in_ == snapshot_) return;
-  const auto is_known = [this](uint32_t stack) { return stack < branch_of_.size() && branch_of_[stack] != kNone; };
-  if (held_in_ != nullptr)
-    for (const auto& [stack, held] : held_in_->stacks)
-      if (is_known(stack)) held_[stack] = 0;
-  for (const auto& [stack, held] : snapshot_->stacks)
-    if (is_known(stack)) held_[stack] += held;
-  held_in_ = snapshot_;
+void Contexts::apply(const agent::massif::Change& change) {
+  if (change.stack >= branch_of_.size() || branch_of_[change.stack] == kNone) return;
+  uint64_t& held = held_[change.stack];
+  branches_[branch_of_[change.stack]].own += change.bytes - held;
+  held = change.bytes;
 }
 
 // Branches come before their parts.
 void Contexts::take(const SnapshotData& snapshot) {
-  snapshot_ = &snapshot;
-  for (Branch& branch : branches_) branch.bytes = 0;
-  for (const auto& [stack, held] : snapshot.stacks)
-    if (stack < branch_of_.size() && branch_of_[stack] != kNone) branches_[branch_of_[stack]].bytes += held;
+  for (; applied_ < snapshot.changes && applied_ < changes_.size(); ++applied_) apply(changes_[applied_]);
+  seen_ = snapshot.seen;
+  for (Branch& branch : branches_) branch.bytes = branch.own;
   for (size_t i = branches_.size() - 1; i > kRoot; --i) branches_[branches_[i].parent].bytes += branches_[i].bytes;
 }
 

@@ -31,17 +31,16 @@ class Contexts {
   // What all stacks are in.
   static constexpr uint32_t kRoot = 0;
 
+  // The profile has to stay.
   Contexts(const HeapProfile& profile, unsigned depth, const std::set<std::string>& alloc_fns, const Describe& describe,
            const NameSymbol& name_symbol);
 
-  // What is asked from now on is asked of this snapshot, which has to stay.
+  // What is asked from now on is asked of this snapshot, which is none before the last one taken.
   void take(const SnapshotData& snapshot);
   uint64_t bytes(uint32_t branch) const { return branches_[branch].bytes; }
   // Whether one of its stacks holds bytes then or has held some before: one that holds nothing any more is a place
   // still.
-  bool is_place(uint32_t branch) const {
-    return branches_[branch].bytes != 0 || branches_[branch].first_seen < snapshot_->seen;
-  }
+  bool is_place(uint32_t branch) const { return branches_[branch].bytes != 0 || branches_[branch].first_seen < seen_; }
   // Its parts by one frame more, [first, last), in the order of the addresses; stacks that end here are in none.
   std::pair<uint32_t, uint32_t> parts(uint32_t branch);
   // The last of the frames in which its stacks agree; not of kRoot.
@@ -73,6 +72,7 @@ class Contexts {
     uint32_t first, last;                    // in places_
     uint32_t first_seen;                     // the least
     uint64_t bytes = 0;                      // in the snapshot
+    uint64_t own = 0;                        // of them, of stacks that are in none of its parts
     bool split = false;                      // has its parts
     uint32_t first_part = 0, last_part = 0;  // in branches_
   };
@@ -84,7 +84,7 @@ class Contexts {
   std::vector<uint32_t> find_ends() const;
   Place place_of(uint32_t stack, uint32_t seen, uint32_t end, unsigned depth, unsigned most) const;
   void split(uint32_t branch);
-  void find_held();
+  void apply(const agent::massif::Change& change);
   uint32_t key(const Place& place) const { return place.at == 0 ? 0 : steps_[place.at].key; }
   void advance(Place& place) const;
   void sort(uint32_t first, uint32_t last);
@@ -95,9 +95,10 @@ class Contexts {
   std::vector<uint32_t> starts_;  // of sort: by key
   std::vector<Branch> branches_;
   std::vector<uint32_t> branch_of_;  // by stack: the innermost branch so far; kNone: it is in none
-  const SnapshotData* snapshot_ = nullptr;
-  const SnapshotData* held_in_ = nullptr;  // what held_ is of
-  std::vector<uint64_t> held_;             // by stack
+  const std::vector<agent::massif::Change>& changes_;
+  size_t applied_ = 0;          // of them
+  uint64_t seen_ = 0;           // stacks, in the snapshot
+  std::vector<uint64_t> held_;  // by stack, in the snapshot
 };
 
 }  // namespace vsup::supervisor::massif

@@ -1,12 +1,23 @@
 #include "supervisor/reports/massif/massif_output.h"
 
 #include <memory>
+#include <unordered_map>
 #include <utility>
 
 #include "supervisor/reports/heap/weighted_stacks.h"
 #include "supervisor/symbols/warm_up.h"
 
 namespace vsup::supervisor::massif {
+
+namespace {
+
+StackWeights held_in(const SnapshotData& snapshot, const HeapProfile& profile) {
+  std::unordered_map<uint32_t, uint64_t> held;
+  for (size_t i = 0; i < snapshot.changes; ++i) held[profile.changes[i].stack] = profile.changes[i].bytes;
+  return {held.begin(), held.end()};
+}
+
+}  // namespace
 
 MassifOutput::Texts MassifOutput::texts_of(const HeapProfile& profile, Symbolizer& symbolizer) const {
   FrameDescriber describer(symbolizer, profile.modules, profile.stacks);
@@ -20,7 +31,7 @@ MassifOutput::Texts MassifOutput::texts_of(const HeapProfile& profile, Symbolize
   texts.live = collapsed(profile.live);
   texts.total = collapsed(profile.totals);
   for (const SnapshotData& snapshot : profile.snapshots)
-    if (snapshot.peak) texts.peak = collapsed(snapshot.stacks);
+    if (snapshot.peak) texts.peak = collapsed(held_in(snapshot, profile));
   return texts;
 }
 

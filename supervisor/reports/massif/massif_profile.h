@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/tools/massif/records.h"
 #include "supervisor/symbols/module_map.h"
 #include "supervisor/symbols/stack_reader.h"
 
@@ -18,8 +19,9 @@ struct SnapshotData {
   bool peak = false, detailed = false;
   uint64_t time = 0;
   uint64_t heap_bytes = 0, extra_bytes = 0, stack_bytes = 0;
-  // Of a detailed one: ids of the stacks that hold bytes, and how many of HeapProfile::seen had been seen.
-  std::vector<std::pair<uint32_t, uint64_t>> stacks;
+  // Of a detailed one: the changes that lead to what stacks hold are HeapProfile::changes up to this one, not less than
+  // in the one before; and how many of HeapProfile::seen had been seen.
+  size_t changes = 0;
   uint64_t seen = 0;
 };
 
@@ -27,6 +29,7 @@ struct HeapProfile {
   pid_t pid = 0;
   std::string command;
   std::vector<SnapshotData> snapshots;
+  std::vector<agent::massif::Change> changes;
   std::vector<uint32_t> seen;  // stacks that have ever allocated, in the order of their first time
   // Where stacks weighted by bytes are wanted: by id, at the end and ever allocated.
   bool weighted = false;

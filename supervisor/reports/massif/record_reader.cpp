@@ -7,6 +7,7 @@
 
 #include "agent/tools/massif/records.h"
 #include "protocol/heap.h"
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/reports/heap/tick_rate.h"
 #include "supervisor/symbols/process_memory.h"
 
@@ -16,20 +17,14 @@ namespace {
 
 namespace records = agent::massif;
 
-bool read_details(const StoppedProcess& process, uint32_t room, uint64_t max_snapshots, SnapshotData& snapshot) {
-  const uint64_t room_size = records::kDetailsSize / max_snapshots & ~uint64_t{4095};
-  const uint64_t start = records::kDetailsAt + room * room_size;
-  records::RoomHeader header{};
-  if (!process.read(start, &header, sizeof header)) return false;
-  if (header.count > (room_size - sizeof header) / sizeof(records::Detail)) return false;
-  std::vector<records::Detail> details(header.count);
-  if (!details.empty() && !process.read(start + sizeof header, details.data(), details.size() * sizeof details[0]))
-    return false;
-  snapshot.seen = header.seen;
-  snapshot.stacks.reserve(details.size());
-  for (const records::Detail& detail : details)
-    snapshot.stacks.emplace_back(detail.stack, detail.bytes_low | uint64_t{detail.bytes_high} << 32);
-  return true;
+bool read_changes(const StoppedProcess& process, const records::Header& header, HeapProfile& profile) {
+  if (header.log > 1) return false;
+  const uint64_t count = header.log_count[header.log];
+  // As many as there may be would be much memory: one that has them has filled it.
+  if (count > records::kMaxChanges || !may_have_filled(process.tid(), count * sizeof(records::Change))) return false;
+  profile.changes.resize(count);
+  return count == 0 || process.read(records::kLogAt[header.log], profile.changes.data(),
+                                    profile.changes.size() * sizeof profile.changes[0]);
 }
 
 bool read_seen(const StoppedProcess& process, const StackReader& stacks, uint64_t count, std::vector<uint32_t>& seen) {
@@ -48,7 +43,7 @@ bool read_numbers(const StoppedProcess& process, uint64_t start, const std::vect
   std::vector<uint64_t> read(*std::max_element(seen.begin(), seen.end()) + uint64_t{1});
   if (!process.read(start, read.data(), read.size() * sizeof read[0])) return false;
   for (const uint32_t stack : seen)
-    if ((read[stack] & ~records::kSeen) != 0) numbers.emplace_back(stack, read[stack] & ~records::kSeen);
+    if ((read[stack] & records::kLiveBytes) != 0) numbers.emplace_back(stack, read[stack] & records::kLiveBytes);
   return true;
 }
 
@@ -75,7 +70,7 @@ uint64_t present_time(const records::Header& header, uint64_t time_unit) {
 
 }  // namespace
 
-std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots, bool weighted) {
+std::optional<HeapProfile> read_profile(const StoppedProcess& process, bool weighted) {
   records::Header header{};
   if (!process.read(records::kToolBase, &header, sizeof header)) return {};
   if (header.snapshot_count > records::kMaxSnapshots) return {};
@@ -83,6 +78,9 @@ std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t 
   if (!taken.empty() && !process.read(records::kSnapshotsAt, taken.data(), taken.size() * sizeof taken[0])) return {};
   HeapProfile profile = start_profile(process);
   if (!read_seen(process, profile.stacks, header.seen_count, profile.seen)) return {};
+  const bool details = read_changes(process, header, profile);
+  if (!details) profile.changes.clear();
+  size_t changes = 0;
   for (const records::Snapshot& one : taken) {
     if (one.kind == records::kSnapshotUnused) continue;
     SnapshotData& snapshot = profile.snapshots.emplace_back();
@@ -91,8 +89,11 @@ std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t 
     snapshot.heap_bytes = one.heap_bytes;
     snapshot.extra_bytes = one.extra_bytes;
     snapshot.stack_bytes = one.stack_bytes;
-    snapshot.detailed = one.detail != 0 && one.detail <= max_snapshots &&
-                        read_details(process, one.detail - 1, max_snapshots, snapshot);
+    snapshot.detailed = details && one.detailed != 0 && one.log_end[header.log] >= changes &&
+                        one.log_end[header.log] <= profile.changes.size();
+    if (!snapshot.detailed) continue;
+    snapshot.changes = changes = one.log_end[header.log];
+    snapshot.seen = one.seen;
   }
   profile.weighted = weighted && read_numbers(process, records::kLiveAt, profile.seen, profile.live) &&
                      read_numbers(process, records::kTotalsAt, profile.seen, profile.totals);
@@ -111,7 +112,10 @@ std::optional<HeapProfile> read_present(const StoppedProcess& process, uint64_t 
   snapshot.extra_bytes = header.extra_bytes;
   snapshot.stack_bytes = header.stack_bytes;
   snapshot.seen = profile.seen.size();
-  if (detailed && !read_numbers(process, records::kLiveAt, profile.seen, snapshot.stacks)) return {};
+  std::vector<std::pair<uint32_t, uint64_t>> held;
+  if (detailed && !read_numbers(process, records::kLiveAt, profile.seen, held)) return {};
+  for (const auto& [stack, bytes] : held) profile.changes.push_back({stack, bytes});
+  snapshot.changes = profile.changes.size();
   return profile;
 }
 

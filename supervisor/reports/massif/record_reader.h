@@ -10,9 +10,8 @@
 
 namespace vsup::supervisor::massif {
 
-// All snapshots taken so far, most of them at `max_snapshots`; with `weighted`, what each stack holds and allocated,
-// too.
-std::optional<HeapProfile> read_profile(const StoppedProcess& process, uint64_t max_snapshots, bool weighted);
+// All snapshots taken so far; with `weighted`, what each stack holds and allocated, too.
+std::optional<HeapProfile> read_profile(const StoppedProcess& process, bool weighted);
 
 // How things are now, as one snapshot; its time in the unit `time_unit` (agent::massif::TimeUnit).
 std::optional<HeapProfile> read_present(const StoppedProcess& process, uint64_t time_unit, bool detailed);

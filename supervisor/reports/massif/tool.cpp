@@ -95,8 +95,7 @@ class MassifReport : public ToolReport {
   }
 
   void records_ready(StoppedProcess& process, RecordsMoment) override {
-    auto profile =
-        massif::read_profile(process, context_.options.number("max-snapshots"), context_.options.yes("collapsed"));
+    auto profile = massif::read_profile(process, context_.options.yes("collapsed"));
     if (!profile) return;
     write(std::move(*profile), context_.options.text("massif-out-file"), [](const std::string&) {});
   }
