@@ -451,12 +451,12 @@ int main(int argc, char** argv) {
   settings.translate_limit = ~0ull;
   InProcessAgent agent(settings);
 
-  // Random code moves its stack pointer: unmapped memory on both sides keeps it away from the test's own stacks.
-  constexpr uint64_t kGuard = 1 << 24;
-  auto* reserved = static_cast<uint8_t*>(mmap(nullptr, kCodeSize + 2 * kDataSize + 2 * kGuard, PROT_NONE,
-                                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-  uint8_t* base = reserved + kGuard;
-  mprotect(base, kCodeSize + 2 * kDataSize, PROT_READ | PROT_WRITE | PROT_EXEC);
+  // Random code moves its stack pointer and adds displacements of 32 bits: the test's own memory is farther away.
+  void* const wanted = reinterpret_cast<void*>(0x1000'0000'0000);
+  void* const got = mmap(wanted, kCodeSize + 2 * kDataSize, PROT_READ | PROT_WRITE | PROT_EXEC,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (got != wanted) return std::fprintf(stderr, "compared_execution: no memory at %p\n", wanted), 2;
+  auto* base = static_cast<uint8_t*>(got);
   Arena arena{base, base + kCodeSize, base + kCodeSize + kDataSize};
   std::printf("compared_execution --seed=%" PRIu64 " --snippets=%" PRIu64 "\n", seed, snippets);
 

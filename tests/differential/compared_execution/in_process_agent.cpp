@@ -112,6 +112,7 @@ void on_signal(int, siginfo_t* info, void* opaque) {
     switch (static_cast<Service>(ctx->service)) {
       case Service::kQueryMap:
         answer_map_query(ctx->request_argument[0]);
+        uc->uc_mcontext.gregs[REG_RIP] = static_cast<greg_t>(exports->service_done);
         return;
       case Service::kFlush:
         reinterpret_cast<void (*)()>(exports->reset_cache)();
