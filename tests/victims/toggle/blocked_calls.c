@@ -55,7 +55,8 @@ int main(void) {
   }
   struct sembuf up = {0, 1, 0};
   semop(sem, &up, 1);
-  syscall(SYS_futex, &word, FUTEX_WAKE, 1);
+  // It may be on its way back from the last toggle.
+  while (syscall(SYS_futex, &word, FUTEX_WAKE, 1) == 0) usleep(1000);
   kill(getpid(), SIGUSR1);
   write(pipes[1], "x", 1);
   for (int i = 0; i < 8; ++i) pthread_join(threads[i], NULL);
