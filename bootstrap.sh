@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 build_packages=(g++ make cmake ninja-build pkg-config binutils git ca-certificates python3 procps
   libboost-dev libboost-program-options-dev libcapstone-dev libunwind-dev libdw-dev libelf-dev libdeflate-dev
+  zlib1g-dev liblzma-dev libbz2-dev
   nlohmann-json3-dev doctest-dev libzydis-dev)
 # Programs that tests/real runs; a test whose program is missing is skipped and says so. Left out for what they bring
 # along (a good part of KDE): massif-visualizer, and kcachegrind with xvfb, x11-utils and dbus, of
