@@ -173,6 +173,11 @@ TEST_CASE("a full disk is reported once and keeps what was there") {
   rmdir((directory.path() + "/f.new").c_str());
   CHECK(directory.write_file("f", "new"));
   CHECK(slurp(directory.path() + "/f") == "new");
+  REQUIRE(mkdir((directory.path() + "/h").c_str(), 0700) == 0);
+  CHECK_FALSE(directory.write_file("h", "new"));
+  CHECK(fs::is_directory(directory.path() + "/h"));
+  CHECK_FALSE(fs::exists(directory.path() + "/f.new"));
+  CHECK_FALSE(fs::exists(directory.path() + "/h.new"));
 }
 
 TEST_CASE("an image chain is written down") {
