@@ -21,4 +21,7 @@ bool decode(const uint8_t* bytes, size_t size, uint64_t pc, Instr& instr);
 // - masked and maskmov accesses touch some of the `size` bytes.
 void effects(const Instr& instr, Effects& out);
 
+// The flags of effects() alone, at a fraction of its price.
+FlagUse flag_use(const Instr& instr);
+
 }  // namespace vsup::agent

@@ -35,7 +35,6 @@ class Collector {
   void mask(unsigned number, Action action);
   void memory(Action action);
   void mask_register();
-  void flags();
 
   bool rex(uint8_t bit) const { return (instr_.rex & bit) != 0; }
   bool in_memory() const { return instr_.mem.present; }
@@ -171,11 +170,8 @@ void Collector::mask_register() {
   }
 }
 
-void Collector::flags() {
-  struct Row {
-    uint32_t read, written;
-  };
-  static constexpr Row kRows[] = {
+FlagUse flags_of(const Form& form, const Instr& instr) {
+  static constexpr FlagUse kRows[] = {
 #define VSUP_FLAG_EFFECT(name, read, written) {read, written},
 #include "agent/x86/flag_effects.def"
 #undef VSUP_FLAG_EFFECT
@@ -183,24 +179,45 @@ void Collector::flags() {
   static constexpr uint32_t kOfCondition[8] = {
       kFlagOf, kFlagCf, kFlagZf, kFlagCf | kFlagZf, kFlagSf, kFlagPf, kFlagSf | kFlagOf, kFlagZf | kFlagSf | kFlagOf,
   };
-  Row row = kRows[static_cast<unsigned>(form_.flag_effect)];
-  if (form_.flag_effect == forms::FlagEffect::kCondition) row.read = kOfCondition[instr_.condition() / 2];
-  if (form_.flag_effect == forms::FlagEffect::kShiftImmediate ||
-      form_.flag_effect == forms::FlagEffect::kRotateImmediate) {
-    const int64_t count = instr_.imm & (rex(kRexW) ? 63 : 31);
-    if (count != 0) row.read = 0;  // then they change for certain
-  } else if (form_.flag_effect == forms::FlagEffect::kRotateCarryImmediate) {
-    const int64_t count = instr_.imm & (rex(kRexW) ? 63 : 31);
-    if (count != 0) row.read = kFlagCf;
+  FlagUse use = kRows[static_cast<unsigned>(form.flag_effect)];
+  const int64_t count = instr.imm & ((instr.rex & kRexW) != 0 ? 63 : 31);
+  if (form.flag_effect == forms::FlagEffect::kCondition) use.read = kOfCondition[instr.condition() / 2];
+  if (form.flag_effect == forms::FlagEffect::kShiftImmediate ||
+      form.flag_effect == forms::FlagEffect::kRotateImmediate) {
+    if (count != 0) use.read = 0;  // then they change for certain
+  } else if (form.flag_effect == forms::FlagEffect::kRotateCarryImmediate) {
+    if (count != 0) use.read = kFlagCf;
   }
-  out_.flags_read |= row.read;
-  out_.flags_written |= row.written;
+  return use;
+}
+
+// Most instructions of compiled code: mov, lea, push and pop, and the arithmetic of the first rows of the opcode map.
+bool is_plain(const Instr& instr, FlagUse& use) {
+  if (instr.space != Space::kLegacy || instr.map != OpMap::kOneByte) return false;
+  const uint8_t opcode = instr.opcode;
+  const bool moves = opcode == 0x63 || opcode == 0x8d || (opcode >= 0x50 && opcode <= 0x5f) ||
+                     (opcode >= 0x88 && opcode <= 0x8b) || (opcode >= 0xb0 && opcode <= 0xbf);
+  use = {};
+  if (moves) return true;
+  unsigned operation = opcode >> 3;
+  if (opcode >= 0x80 && opcode <= 0x83 && opcode != 0x82) {
+    operation = instr.modrm >> 3 & 7;
+  } else if (opcode == 0x84 || opcode == 0x85) {
+    operation = 0;
+  } else if (opcode >= 0x40 || (opcode & 7) > 5) {
+    return false;
+  }
+  const bool carries = operation == 2 || operation == 3;  // adc, sbb
+  use = {carries ? kFlagCf : 0U, kFlagsArithmetic};
+  return true;
 }
 
 void Collector::collect() {
   for (const forms::Operand each : form_.operands) operand(each);
   mask_register();
-  flags();
+  const FlagUse flags = flags_of(form_, instr_);
+  out_.flags_read = flags.read;
+  out_.flags_written = flags.written;
   out_.x87 = (form_.traits & forms::kTraitX87) != 0;
   out_.reads_mxcsr = (form_.traits & forms::kTraitMxcsr) != 0;
   add_implicit_effects(form_, instr_, out_);
@@ -221,6 +238,17 @@ void effects(const Instr& instr, Effects& out) {
   out = {};
   const Form* form = forms::find_form(instr);
   if (form != nullptr) Collector(*form, instr, out).collect();
+}
+
+FlagUse flag_use(const Instr& instr) {
+  FlagUse use;
+  if (is_plain(instr, use)) return use;
+  const Form* form = forms::find_form(instr);
+  if (form == nullptr) return {};
+  if (form->implicit == forms::Implicit::kNone) return flags_of(*form, instr);
+  Effects what;  // strings that compare use them in their own way
+  effects(instr, what);
+  return {what.flags_read, what.flags_written};
 }
 
 }  // namespace vsup::agent

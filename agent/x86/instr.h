@@ -106,6 +106,11 @@ struct Access {
   bool address_only;  // lea, nop r/m, prefetch: the operand is named, memory is not accessed
 };
 
+// FlagBits; written includes "undefined afterwards".
+struct FlagUse {
+  uint32_t read, written;
+};
+
 // What an instruction reads and writes. Conditional effects (cmov, masked, rep) count as both possible: what is perhaps
 // written is read too, so that written without read means that the old value is dead.
 struct Effects {
@@ -114,7 +119,7 @@ struct Effects {
   // A vector register merged within its low 128 bits counts as read; that SSE keeps the bits above does not.
   uint32_t vector_read, vector_written;  // xmm/ymm/zmm 0-31, any part
   uint8_t mask_read, mask_written;       // k0-k7
-  uint32_t flags_read, flags_written;    // FlagBits; written includes "undefined afterwards"
+  uint32_t flags_read, flags_written;    // as of FlagUse
   bool x87;                              // touches the x87/MMX register file
   bool reads_mxcsr;                      // or writes it
   uint8_t access_count;

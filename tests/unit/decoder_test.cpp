@@ -379,6 +379,34 @@ TEST_CASE("effects: flags") {
   CHECK(effects_of("0f 05").flags_read == kFlagsAll);  // r11
 }
 
+TEST_CASE("effects: flags alone are the same for every opcode and form") {
+  unsigned compared = 0;
+  const std::vector<std::vector<uint8_t>> prefixes = {{},           {0x66},       {0xf2},       {0xf3},
+                                                      {0x48},       {0x0f},       {0x66, 0x0f}, {0xf3, 0x0f},
+                                                      {0x48, 0x0f}, {0x0f, 0x38}, {0x0f, 0x3a}, {0xf3, 0x48, 0x0f}};
+  for (const std::vector<uint8_t>& prefix : prefixes) {
+    for (unsigned opcode = 0; opcode < 256; ++opcode) {
+      for (unsigned modrm = 0; modrm < 256; ++modrm) {
+        for (const uint8_t immediate : {0, 3}) {
+          std::vector<uint8_t> code = prefix;
+          code.push_back(static_cast<uint8_t>(opcode));
+          code.push_back(static_cast<uint8_t>(modrm));
+          code.resize(15, immediate);
+          Instr instr;
+          if (!decode(code.data(), code.size(), 0, instr)) continue;
+          Effects what;
+          effects(instr, what);
+          const FlagUse use = flag_use(instr);
+          ++compared;
+          if (use.read != what.flags_read || use.written != what.flags_written)
+            FAIL("opcode " << opcode << " modrm " << modrm << " after " << prefix.size() << " bytes");
+        }
+      }
+    }
+  }
+  CHECK(compared > 500'000);
+}
+
 TEST_CASE("effects: stack") {
   const Effects push = effects_of("ff 34 24");
   REQUIRE(push.access_count == 2);

@@ -127,7 +127,8 @@ void emit_direct(Emitter& out, const CountMode& mode, const Block& block, bool i
 bool leaves_function(const Source& source) {
   uint64_t target = source.instr.target;
   if (skips_plt() && plt_entry(target).slot != 0 && plt_entry(raw(source.pc)).slot == 0) return true;
-  return function_start(AppPc{target}) == target && function_start(source.pc) != target;
+  const FunctionRange own = function_range(source.pc);
+  return (target < own.start || target >= own.end) && function_start(AppPc{target}) == target;
 }
 
 // The register of an indirect jump was loaded from an indexed table, or computed, in the same block: a switch.

@@ -13,10 +13,9 @@ constexpr unsigned kLookAhead = 16;
 
 // Takes out of `open` what the instruction overwrites; false when it reads some of them.
 bool pass(const Instr& instr, uint32_t& open) {
-  Effects what;
-  effects(instr, what);
-  if ((what.flags_read & open) != 0) return false;
-  open &= ~what.flags_written;
+  const FlagUse use = flag_use(instr);
+  if ((use.read & open) != 0) return false;
+  open &= ~use.written;
   return true;
 }
 

@@ -3,6 +3,7 @@
 #include <elf.h>
 
 #include "agent/base/entry_points.h"
+#include "agent/base/safe_load.h"
 #include "agent/engine/code_regions.h"
 
 namespace vsup::agent::callgrind {
@@ -15,9 +16,8 @@ struct SearchTable {
   uint32_t count = 0;
 };
 
-struct Row {
-  int32_t function, entry;  // relative to the header
-};
+// Of the search table, as it lies in memory: a function's start and its entry, relative to the header.
+using Row = uint64_t;
 
 constexpr uint32_t kRecent = 16;
 SearchTable recent[kRecent];
@@ -61,8 +61,12 @@ const SearchTable& table_of(uint64_t module) {
   return slot;
 }
 
-uint64_t address_of(const SearchTable& table, const Row& row) {
-  return table.header + static_cast<uint64_t>(static_cast<int64_t>(row.function));
+int32_t function_of(Row row) {
+  return static_cast<int32_t>(row);
+}
+
+uint64_t address_of(const SearchTable& table, Row row) {
+  return table.header + static_cast<uint64_t>(int64_t{function_of(row)});
 }
 
 }  // namespace
@@ -78,15 +82,15 @@ FunctionRange function_range(AppPc pc) {
   Row row;
   while (low < high) {
     uint32_t middle = (low + high) / 2;
-    if (!read(rows + middle * sizeof row, row)) return {};
-    if (row.function <= wanted)
+    if (!safe_load(rows + middle * sizeof row, row)) return {};
+    if (function_of(row) <= wanted)
       low = middle + 1;
     else
       high = middle;
   }
   FunctionRange range{0, region.end};
-  if (low < table.count && read(rows + low * sizeof row, row)) range.end = address_of(table, row);
-  if (low == 0 || !read(rows + (low - 1) * sizeof row, row)) return {};
+  if (low < table.count && safe_load(rows + low * sizeof row, row)) range.end = address_of(table, row);
+  if (low == 0 || !safe_load(rows + (low - 1) * sizeof row, row)) return {};
   range.start = address_of(table, row);
   return range;
 }

@@ -1,7 +1,7 @@
 #include "agent/tools/callgrind/plt.h"
 
-#include "agent/base/entry_points.h"
 #include "agent/base/memory.h"
+#include "agent/base/safe_load.h"
 
 namespace vsup::agent::callgrind {
 
@@ -10,7 +10,12 @@ namespace {
 // The bytes at an address, read one after the other.
 class Code {
  public:
-  explicit Code(uint64_t pc) : pc_(pc) { ok_ = vsup_safe_copy(bytes_, reinterpret_cast<const void*>(pc), kSize); }
+  explicit Code(uint64_t pc) : pc_(pc) {
+    uint64_t first = 0, second = 0;
+    ok_ = safe_load(pc, first) && safe_load(pc + sizeof first, second);
+    store(bytes_, first);
+    store(bytes_ + sizeof first, second);
+  }
 
   // Passes over `code` if it comes next.
   template <size_t N>
@@ -68,9 +73,7 @@ UnboundEntry unbound_entry(uint64_t pc) {
   UnboundEntry entry;
   uint64_t head = code.take_relative();
   PltEntry first = plt_head(head);
-  if (first.slot != 0 &&
-      vsup_safe_copy(&entry.resolver, reinterpret_cast<const void*>(first.slot), sizeof entry.resolver))
-    entry.head = head;
+  if (first.slot != 0 && safe_load(first.slot, entry.resolver)) entry.head = head;
   return entry;
 }
 
