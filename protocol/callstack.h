@@ -88,12 +88,13 @@ struct UnwindModule {
 
 // Never changed while it is the one in use.
 struct UnwindDirectory {
-  uint64_t generation;  // counts directories, from 1; rules in the rule cache are of one generation
+  uint64_t generation;  // counts directories, from 1
+  uint64_t epoch;       // counts those, from 1, that have not all of the one before: what was found may be wrong
   uint64_t count;
   UnwindModule modules[1];  // `count` of them, sorted, disjoint
 };
 inline constexpr uint64_t kMaxUnwindModules = 26000;
-static_assert(16 + kMaxUnwindModules * sizeof(UnwindModule) <= 0x10'0000);
+static_assert(24 + kMaxUnwindModules * sizeof(UnwindModule) <= 0x10'0000);
 
 // What the agent does about Python.
 enum PythonStacks : uint32_t {

@@ -151,12 +151,16 @@ class CachedWalk {
     return place + 1 == cache_.count ? cache_.read_count : cache_.places[place + 1].first_read;
   }
 
-  // The first place whose step has to be the same: that of the outermost frame.
+  // The first place whose step has to be the same: that of the outermost frame. A place has one frame or none, so it is
+  // looked for from as many places as there are frames to come: outermost ones of deep stacks are left alone.
   uint32_t first_needed() const {
     uint32_t cut_off = cut();
     if (cut_off == 0 && cache_.complete) return 0;
-    uint32_t i = 0;
-    while (i < kept_ && cache_.places[i].frames <= cut_off) ++i;
+    uint32_t i = kept_;
+    if (i != 0 && cache_.places[i - 1].frames > cut_off) {
+      i -= cache_.places[i - 1].frames - cut_off;
+      while (i > 0 && cache_.places[i - 1].frames > cut_off) --i;
+    }
     return i;
   }
 
@@ -254,7 +258,7 @@ WalkStep step_outward(Position& at, PythonWalk& python, uint64_t& frame, ReadLog
 
 bool cached_walk(WalkCache& cache, const WalkState& start, unsigned depth, PythonWalk& python, uint32_t& stack) {
   static_assert(WalkCache::kMaxDepth < 128);
-  uint64_t generation = (unwind_generation() << 1 | (python.stacks() != kPythonStacksNo ? 1 : 0)) << 7 | depth;
+  uint64_t generation = (unwind_epoch() << 1 | (python.stacks() != kPythonStacksNo ? 1 : 0)) << 7 | depth;
   if (cache.generation != generation) {
     cache.generation = generation;
     cache.root = walked_root(depth);

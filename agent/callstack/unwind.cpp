@@ -28,7 +28,8 @@ constexpr Rule rule_of_form(uint8_t cfa_form) {
 }
 
 // Read and written without a lock: `check` is key ^ the rule's bits spread by a multiplication, so that two halves that
-// do not belong together are no hit.
+// do not belong together are no hit. The key is the pc with the directory's epoch, or, where no module was found, with
+// its generation and kNoModule: the next one may have one.
 struct CachedRule {
   uint64_t check;
   uint64_t rule;
@@ -79,16 +80,19 @@ const UnwindModule* search_module(const UnwindDirectory& in, uint64_t pc) {
 Rule rule_at(uint64_t pc) {
   const UnwindDirectory* in = directory();
   if (in == nullptr) return rule_of_form(kCfaNone);
-  uint64_t key = pc ^ in->generation << 48;
+  constexpr uint64_t kNoModule = uint64_t{1} << 47;  // no user address has that bit
+  const uint64_t key = pc ^ in->epoch << 48, no_module_key = pc ^ in->generation << 48 ^ kNoModule;
   CachedRule& cached = rule_cache()[(pc * kSpread) >> (64 - kRuleCacheBits)];
   uint64_t bits = __atomic_load_n(&cached.rule, __ATOMIC_RELAXED);
-  if (__atomic_load_n(&cached.check, __ATOMIC_RELAXED) == (key ^ bits * kSpread)) [[likely]]
+  const uint64_t found = __atomic_load_n(&cached.check, __ATOMIC_RELAXED) ^ bits * kSpread;
+  if (found == key) [[likely]]
     return load<Rule>(&bits);
+  if (found == no_module_key) return load<Rule>(&bits);
   const UnwindModule* module = search_module(*in, pc);
   Rule rule = module != nullptr ? search_row(*module, pc) : rule_of_form(kCfaNone);
   bits = load<uint64_t>(&rule);
   __atomic_store_n(&cached.rule, bits, __ATOMIC_RELAXED);
-  __atomic_store_n(&cached.check, key ^ bits * kSpread, __ATOMIC_RELAXED);
+  __atomic_store_n(&cached.check, (module != nullptr ? key : no_module_key) ^ bits * kSpread, __ATOMIC_RELAXED);
   return rule;
 }
 
@@ -163,9 +167,9 @@ bool find_cfa(const WalkState& state, const Rule& rule, uint64_t lookup, uint64_
 
 }  // namespace
 
-uint64_t unwind_generation() {
+uint64_t unwind_epoch() {
   const UnwindDirectory* in = directory();
-  return in == nullptr ? 0 : in->generation;
+  return in == nullptr ? 0 : in->epoch;
 }
 
 WalkStep step_to_caller(WalkState& state, ReadLog& log) {

@@ -24,7 +24,7 @@ enum class WalkStep { kCaller, kEnd, kLost };
 // From a frame to its caller. kEnd: there is none; kLost: there is no telling, nor a frame pointer to go by.
 WalkStep step_to_caller(WalkState& state, ReadLog& log);
 
-// Changes when steps may: modules came or went.
-uint64_t unwind_generation();
+// Changes when a step may that has been possible: modules went. Where others come, steps become possible.
+uint64_t unwind_epoch();
 
 }  // namespace vsup::agent

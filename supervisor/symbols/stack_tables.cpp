@@ -31,6 +31,19 @@ std::optional<ElfFile> open_file(const Module& module, pid_t pid) {
   return ElfFile::from_fd(fd.get());
 }
 
+// Whether whatever is found by the one directory is found by the other, too.
+bool extends(const std::vector<UnwindModule>& before, const std::vector<UnwindModule>& after) {
+  const auto same = [](const UnwindModule& a, const UnwindModule& b) {
+    return a.start == b.start && a.end == b.end && a.base == b.base && a.rows == b.rows && a.row_count == b.row_count;
+  };
+  size_t kept = 0;
+  for (size_t i = 0; i < after.size(); ++i) {
+    if (i > 0 && after[i].start < after[i - 1].end) return false;
+    if (kept < before.size() && same(before[kept], after[i])) ++kept;
+  }
+  return kept == before.size();
+}
+
 const MapEntry* first_code(const Module& module) {
   for (const MapEntry& mapping : module.mappings)
     if (mapping.executable) return &mapping;
@@ -147,7 +160,9 @@ bool StackTables::publish(pid_t pid) {
   std::vector<UnwindModule> modules;
   for (const auto& [key, module] : known_)
     if (module.row_count != 0 && modules.size() < protocol::kMaxUnwindModules) modules.push_back(module);
-  const uint64_t header[2] = {++generation_, modules.size()};
+  if (!extends(published_, modules)) ++epoch_;
+  const uint64_t header[3] = {++generation_, epoch_, modules.size()};
+  published_ = modules;
   std::vector<uint8_t> bytes(sizeof header + modules.size() * sizeof(UnwindModule));
   memcpy(bytes.data(), header, sizeof header);
   if (!modules.empty()) memcpy(bytes.data() + sizeof header, modules.data(), modules.size() * sizeof(UnwindModule));

@@ -68,7 +68,8 @@ class StackTables {
   std::map<const UnwindTable*, std::pair<std::shared_ptr<const UnwindTable>, uint64_t>>
       written_;  // address of its rows
   uint64_t rows_used_ = 0;
-  uint64_t generation_ = 0;
+  std::vector<protocol::UnwindModule> published_;
+  uint64_t generation_ = 0, epoch_ = 1;
   protocol::PythonStacks python_stacks_ = protocol::kPythonStacksYes;
   std::optional<PythonFound> python_;
 };

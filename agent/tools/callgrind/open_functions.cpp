@@ -71,7 +71,7 @@ Walked walk(ThreadContext& ctx, const CountMode& mode, const Open* limit, Open* 
 }  // namespace
 
 void enter_open_functions(ThreadContext& ctx, const CountMode& mode) {
-  if (unwind_generation() == 0) return;
+  if (unwind_epoch() == 0) return;
   auto* end = reinterpret_cast<Open*>(ctx.tool_stack_end);
   const Walked walked = walk(ctx, mode, reinterpret_cast<Open*>(ctx.tool_stack), end);
   if (walked.outermost != end && !walked.met) leave_far_stack(ctx, walked.outermost->sp);

@@ -172,7 +172,7 @@ Contexts::Place Contexts::place_of(uint32_t stack, uint32_t seen, uint32_t end, 
   }
   if (passed_end) end = at;
   const unsigned left = std::min(depth, most - steps);
-  return {stack, seen, left == 0 ? 0 : at, end, left};
+  return {stack, seen, left == 0 ? 0 : at, end, left, 0};
 }
 
 void Contexts::advance(Place& place) const {
@@ -186,14 +186,14 @@ void Contexts::sort(uint32_t first, uint32_t last) {
   const uint32_t count = last - first;
   if (count < frames_.size() / 8) {
     std::sort(places_.begin() + first, places_.begin() + last,
-              [this](const Place& a, const Place& b) { return key(a) != key(b) ? key(a) < key(b) : a.seen < b.seen; });
+              [this](const Place& a, const Place& b) { return a.key != b.key ? a.key < b.key : a.seen < b.seen; });
     return;
   }
   std::fill(starts_.begin(), starts_.end(), 0);
-  for (uint32_t i = first; i < last; ++i) ++starts_[key(places_[i]) + 1];
+  for (uint32_t i = first; i < last; ++i) ++starts_[places_[i].key + 1];
   for (size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
   sorted_.resize(count);
-  for (uint32_t i = first; i < last; ++i) sorted_[starts_[key(places_[i])]++] = places_[i];
+  for (uint32_t i = first; i < last; ++i) sorted_[starts_[places_[i].key]++] = places_[i];
   std::copy(sorted_.begin(), sorted_.end(), places_.begin() + first);
 }
 
@@ -204,15 +204,22 @@ std::pair<uint32_t, uint32_t> Contexts::parts(uint32_t branch) {
 
 void Contexts::split(uint32_t branch) {
   const uint32_t first = branches_[branch].first, last = branches_[branch].last;
+  constexpr uint32_t kAhead = 16;
+  for (uint32_t i = first; i < last; ++i) {
+    if (last - i > kAhead) __builtin_prefetch(&steps_[places_[i + kAhead].at]);
+    Place& place = places_[i];
+    if (branch != kRoot) advance(place);
+    place.key = place.at == 0 ? 0 : steps_[place.at].key;
+  }
   sort(first, last);
   const auto first_part = static_cast<uint32_t>(branches_.size());
   uint64_t left = 0;  // in stacks that end here
   for (uint32_t i = first; i < last;) {
-    const uint32_t here = key(places_[i]), start = i;
+    const uint32_t here = places_[i].key, start = i;
     const auto number = here == 0 ? branch : static_cast<uint32_t>(branches_.size());
     uint32_t first_seen = kNone;
     uint64_t bytes = 0;
-    for (; i < last && key(places_[i]) == here; ++i) {
+    for (; i < last && places_[i].key == here; ++i) {
       const Place& place = places_[i];
       first_seen = std::min(first_seen, place.seen);
       bytes += held_[place.stack];
@@ -224,7 +231,6 @@ void Contexts::split(uint32_t branch) {
       left += bytes;
     }
   }
-  for (uint32_t i = first; i < last; ++i) advance(places_[i]);
   Branch& parent = branches_[branch];
   parent.own = left;
   parent.split = true;

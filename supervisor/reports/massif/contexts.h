@@ -66,6 +66,7 @@ class Contexts {
     uint32_t at;    // the node whose frame is the next one; 0: it has no more
     uint32_t end;   // the last one that is shown
     uint32_t left;  // how many more there may be
+    uint32_t key;   // of the next one's frame, once its branch is about to be split; 0: it has no more
   };
   struct Branch {
     uint32_t parent, key;
@@ -85,7 +86,6 @@ class Contexts {
   Place place_of(uint32_t stack, uint32_t seen, uint32_t end, unsigned depth, unsigned most) const;
   void split(uint32_t branch);
   void apply(const agent::massif::Change& change);
-  uint32_t key(const Place& place) const { return place.at == 0 ? 0 : steps_[place.at].key; }
   void advance(Place& place) const;
   void sort(uint32_t first, uint32_t last);
 
