@@ -91,7 +91,8 @@ class MassifReport : public ToolReport {
 
   void image_started(const ProcessSummary& process) override {
     images_[process.pid] = process;
-    output_.expect(process.pid);
+    // Of one that is switched off there will mostly be nothing to write.
+    if (process.mode == ProcessMode::kInstrumented) output_.expect(process.pid);
   }
 
   void records_ready(StoppedProcess& process, RecordsMoment) override {
