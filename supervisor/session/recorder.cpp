@@ -124,8 +124,8 @@ struct Recorder::Impl {
   void save_session_soon() {
     if (session_write_pending) return;
     double spacing = std::max(kSessionWriteSpacing, session_write_cost / kSessionWriteShare);
-    double wait = last_session_write + spacing - seconds_of(CLOCK_MONOTONIC);
-    if (wait <= 0) return save_session();
+    // Not at once, either: the program waits now, or has just ended, and then finish() comes next.
+    double wait = std::max(0.0, last_session_write + spacing - seconds_of(CLOCK_MONOTONIC));
     session_write_pending = true;
     run_later(wait, [this] {
       session_write_pending = false;
