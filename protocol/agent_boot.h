@@ -181,8 +181,17 @@ enum class StateKind : uint8_t {
   kStep = 1,       // not an app state: single-step until another state or agent text is reached
   kUncounted = 2,  // as kExact, and the tool has not counted the block yet
   kLeaving = 3,    // the tool has told what the branch here does, which is to be done: kExact for a fault, else kStep
+  kStepUncounted = 4,  // as kStep, and the tool has not counted the block yet
+  kStepCounting = 5,   // as kStep, and the tool has counted the block, but not yet its instructions in their sum
 };
-inline constexpr StateKind kLastStateKind = StateKind::kLeaving;
+inline constexpr StateKind kLastStateKind = StateKind::kStepCounting;
+
+constexpr bool is_step(StateKind kind) {
+  return kind == StateKind::kStep || kind == StateKind::kStepUncounted || kind == StateKind::kStepCounting;
+}
+constexpr bool is_uncounted(StateKind kind) {
+  return kind == StateKind::kUncounted || kind == StateKind::kStepUncounted;
+}
 
 // Cache pc to fragment: AgentState::chunk_first[(cache_pc - kCacheBase) >> kChunkShift] is 0 (nothing
 // starts or continues in this chunk yet) or 1 + the index of the first fragment that covers a byte of it.

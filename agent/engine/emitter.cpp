@@ -2,6 +2,17 @@
 
 namespace vsup::agent {
 
+namespace {
+
+// Of places that are no app state, where the tool has come to `kind` in counting the block.
+protocol::StateKind step_at(protocol::StateKind kind) {
+  using protocol::StateKind;
+  if (kind == StateKind::kUncounted) return StateKind::kStepUncounted;
+  return kind == StateKind::kStepCounting ? kind : StateKind::kStep;
+}
+
+}  // namespace
+
 void Emitter::cover(uint32_t app_offset, EmitState state) {
   while (covered_ != out_) {
     auto size = static_cast<uint64_t>(out_ - covered_);
@@ -15,7 +26,7 @@ void Emitter::cover(uint32_t app_offset, EmitState state) {
     *map_++ = piece;
     if (!plain) {
       store(map_, state.spilled);
-      map_[2] = static_cast<uint8_t>(state.step ? protocol::StateKind::kStep : kind_);
+      map_[2] = static_cast<uint8_t>(state.step ? step_at(kind_) : kind_);
       map_ += 3;
     }
     covered_ += piece;

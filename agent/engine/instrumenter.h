@@ -21,7 +21,8 @@ struct Instrumenter {
   void (*begin)(const Block& block);
 
   // Before instruction `index` of the block. The emitted code must leave registers and flags as it found them and
-  // cover() itself at source.offset. A tool that counts the block sets StateKind::kExact for what comes after that.
+  // cover() itself at source.offset. A tool that counts the block sets StateKind::kExact for what comes after
+  // that, and kStepCounting between the block's own count and others.
   void (*before)(Emitter& out, const Block& block, uint32_t index, const Source& source);
 
   // A LinkKind::kTool exit was taken: `cookie` and `retry` are its record's. Sets ctx.app_pc and returns the offset

@@ -189,7 +189,7 @@ void translate_loop(Emitter& out, const Source& source) {
   emit_exit(out, LinkKind::kDirect, source.next());
   store(distance, static_cast<uint8_t>(out.here() - (distance + 1)));
   emit_exit(out, LinkKind::kDirect, AppPc{instr.target});
-  out.cover(source.offset, {.step = true});
+  out.cover(source.offset + instr.length, {.step = true});
 }
 
 // Rule 6: call rel32.
@@ -200,7 +200,7 @@ void translate_return_address(Emitter& out, const Source& source) {
 }
 void translate_called(Emitter& out, const Source& source) {
   emit_exit(out, LinkKind::kDirect, AppPc{source.instr.target});
-  out.cover(source.offset, {.step = true});
+  out.cover(source.offset + source.instr.length, {.step = true});
 }
 
 // Rule 7: call and jmp r/m64.
@@ -214,7 +214,7 @@ void translate_indirect(Emitter& out, const Source& source) {
     out.cover(source.offset, {.spilled = static_cast<uint16_t>(spilled | bit(kRcx))});
   }
   out.jump_through_table();
-  out.cover(source.offset, {.step = true});
+  out.cover(source.offset + source.instr.length, {.step = true});
 }
 
 // Rule 8: ret, ret imm16.
@@ -229,7 +229,7 @@ void translate_return(Emitter& out, const Source& source) {
     out.u32(static_cast<uint32_t>(source.instr.imm) & 0xffff);
   }
   out.jump_through_table();
-  out.cover(source.offset, {.step = true});
+  out.cover(source.offset + source.instr.length, {.step = true});
 }
 
 bool can_translate_gs(const Instr& instr) {

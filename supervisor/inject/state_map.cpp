@@ -12,6 +12,7 @@ constexpr uint64_t kOverflowFlag = 0x800;
 std::optional<StatePoint> walk_state_map(std::span<const uint8_t> map, uint64_t cache_offset) {
   uint64_t cache_at = 0;
   uint64_t app_at = 0;
+  std::optional<StatePoint> found;
   for (size_t at = 0; at + 2 <= map.size();) {
     const uint8_t head = map[at];
     const uint8_t size = map[at + 1];
@@ -24,13 +25,17 @@ std::optional<StatePoint> walk_state_map(std::span<const uint8_t> map, uint64_t 
       point.kind = static_cast<protocol::StateKind>(map[at + 2]);
       at += 3;
     }
-    if (cache_offset < cache_at + size) {
+    if (!found && cache_offset < cache_at + size) {
       point.app_offset = app_at;
-      return point;
+      found = point;
+    }
+    if (found && size != 0 && !protocol::is_step(point.kind)) {
+      found->leads_away = is_step(found->kind) && point.kind == protocol::StateKind::kLeaving;
+      return found;
     }
     cache_at += size;
   }
-  return {};
+  return found;
 }
 
 void restore_spilled(Registers& registers, const protocol::ThreadContext& context, uint16_t spilled) {

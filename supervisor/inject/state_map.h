@@ -16,6 +16,7 @@ struct StatePoint {
   protocol::StateKind kind = protocol::StateKind::kExact;
   uint64_t app_offset = 0;  // from the fragment's app pc
   uint16_t spilled = 0;     // bit r: GPR r is in spill[r]; bit 4: the flags are in spill_flags
+  bool leads_away = false;  // a step that goes on to a branch, of which the tool has told (kLeaving)
 };
 
 // `cache_offset` counts from the fragment's cache_start. None: not covered.

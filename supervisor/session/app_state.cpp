@@ -85,7 +85,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
     take_state_from_context(task, context);
     if (complete_syscall) {
       task.app.rip = context.syscall_pc;
-      task.left_block = {0, context.syscall_pc, true};
+      task.left_block = {0, context.syscall_pc, true, true};
     }
     task.in_place = registers;
     return Place::kExact;
@@ -100,7 +100,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
     } else {
       task.app.orig_rax = kUnusedSyscall;
       task.in_place = registers;
-      if (pc == agent.syscall_insn) task.left_block = {0, context.syscall_pc, true};
+      if (pc == agent.syscall_insn) task.left_block = {0, context.syscall_pc, true, true};
     }
     task.at_app_state = true;
     return Place::kExact;
@@ -136,7 +136,7 @@ std::optional<SessionImpl::FragmentPoint> SessionImpl::find_point(Task& task, ui
 SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& registers,
                                                    const ThreadContext& context) {
   const auto found = find_point(task, registers.rip);
-  if (!found || found->point.kind == protocol::StateKind::kStep) return Place::kStep;
+  if (!found || is_step(found->point.kind)) return Place::kStep;
   if (found->point.kind == protocol::StateKind::kLeaving && !stands_at_fault(task)) return Place::kStep;
   task.app = registers;
   restore_spilled(task.app, context, found->point.spilled);
@@ -145,7 +145,8 @@ SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& 
   task.app.orig_rax = kUnusedSyscall;
   task.at_app_state = true;
   task.in_place = registers;
-  task.left_block = {found->tag, task.app.rip, found->point.kind != protocol::StateKind::kUncounted};
+  const bool counted = !is_uncounted(found->point.kind);
+  task.left_block = {found->tag, task.app.rip, counted, counted};
   return Place::kExact;
 }
 
@@ -153,7 +154,7 @@ SessionImpl::Place SessionImpl::locate_in_fragment(Task& task, const Registers& 
 bool SessionImpl::leads_into_block(Task& task, const ThreadContext& context) {
   if (!in_hot(context.next_cache_pc)) return false;
   const auto found = find_point(task, context.next_cache_pc);
-  return found && !found->at_start && found->point.kind != protocol::StateKind::kUncounted;
+  return found && !found->at_start && !is_uncounted(found->point.kind);
 }
 
 // Does what the agent is about to do; its popfq cannot be stepped over when a signal comes just then (the kernel leaves
@@ -171,6 +172,26 @@ void SessionImpl::go_into_block(Task& task, const ThreadContext& context) {
 void SessionImpl::leave_block(Task& task) {
   const auto left = std::exchange(task.left_block, {});
   if (left && task.slot_ready) observer_.block_left(task.process->pid, task.tid, context_of(task), *left);
+}
+
+// At PTRACE_EVENT_EXIT of a thread, which cannot be stepped on any more, but has the registers that it was ended with.
+void SessionImpl::leave_last_block(Task& task) {
+  if (!task.left_block && !task.at_app_state && task.instrumented && task.slot_ready) {
+    const Exports& agent = agent_.exports;
+    const auto context = task.read_as<ThreadContext>(slot_address(static_cast<unsigned>(task.slot)));
+    const uint64_t pc = task.registers().rip;
+    const bool restores = pc >= agent.restore_start && pc < agent.restore_end;
+    const uint64_t cache_pc = restores ? context.next_cache_pc : pc;
+    if (pc == agent.syscall_insn || (pc >= agent.syscall_restore_start && pc < agent.syscall_restore_end)) {
+      task.left_block = {0, context.syscall_pc, true, true};
+    } else if (const auto found = in_hot(cache_pc) ? find_point(task, cache_pc) : std::nullopt;
+               found && found->point.kind != protocol::StateKind::kLeaving && !found->point.leads_away) {
+      const bool counted = !is_uncounted(found->point.kind);
+      const bool summed = counted && found->point.kind != protocol::StateKind::kStepCounting;
+      task.left_block = {found->tag, found->tag + found->point.app_offset, counted, summed};
+    }
+  }
+  leave_block(task);
 }
 
 bool SessionImpl::reach_app_state(Task& task) {
@@ -378,7 +399,6 @@ void SessionImpl::resume_app_state(Task& task) {
   task.at_app_state = false;
   const bool may_stay = on && !std::exchange(task.must_reenter, false);
   const auto registers = std::exchange(task.in_place, {});
-  if (!registers || !may_stay) leave_block(task);
   if (registers && may_stay) {
     task.left_block.reset();
     task.set_registers(*registers);
@@ -387,6 +407,8 @@ void SessionImpl::resume_app_state(Task& task) {
     task.at_handler = false;
     task.was_native = true;
   }
+  // Once it is elsewhere: of a thread that is killed meanwhile, leave_last_block sees to it.
+  leave_block(task);
   if (!task.group_stopped) {
     task.cont();
   } else if (task.stop.kind() == WaitStatus::Kind::kGroupStop) {

@@ -233,6 +233,7 @@ void SessionImpl::dispatch(Task& task) {
         case PTRACE_EVENT_EXIT:
           keep_last_registers(task);
           task.ending = true;
+          leave_last_block(task);
           if (std::all_of(task.process->tasks.begin(), task.process->tasks.end(),
                           [](const auto& entry) { return entry.second->ending; })) {
             report_records(*task.process, task, RecordsMoment::kExit);

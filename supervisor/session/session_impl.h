@@ -133,6 +133,7 @@ class SessionImpl {
   bool leads_into_block(Task& task, const protocol::ThreadContext& context);
   static void go_into_block(Task& task, const protocol::ThreadContext& context);
   void leave_block(Task& task);
+  void leave_last_block(Task& task);
   void restart_wait(Task& task);
   bool stands_behind_syscall(Task& task);
   // True: the task runs on in a further system call for the rest of a transfer.

@@ -47,6 +47,7 @@ struct BlockLeft {
   uint64_t tag = 0;      // the block's first address; 0: of one that has come to its last instruction, at `pc`
   uint64_t pc = 0;       // the next instruction
   bool counted = false;  // the tool's code that counts the block has been executed
+  bool summed = false;   // so has that which adds the block's instructions to their sum
 };
 
 using ClientRequest = std::array<uint64_t, protocol::client_request::kRequestWords>;

@@ -2,6 +2,8 @@
 """Counts are exact where a program is interrupted: by signals and faults in the middle of blocks, and by switches."""
 import glob
 import os
+import signal
+import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -87,6 +89,75 @@ def faults_in_the_middle_of_blocks(place):
             check(found == alone + (4 + 2 - 1) * times, f"{tool} {options}: {alone} and {found - alone} Ir")
 
 
+def instructions_of(path):
+    """Ir by address, of a file with --dump-instr=yes --compress-pos=no."""
+    found = {}
+    is_call = False
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            words = line.split()
+            if line.startswith("0x") and not is_call:
+                found[int(words[0], 16)] = found.get(int(words[0], 16), 0) + int(words[-1])
+            is_call = line.startswith("calls=")
+    return found
+
+
+THREADS = 8
+IN_ORDER = (0, 1, 2, 7, 3, 4, 5, 6, 8, 9)  # as the instructions follow each other
+
+
+def counted_and_done(place, shared):
+    """Ir of each instruction that counts itself in memory, and what it has counted."""
+    with open(shared, "rb") as file:
+        words = struct.unpack("512Q", file.read(4096))
+    places = words[256:256 + 10]
+    path = one(dict(enumerate(glob.glob(os.path.join(place.log, "*", "callgrind.out.*[0-9]")))))
+    found = instructions_of(path)
+    return ([found.get(address, 0) for address in places],
+            [sum(words[32 * thread + i] for thread in range(THREADS)) for i in IN_ORDER], Profile(path))
+
+
+def ended_command(place, shared, kind, options):
+    with open(shared, "wb") as file:
+        file.write(bytes(4096))
+    return ["-q", "--tool=callgrind", "--dump-instr=yes", "--compress-pos=no", *options,
+            os.path.join(place.programs, "ended"), kind, shared]
+
+
+def threads_that_are_ended_in_the_middle(place):
+    """By another thread's exit_group and by SIGKILL: each instruction has the Ir that it was executed."""
+    shared = os.path.join(place.folder, "ended.counts")
+    for options in MODES[:7]:
+        for kind in ("exit", "kill"):
+            for _ in range(3):
+                status, _, errors = place.run(ended_command(place, shared, kind, options), timeout=60)
+                check(status == (0 if kind == "exit" else -signal.SIGKILL), f"{kind} {options}: {status} {errors}")
+                counted, done, profile = counted_and_done(place, shared)
+                check(min(done) > 0 and counted == done, f"{kind} {options}: {counted} Ir, executed {done}")
+                for edge, (_, cost) in profile.calls.items():
+                    check(cost <= profile.total(), f"{kind} {options}: {edge} {cost} of {profile.total()}")
+
+
+def detached_in_the_middle(place):
+    """Of a block at most one instruction after another is missing for each thread, and some are."""
+    shared = os.path.join(place.folder, "ended.counts")
+    cut = 0
+    for _ in range(4):
+        process = place.start(ended_command(place, shared, "wait", []))
+        control = place.control()
+        status, _, errors = place.ctl("detach")
+        check(status == 0, errors)
+        control.close()
+        for record in place.process_records().values():
+            os.kill(record["pid"], signal.SIGKILL)
+        process.communicate(timeout=20)
+        counted, _, _ = counted_and_done(place, shared)
+        check(counted[0] >= counted[9] >= counted[0] - THREADS and counted == sorted(counted, reverse=True), counted)
+        cut += counted[0] - counted[2] + counted[5] - counted[6] + counted[8] - counted[9]
+    check(cut > 0, "some of the threads were in the middle of a block")
+
+
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (signals_in_the_middle_of_blocks, locks_in_blocks_that_are_cut,
-                                            faults_in_the_middle_of_blocks)}, __doc__)
+                                            faults_in_the_middle_of_blocks, threads_that_are_ended_in_the_middle,
+                                            detached_in_the_middle)}, __doc__)

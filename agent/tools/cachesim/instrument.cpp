@@ -278,9 +278,13 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
 }
 
 // What is the same at every execution.
-void emit_totals(Emitter& out, uint32_t instructions) {
+void emit_totals(Emitter& out, uint32_t instructions, uint32_t offset) {
   if (plan.counter.executions != 0) out.add_to(plan.counter.executions, 1);
+  out.cover(offset, {.step = true});
+  out.set_kind(protocol::StateKind::kStepCounting);
   if (plan.counter.instructions != 0) out.add_to(plan.counter.instructions, instructions);
+  out.cover(offset, {.step = true});
+  out.set_kind(protocol::StateKind::kExact);
 }
 
 GprIndex scratch_beside(uint16_t used) {
@@ -302,6 +306,8 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
     out.spill(kRcx);
     out.cover(source.offset);
     out.add_keeping_flags(plan.counter.executions, 1, kRcx);
+    out.cover(source.offset, {.step = true});
+    out.set_kind(protocol::StateKind::kStepCounting);
     out.add_keeping_flags(plan.counter.instructions, block.count, kRcx);
     out.unspill(kRcx);
     out.cover(source.offset, {.step = true});
@@ -318,7 +324,7 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
     out.save_flags();
     if ((group.registers & 1) != 0) out.unspill(kRax);
   }
-  if (totals) emit_totals(out, block.count);
+  if (totals) emit_totals(out, block.count, source.offset);
   emit_events(code, block, s, t);
   if (group.accesses) {
     out.unspill(t);
@@ -329,7 +335,6 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
     out.unspill(kRax);
   }
   out.cover(source.offset, {.step = true});
-  if (totals) out.set_kind(protocol::StateKind::kExact);
 }
 
 void emit_repetition(Emitter& out, const Instr& instr, const Source& source, const PlannedInstr& planned) {

@@ -53,8 +53,10 @@ void add_to(pid_t tid, uint64_t address, uint64_t amount) {
 struct CutBlocks::Cut {
   records::CutRecord record{};
   uint64_t instructions = 0;
-  uint64_t first = 0;  // their first one, in the table of all lengths; of a single one nobody knows
-  bool known = false;
+  uint64_t sum = 0;  // what the sum of instructions is to change by
+  // The block's, in the table of all lengths, and those that it had executed; of a single one nobody knows.
+  uint64_t first = 0, executed = 0, count = 0;
+  bool known = false, summed = false;
 };
 
 std::optional<uint32_t> CutBlocks::block_at(pid_t pid, pid_t tid, uint64_t blocks, uint64_t tag) {
@@ -76,6 +78,7 @@ std::optional<CutBlocks::Cut> CutBlocks::cut_of(pid_t pid, pid_t tid, const reco
   if (left.tag == 0) {
     cut.record = {left.pc, 0, records::kCutOne, 0};
     cut.instructions = 1;
+    cut.sum = 0 - uint64_t{1};
     return cut;
   }
   const auto index = block_at(pid, tid, header.blocks, left.tag);
@@ -90,16 +93,21 @@ std::optional<CutBlocks::Cut> CutBlocks::cut_of(pid_t pid, pid_t tid, const reco
   cut.record.place = *index | executed << 32;
   cut.record.kind = left.counted ? records::kCutTail : records::kCutHead;
   cut.instructions = left.counted ? block.count - executed : executed;
-  cut.first = block.lengths + (left.counted ? executed : 0);
+  cut.sum = executed - (left.summed ? block.count : 0);
+  cut.first = block.lengths;
+  cut.executed = executed;
+  cut.count = block.count;
   cut.known = true;
+  cut.summed = left.summed;
   return cut;
 }
 
 // What depends on a block's execution alone is in the thread's running totals, too.
 void CutBlocks::take_back_totals(pid_t tid, uint64_t slot, const Cut& cut) const {
   namespace cachesim = agent::cachesim;
-  std::vector<cachesim::InstrRecord> instrs(cut.instructions);
-  if (!cut.known || !read_memory(tid, cachesim::kInstrsAt + cut.first * sizeof instrs[0], instrs.data(),
+  const uint64_t first = cut.first + (cut.summed ? cut.executed : 0);
+  std::vector<cachesim::InstrRecord> instrs(cut.summed ? cut.count - cut.executed : cut.executed);
+  if (!cut.known || !read_memory(tid, cachesim::kInstrsAt + first * sizeof instrs[0], instrs.data(),
                                  instrs.size() * sizeof instrs[0]))
     return;
   uint64_t amounts[cachesim::kEventCount] = {};
@@ -107,9 +115,9 @@ void CutBlocks::take_back_totals(pid_t tid, uint64_t slot, const Cut& cut) const
     cachesim::for_each_execution(instr,
                                  [&amounts](cachesim::Event event, uint64_t amount) { amounts[event] += amount; });
   }
-  const bool more = cut.record.kind == records::kCutHead;
   for (unsigned event = 0; event < cachesim::kEventCount; ++event) {
-    add_to(tid, slot + cachesim::kTotalsOffset + sizeof(uint64_t) * event, more ? amounts[event] : 0 - amounts[event]);
+    add_to(tid, slot + cachesim::kTotalsOffset + sizeof(uint64_t) * event,
+           cut.summed ? 0 - amounts[event] : amounts[event]);
   }
 }
 
@@ -133,8 +141,7 @@ void CutBlocks::add(pid_t pid, pid_t tid, uint64_t slot, const BlockLeft& left) 
     cut->record.context = frame.context;
   }
   if (!count_cut(tid, slot, cut->record)) return;
-  const bool more = cut->record.kind == records::kCutHead;
-  add_to(tid, slot + records::kAccumulatorOffset, more ? cut->instructions : 0 - cut->instructions);
+  add_to(tid, slot + records::kAccumulatorOffset, cut->sum);
   if (simulation_.any()) take_back_totals(tid, slot, *cut);
 }
 
