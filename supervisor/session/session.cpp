@@ -366,7 +366,7 @@ void SessionImpl::report_modules(Process& process) {
     if (!modules.empty() && modules.back().path == mapping.path) {
       modules.back().end = mapping.end;
     } else {
-      modules.push_back({mapping.path, mapping.start, mapping.end, mapping.offset});
+      modules.push_back({mapping.path, mapping.start, mapping.end, mapping.offset, process.want_on});
     }
   }
   for (const MappedModule& module : modules) observer_.module_mapped(process.pid, module);

@@ -22,9 +22,10 @@ namespace vsup::supervisor {
 
 struct MappedModule {
   std::string path;
-  uint64_t start = 0;   // lowest address
-  uint64_t end = 0;     // first byte after
-  uint64_t offset = 0;  // file offset of `start`
+  uint64_t start = 0;        // lowest address
+  uint64_t end = 0;          // first byte after
+  uint64_t offset = 0;       // file offset of `start`
+  bool instrumented = true;  // its code is about to run in the cache
 };
 
 // How an image ended.

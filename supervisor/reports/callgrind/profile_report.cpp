@@ -50,7 +50,7 @@ void ProfileReport::image_started(const ProcessSummary& process) {
 }
 
 void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
-  output_.prepare(pid, module.path);
+  if (module.instrumented) output_.prepare(pid, module.path);
   if (functions_.module_mapped(pid, module)) return;
   const auto image = images_.find(pid);
   if (image == images_.end() || std::exchange(image->second.warned, true)) return;
