@@ -19,6 +19,7 @@
 #include "supervisor/control/control_server.h"
 #include "supervisor/front.h"
 #include "supervisor/options.h"
+#include "supervisor/reports/crash_report.h"
 #include "supervisor/reports/heap/heap_modules.h"
 #include "supervisor/reports/html/session_loader.h"
 #include "supervisor/reports/stack_table_watch.h"
@@ -305,6 +306,7 @@ int run(const Options& options, Front& front) {
         heap_module_watches(session_options.settings, tool ? tool->named_functions() : NamedFunctions());
   else if (session_options.walks_stacks)
     session_options.make_module_watch = stack_table_watches();
+  session_options.describe_crash = describe_crash;
   Session session(io, session_options, recorder);
   controller.set(session);
   try {

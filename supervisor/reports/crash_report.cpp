@@ -6,13 +6,12 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/reports/disassembly.h"
 #include "supervisor/symbols/process_memory.h"
 
 namespace vsup::supervisor {
 namespace {
-
-constexpr size_t kMaxAppFrames = 40;
 
 [[gnu::format(printf, 1, 2)]] std::string text(const char* format, ...) {
   char buffer[512];
@@ -79,43 +78,45 @@ CodeBytes read_code_around(pid_t pid, uint64_t pc) {
   return code;
 }
 
+uint64_t app_pc_of(const AgentCrash& crash) {
+  if (crash.page && crash.page->app_pc != 0) return crash.page->app_pc;
+  return crash.context ? crash.context->app_pc : 0;
+}
+
+uint64_t cache_pc_of(const AgentCrash& crash) {
+  if (crash.page && crash.page->cache_pc != 0) return crash.page->cache_pc;
+  return crash.context ? crash.context->next_cache_pc : 0;
+}
+
 std::vector<std::string> format_crash_report(const CrashInput& input) {
+  const AgentCrash& crash = input.crash;
   std::vector<std::string> lines;
-  std::string name = printable(input.thread_name.data(), input.thread_name.size());
-  lines.push_back(text("vsup: the agent broke in process %d, thread %d (%s); the program ends here.", input.pid,
-                       input.tid, name.c_str()));
-  uint64_t app_pc = input.app_pc, cache_pc = input.cache_pc;
-  bool has_page = input.page && input.page->valid == 1;
-  if (has_page) {
-    const auto& page = *input.page;
+  lines.push_back(text("  process %d, thread %d (%s)", crash.pid, crash.tid,
+                       printable(input.thread_name.data(), input.thread_name.size()).c_str()));
+  if (crash.page) {
+    const auto& page = *crash.page;
     lines.push_back(text("  failed: %s", printable(page.condition, sizeof page.condition).c_str()));
     lines.push_back(text("  at %s:%llu, values 0x%llx 0x%llx 0x%llx 0x%llx",
                          printable(page.file, sizeof page.file).c_str(), hex(page.line), hex(page.values[0]),
                          hex(page.values[1]), hex(page.values[2]), hex(page.values[3])));
-    if (app_pc == 0) app_pc = page.app_pc;
-    if (cache_pc == 0) cache_pc = page.cache_pc;
     if (page.fragment != 0) lines.push_back(text("  fragment 0x%llx", hex(page.fragment)));
   }
-  if (input.signal != 0) {
-    const char* description = sigdescr_np(input.signal);
-    lines.push_back(text("  signal %d (%s), address 0x%llx", input.signal, description ? description : "?",
-                         hex(input.fault_address)));
+  if (crash.signal != 0) {
+    const char* description = sigdescr_np(crash.signal);
+    lines.push_back(text("  signal %d (%s), address 0x%llx", crash.signal, description ? description : "?",
+                         hex(crash.fault_address)));
   }
-  lines.push_back(text("  stopped at 0x%llx (%s), flags 0x%llx, gs base 0x%llx", hex(input.pc), place_of(input.pc),
-                       hex(input.flags), hex(input.gs_base)));
-  append_registers(lines, input.gpr);
+  const uint64_t pc = crash.registers.rip, app_pc = app_pc_of(crash), cache_pc = cache_pc_of(crash);
+  lines.push_back(text("  stopped at 0x%llx (%s), flags 0x%llx, gs base 0x%llx", hex(pc), place_of(pc),
+                       hex(crash.registers.eflags), hex(crash.registers.gs_base)));
+  uint64_t gpr[16];
+  for (unsigned index = 0; index < 16; ++index) gpr[index] = get_gpr(crash.registers, index);
+  append_registers(lines, gpr);
   if (app_pc != 0 || cache_pc != 0) {
     lines.push_back(text("  app pc 0x%llx, cache pc 0x%llx", hex(app_pc), hex(cache_pc)));
   }
-  if (input.fragment) {
-    const auto& fragment = *input.fragment;
-    uint64_t start = protocol::kCacheBase + fragment.cache_start;
-    lines.push_back(text("  fragment of app pc 0x%llx (%u bytes): cache 0x%llx to 0x%llx, flags %u",
-                         hex(fragment.app_pc), fragment.app_size, hex(start), hex(start + fragment.cache_size),
-                         fragment.flags));
-  }
-  if (input.context) {
-    const auto& context = *input.context;
+  if (crash.context) {
+    const auto& context = *crash.context;
     lines.push_back(
         text("  context 0x%llx, slot %llu: app pc 0x%llx, syscall pc 0x%llx, next cache pc 0x%llx, exit %llu,",
              hex(context.self), hex(context.slot_index), hex(context.app_pc), hex(context.syscall_pc),
@@ -126,21 +127,20 @@ std::vector<std::string> format_crash_report(const CrashInput& input) {
   }
   append_code(lines, "code cache", input.cache_code, cache_pc);
   append_code(lines, "app code", input.app_code, app_pc);
-  append_code(lines, "agent code", input.agent_code, input.pc);
-  if (!input.app_frames.empty()) {
-    lines.push_back("  stack of the program:");
-    size_t shown = std::min(input.app_frames.size(), kMaxAppFrames);
-    for (size_t i = 0; i < shown; i++) {
-      std::string frame = describe(input.app_frames[i]);
-      lines.push_back((i == 0 ? "    at " : "    by ") + printable(frame.data(), std::min<size_t>(frame.size(), 400)));
-    }
-    if (shown < input.app_frames.size()) lines.push_back(text("    and %zu more", input.app_frames.size() - shown));
-  }
-  if (!input.agent_file.empty()) {
-    lines.push_back(text("  gdb: add-symbol-file %s 0x%llx",
-                         printable(input.agent_file.data(), input.agent_file.size()).c_str(),
-                         hex(input.agent_text_start)));
-  }
+  append_code(lines, "agent code", input.agent_code, pc);
+  return lines;
+}
+
+std::string describe_crash(const AgentCrash& crash) {
+  std::string name = read_file("/proc/" + std::to_string(crash.tid) + "/comm");
+  if (name.ends_with('\n')) name.pop_back();
+  CrashInput input{.crash = crash,
+                   .thread_name = name,
+                   .cache_code = read_code_around(crash.pid, cache_pc_of(crash)),
+                   .app_code = read_code_around(crash.pid, app_pc_of(crash)),
+                   .agent_code = read_code_around(crash.pid, crash.registers.rip)};
+  std::string lines;
+  for (const std::string& line : format_crash_report(input)) lines += (lines.empty() ? "" : "\n") + line;
   return lines;
 }
 

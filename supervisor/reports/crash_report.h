@@ -6,12 +6,10 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "protocol/agent_boot.h"
-#include "supervisor/symbols/symbolizer.h"
+#include "supervisor/session/agent_crash.h"
 
 namespace vsup::supervisor {
 
@@ -20,24 +18,21 @@ struct CodeBytes {
   std::vector<uint8_t> bytes;
 };
 
+// Where the program and the thread's code are; 0: unknown.
+uint64_t app_pc_of(const AgentCrash& crash);
+uint64_t cache_pc_of(const AgentCrash& crash);
+
 struct CrashInput {
-  pid_t pid = 0, tid = 0;
+  AgentCrash crash;
   std::string thread_name;
-  int signal = 0;                                  // that stopped the agent; 0: it found the fault itself
-  uint64_t fault_address = 0;                      // si_addr of a memory fault
-  std::optional<protocol::CrashPage> page;         // of SharedBlock; ignored unless valid
-  std::optional<protocol::ThreadContext> context;  // of the thread
-  std::optional<protocol::FragmentInfo> fragment;  // that holds cache_pc
-  uint64_t gpr[16] = {};                           // at the stop, GprIndex order
-  uint64_t pc = 0, flags = 0, gs_base = 0;         // at the stop
-  uint64_t cache_pc = 0, app_pc = 0;               // 0: unknown (those of the page are used)
-  CodeBytes cache_code, app_code, agent_code;      // around cache_pc, app_pc and pc; may be empty
-  std::vector<Frame> app_frames;                   // stack of the app, if it could be walked
-  std::string agent_file;                          // agent.elf with debug information, for gdb; may be empty
-  uint64_t agent_text_start = 0;
+  CodeBytes cache_code, app_code,
+      agent_code;  // around cache_pc_of, app_pc_of and where the thread stopped; may be empty
 };
 
 std::vector<std::string> format_crash_report(const CrashInput& input);
+
+// The same, with what the stopped thread tells; lines.
+std::string describe_crash(const AgentCrash& crash);
 
 // Reads up to 32 bytes before and 48 after `pc` from a process, as much as is mapped.
 CodeBytes read_code_around(pid_t pid, uint64_t pc);

@@ -51,11 +51,6 @@ std::vector<std::string> split_lines(std::string_view text) {
   return lines;
 }
 
-template <size_t kSize>
-std::string bounded(const char (&text)[kSize]) {
-  return std::string(text, strnlen(text, kSize));
-}
-
 std::string format_counter(const CounterValue& counter) {
   char text[64];
   std::snprintf(text, sizeof text, "%20" PRIu64 "  ", counter.value);
@@ -338,12 +333,9 @@ void Recorder::process_exited(pid_t pid, ProcessEnd end, int wait_status, const 
   impl_->previous.erase(pid);
 }
 
-void Recorder::agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& page, const std::string& text) {
+void Recorder::agent_crashed(pid_t pid, pid_t tid, const std::string& text) {
   ++impl_->crash_count;
   std::string lines = "vsup failed inside this process, thread " + std::to_string(tid);
-  if (page.valid != 0) {
-    lines += ": " + bounded(page.condition) + "\n  at " + bounded(page.file) + ":" + std::to_string(page.line);
-  }
   if (!text.empty()) lines += "\n" + text;
   impl_->say(prefix_lines(std::to_string(pid), '=', lines));
   Impl::Live* live = impl_->find(pid);

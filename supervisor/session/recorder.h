@@ -57,7 +57,7 @@ class Recorder : public SessionObserver {
   void process_execed(pid_t pid, const std::vector<CounterValue>& counters) override;
   void process_exited(pid_t pid, ProcessEnd end, int wait_status, const std::vector<CounterValue>& counters) override;
   void records_ready(StoppedProcess&, RecordsMoment) override {}
-  void agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& page, const std::string& text) override;
+  void agent_crashed(pid_t pid, pid_t tid, const std::string& text) override;
   void session_ended(int wait_status) override;
   void log(LogLevel level, const std::string& line) override;
 

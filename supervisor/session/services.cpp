@@ -88,7 +88,7 @@ void SessionImpl::on_service(Task& task, const Registers&) {
     return;
   }
   if (service == Service::kCrash) {
-    report_crash(task, {});
+    report_crash(task, nullptr);
     return;
   }
   VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush ||
@@ -284,17 +284,20 @@ void SessionImpl::reset_cache(AddressSpace& space) {
   }
 }
 
-void SessionImpl::report_crash(Task& task, const std::string& text) {
-  const protocol::CrashPage page = task.process->space->shared.crash();
-  std::string lines = text;
-  if (page.valid != 0) {
-    char line[512];
-    snprintf(line, sizeof line, "agent check failed: %s (%s:%lu), app pc %#lx, cache pc %#lx, fragment %lu",
-             page.condition, page.file, page.line, page.app_pc, page.cache_pc, page.fragment);
-    lines = lines.empty() ? line : lines + "\n" + line;
+void SessionImpl::report_crash(Task& task, const siginfo_t* fault) {
+  AgentCrash crash;
+  crash.pid = task.process->pid;
+  crash.tid = task.tid;
+  crash.registers = task.registers();
+  if (fault != nullptr) {
+    crash.signal = fault->si_signo;
+    crash.fault_address = reinterpret_cast<uint64_t>(fault->si_addr);
   }
-  log_line(LogLevel::kDebug, "process %d: %s", task.process->pid, lines.c_str());
-  observer_.agent_crashed(task.process->pid, task.tid, page, lines);
+  const protocol::CrashPage page = task.process->space->shared.crash();
+  if (page.valid != 0) crash.page = page;
+  if (task.slot_ready) crash.context = task.read_as<ThreadContext>(slot_address(static_cast<unsigned>(task.slot)));
+  const std::string lines = options_.describe_crash ? options_.describe_crash(crash) : std::string();
+  observer_.agent_crashed(crash.pid, crash.tid, lines);
   ::kill(task.process->pid, SIGKILL);
   for (auto& [tid, other] : task.process->tasks) other->gone = true;
   check_world(task.process->space);

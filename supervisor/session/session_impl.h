@@ -159,7 +159,6 @@ class SessionImpl {
   static bool is_blocked_trap(const Task& task, const HeldSignal& signal);
   bool put_back_blocked_trap(Task& task, const HeldSignal& signal);
   bool mend_agent_fault(Task& task);
-  void on_agent_fault(Task& task, const siginfo_t& info, const Registers& registers);
 
   // services.cpp
   void on_service(Task& task, const Registers& registers);
@@ -184,7 +183,8 @@ class SessionImpl {
   void step_back_from_breakpoint(Task& task);
   // Some thread must be stopped, and none may run the app's code.
   void update_breakpoints(AddressSpace& space);
-  void report_crash(Task& task, const std::string& text);
+  // `fault`: what stopped the agent, none when it has found a fault itself.
+  void report_crash(Task& task, const siginfo_t* fault);
 
   // world_stop.cpp
   void with_world_stopped(const std::shared_ptr<AddressSpace>& space, std::function<void()> action,

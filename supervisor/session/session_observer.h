@@ -93,7 +93,7 @@ class SessionObserver {
                               const std::vector<CounterValue>& counters) = 0;
 
   // The agent of this process found itself broken or faulted; the process is about to die. `text` is some lines.
-  virtual void agent_crashed(pid_t pid, pid_t tid, const protocol::CrashPage& page, const std::string& text) = 0;
+  virtual void agent_crashed(pid_t pid, pid_t tid, const std::string& text) = 0;
 
   // The last traced process has gone. `wait_status` is the first program's, to be mirrored as vsup's own
   // (0 for an attach session).

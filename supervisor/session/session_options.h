@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "protocol/agent_boot.h"
+#include "supervisor/session/agent_crash.h"
 #include "supervisor/session/module_watch.h"
 
 namespace vsup::supervisor {
@@ -40,6 +41,8 @@ struct SessionOptions {
   bool walks_stacks = false;  // ToolDescription::walks_stacks
   // For each address space, when settings.hook_heap or walks_stacks is set.
   std::function<std::unique_ptr<ModuleWatch>()> make_module_watch;
+  // What the log says of an agent that has broken, in lines.
+  std::function<std::string(const AgentCrash&)> describe_crash;
 };
 
 }  // namespace vsup::supervisor

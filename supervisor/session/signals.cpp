@@ -162,7 +162,7 @@ void SessionImpl::on_signal(Task& task) {
     const bool at_app_syscall =
         registers.rip == agent.enter || registers.rip == agent.syscall_insn || registers.rip == agent.syscall_return;
     if (in_agent_text && !at_app_syscall) {
-      on_agent_fault(task, info, registers);
+      report_crash(task, &info);
       return;
     }
   }
@@ -185,7 +185,7 @@ void SessionImpl::on_signal(Task& task) {
   if (!task.at_app_state && undo_cut_transfer(task, number)) return;
   const bool in_layer = !task.instrumented && in_heap_layer(task, task.registers().rip);
   if (in_layer && is_fault_signal(number) && info.si_code > 0 && !is_stack_overflow(task, info)) {
-    on_agent_fault(task, info, task.registers());
+    report_crash(task, &info);
     return;
   }
   if (!task.instrumented && !wants_cache(task) && !task.process->space->stopping && task.held.empty() &&
@@ -380,18 +380,6 @@ bool SessionImpl::mend_agent_fault(Task& task) {
   registers.rip = target;
   task.set_registers(registers);
   return true;
-}
-
-void SessionImpl::on_agent_fault(Task& task, const siginfo_t& info, const Registers& registers) {
-  char text[512];
-  snprintf(text, sizeof text,
-           "signal %d (code %d, address %p) in the agent at %#llx\nrax %#llx rbx %#llx rcx %#llx rdx %#llx\n"
-           "rsi %#llx rdi %#llx rbp %#llx rsp %#llx\nr8 %#llx r9 %#llx r10 %#llx r11 %#llx\n"
-           "r12 %#llx r13 %#llx r14 %#llx r15 %#llx",
-           task.stop.signal(), info.si_code, info.si_addr, registers.rip, registers.rax, registers.rbx, registers.rcx,
-           registers.rdx, registers.rsi, registers.rdi, registers.rbp, registers.rsp, registers.r8, registers.r9,
-           registers.r10, registers.r11, registers.r12, registers.r13, registers.r14, registers.r15);
-  report_crash(task, text);
 }
 
 }  // namespace vsup::supervisor

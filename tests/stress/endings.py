@@ -75,6 +75,20 @@ def kill_tracee(place):
         check(any(r.get("signal", {}).get("name") == "SIGKILL" for r in records.values()), f"no SIGKILL in {records}")
 
 
+def broken_agent(place):
+    """What breaks the agent ends its process, and the log says what was there: registers, code, the program's place."""
+    program = ("memory = open('/proc/self/mem', 'r+b', buffering=0)\nmemory.seek(0x270000001000)\n"
+               "memory.write(b'\\x0f\\x0b' * 0x8000)\nimport json, decimal, fractions\nprint('went on')")
+    status, output, errors = place.run(["/usr/bin/python3", "-c", program])
+    check(status == -signal.SIGKILL and output == "", f"{session.name_of(status)}: {output!r} {errors!r}")
+    (name, record), = place.check_complete().items()
+    log = procs.read(os.path.join(place.log, name, "log.txt"))
+    for part in ("vsup failed inside this process", "(python3)", "signal 4 (Illegal instruction)", "(agent)", "rax ",
+                 "app code around", "agent code around", "=> 0x27000000", "0f 0b"):
+        check(part in log, f"no {part!r} in {log}")
+    check(any("Illegal instruction" in line for line in record["crash"]), f"process.json says {record.get('crash')}")
+
+
 def kill_by_vctl(place):
     """vctl -k ends the processes; the directory is complete."""
     process = place.start(["-q", os.path.join(place.programs, "storm"), "20"], stderr=subprocess.DEVNULL)
@@ -336,6 +350,6 @@ def control_lists(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (statuses, summary, standard_streams, kill_tracee, kill_by_vctl, kill_vsup,
-                                          terminate_vsup, daemons, interrupt_key, job_control, shell_under_vsup,
-                                          full_disk, directories, control_lists)}, __doc__)
+    session.main({f.__name__: f for f in (statuses, summary, standard_streams, broken_agent, kill_tracee, kill_by_vctl,
+                                          kill_vsup, terminate_vsup, daemons, interrupt_key, job_control,
+                                          shell_under_vsup, full_disk, directories, control_lists)}, __doc__)

@@ -59,34 +59,31 @@ TEST_CASE("disassembly: random bytes, every one shown once from the first line o
 
 TEST_CASE("crash_report: what the page says, with code and registers") {
   CrashInput input;
-  input.pid = 12;
-  input.tid = 13;
-  input.thread_name = "worker";
-  input.signal = 11;
-  input.fault_address = 0xdead;
-  input.page.emplace();
-  std::memset(&*input.page, 0, sizeof *input.page);
-  input.page->valid = 1;
-  std::strcpy(input.page->condition, "fragment != nullptr");
-  std::strcpy(input.page->file, "agent/engine/dispatch.cpp");
-  input.page->line = 77;
-  input.page->app_pc = 0x401000;
-  input.page->cache_pc = vsup::protocol::kCacheBase + 0x20;
-  input.pc = vsup::protocol::kArenaBase + 0x1234;
-  input.gpr[0] = 0x1122334455667788;
+  AgentCrash& crash = input.crash;
+  crash.pid = 12;
+  crash.tid = 13;
+  input.thread_name = "work\ner";
+  crash.signal = 11;
+  crash.fault_address = 0xdead;
+  crash.page.emplace();
+  std::memset(&*crash.page, 0, sizeof *crash.page);
+  crash.page->valid = 1;
+  std::strcpy(crash.page->condition, "fragment != nullptr");
+  std::strcpy(crash.page->file, "agent/engine/dispatch.cpp");
+  crash.page->line = 77;
+  crash.page->app_pc = 0x401000;
+  crash.page->cache_pc = vsup::protocol::kCacheBase + 0x20;
+  crash.registers.rip = vsup::protocol::kArenaBase + 0x1234;
+  crash.registers.rax = 0x1122334455667788;
   input.app_code = {0x401000, {0x90, 0xc3}};
-  input.app_frames.push_back({0x401000, "work\n(int)", 4, "/bin/x", "", 0, false, false});
-  input.agent_file = "/tmp/agent.elf";
-  input.agent_text_start = vsup::protocol::kArenaBase;
   std::string all;
   for (const auto& line : format_crash_report(input)) {
     for (char c : line) CHECK(c >= ' ');
     all += line + "\n";
   }
-  for (const char* part :
-       {"process 12, thread 13 (worker)", "failed: fragment != nullptr", "at agent/engine/dispatch.cpp:77", "signal 11",
-        "(agent)", "rax 1122334455667788", "app pc 0x401000, cache pc 0x270010000020", "=> 0x401000: 90",
-        "at 0x401000: work?(int) (in /bin/x)", "gdb: add-symbol-file /tmp/agent.elf 0x270000000000"}) {
+  for (const char* part : {"process 12, thread 13 (work?er)", "failed: fragment != nullptr",
+                           "at agent/engine/dispatch.cpp:77", "signal 11", "(agent)", "rax 1122334455667788",
+                           "app pc 0x401000, cache pc 0x270010000020", "=> 0x401000: 90"}) {
     CAPTURE(part);
     CHECK(all.find(part) != std::string::npos);
   }
@@ -96,16 +93,14 @@ TEST_CASE("crash_report: a page of garbage") {
   std::mt19937 random(9);
   for (int round = 0; round < 200; round++) {
     CrashInput input;
-    input.page.emplace();
-    input.context.emplace();
-    input.fragment.emplace();
+    input.crash.page.emplace();
+    input.crash.context.emplace();
     auto fill = [&](void* to, size_t size) {
       for (size_t i = 0; i < size; i++) static_cast<uint8_t*>(to)[i] = static_cast<uint8_t>(1 + random() % 255);
     };
-    fill(&*input.page, sizeof *input.page);
-    fill(&*input.context, sizeof *input.context);
-    fill(&*input.fragment, sizeof *input.fragment);
-    input.page->valid = 1;
+    fill(&*input.crash.page, sizeof *input.crash.page);
+    fill(&*input.crash.context, sizeof *input.crash.context);
+    fill(&input.crash.registers, sizeof input.crash.registers);
     auto lines = format_crash_report(input);
     CHECK(lines.size() < 100);
     for (const auto& line : lines) {
