@@ -211,6 +211,12 @@ struct AgentState {
 
 inline constexpr unsigned kToolOptionCount = 64;
 
+enum FaultGuarding : uint32_t {
+  kFaultsUnhandled = 0,
+  kGuardFaults = 1,     // the app has handled SIGSEGV or SIGBUS
+  kFaultsFiltered = 2,  // its system calls are filtered: the agent makes none for this
+};
+
 // Stress knobs and engine options, written by the supervisor before the agent runs.
 struct AgentSettings {
   uint32_t max_block_instructions;  // 1 to 256
@@ -223,6 +229,7 @@ struct AgentSettings {
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
   uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
   uint32_t ignore_trap;             // 1: the app ignores SIGTRAP; set by either side, see engine/trap_guard.h
+  uint32_t guard_faults;            // FaultGuarding; set by either side, see engine/fault_guard.h
   uint32_t hook_heap;               // HookHeap
   uint32_t python_stacks;           // PythonStacks, and
   uint32_t python_malloc;           // PythonMalloc, of tools that want to hear of allocations

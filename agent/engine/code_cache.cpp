@@ -16,6 +16,7 @@ vsup::protocol::AgentSettings vsup_settings = {
     .pass_rseq = 0,
     .guard_trap = 0,
     .ignore_trap = 0,
+    .guard_faults = 0,
     .hook_heap = 0,
     .python_stacks = 0,
     .python_malloc = 0,

@@ -7,6 +7,7 @@
 #include "agent/engine/actions.h"
 #include "agent/engine/client_request.h"
 #include "agent/engine/code_regions.h"
+#include "agent/engine/fault_guard.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/link.h"
 #include "agent/engine/syscall_handler.h"
@@ -144,6 +145,7 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
       ctx.service = static_cast<uint64_t>(Service::kNone);
       if (instrumenter() != nullptr && instrumenter()->entered != nullptr) {
         LockGuard guard(engine_lock);
+        FaultGuard faults;
         instrumenter()->entered(ctx, static_cast<vsup::protocol::EntryReason>(ctx.entry_reason));
       }
       ctx.entry_reason = 0;
@@ -189,6 +191,7 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
     }
     case LinkKind::kTool: {
       LockGuard guard(engine_lock);
+      FaultGuard faults;
       ctx.service = static_cast<uint64_t>(Service::kNone);
       ctx.next_cache_pc = vsup::protocol::kCacheBase + instrumenter()->exit_taken(ctx, record.target, record.site);
       return after_tool(ctx, VSUP_ACTION_RESUME);

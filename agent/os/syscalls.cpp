@@ -7,6 +7,7 @@
 #include "agent/engine/code_cache.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/dispatch.h"
+#include "agent/engine/fault_guard.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/syscall_handler.h"
 #include "agent/engine/trap_guard.h"
@@ -119,6 +120,7 @@ int clone3(ThreadContext& ctx) {
 int sigreturn(ThreadContext& ctx) {
   if (instrumenter() != nullptr && instrumenter()->signal_returning != nullptr) {
     LockGuard guard(engine_lock);
+    FaultGuard faults;
     instrumenter()->signal_returning(ctx);
   }
   void* saved_pc = reinterpret_cast<void*>(ctx.gpr[protocol::kRsp] + kFramePcOffset);
@@ -158,6 +160,12 @@ int arch_prctl(ThreadContext& ctx) {
   }
 }
 
+constexpr uint64_t kSetSeccomp = 22;  // linux/prctl.h
+
+void guard_faults(protocol::FaultGuarding wanted) {
+  if (vsup_settings.guard_faults != protocol::kFaultsFiltered) vsup_settings.guard_faults = wanted;
+}
+
 // What a tool has recorded goes with the address space.
 int exec(ThreadContext& ctx) {
   if (instrumenter() != nullptr) {
@@ -186,6 +194,13 @@ int trap_action(ThreadContext& ctx) {
   if (ignored && former != nullptr && vsup_safe_copy(&handler, former, sizeof handler) && handler == kSignalDefault)
     vsup_safe_copy(former, &kSignalIgnored, sizeof kSignalIgnored);
   return emulated(ctx, 0);
+}
+
+int set_action(ThreadContext& ctx) {
+  const uint64_t signal = argument(ctx, 0) & 0xffff'ffff;
+  if (signal == kSigtrap) return trap_action(ctx);
+  if ((signal == kSigsegv || signal == kSigbus) && argument(ctx, 1) != 0) guard_faults(protocol::kGuardFaults);
+  return plain(ctx);
 }
 
 // Only a thread that may have SIGTRAP blocked needs the calls that keep it so over a trap.
@@ -220,7 +235,7 @@ int handle(ThreadContext& ctx) {
     case 12:  // brk
       return make_mapping_call(ctx);
     case 13:  // rt_sigaction
-      return (argument(ctx, 0) & 0xffff'ffff) == kSigtrap ? trap_action(ctx) : plain(ctx);
+      return set_action(ctx);
     case 14:  // rt_sigprocmask
       return set_mask(ctx);
     case 15:
@@ -241,6 +256,12 @@ int handle(ThreadContext& ctx) {
       return exec(ctx);
     case 435:
       return clone3(ctx);
+    case 157:  // prctl
+      if (argument(ctx, 0) == kSetSeccomp) guard_faults(protocol::kFaultsFiltered);
+      return plain(ctx);
+    case 317:  // seccomp
+      guard_faults(protocol::kFaultsFiltered);
+      return plain(ctx);
     case 158:
       return arch_prctl(ctx);
     // rseq: its abort addresses mean nothing in the cache; but a C library that has it wants it for every thread.

@@ -188,7 +188,7 @@ bool take_queued_breakpoint(Tracee& tracee) {
 void hold_signal_of_stop(Tracee& tracee) {
   const siginfo_t info = tracee.signal_info();
   if (tracee.stop.signal() == SIGTRAP && (is_step_trap(info) || info.si_code == SIGTRAP)) return;
-  hold_signal(tracee, {tracee.stop.signal(), info});
+  hold_signal(tracee, {tracee.stop.signal(), info, tracee.stop_count});
 }
 
 void hold_signal(Tracee& tracee, const HeldSignal& signal) {

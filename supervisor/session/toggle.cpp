@@ -16,6 +16,8 @@ namespace vsup::supervisor {
 
 namespace {
 
+constexpr uint64_t kFaultBits = uint64_t{1} << (SIGSEGV - 1) | uint64_t{1} << (SIGBUS - 1);  // of a signal mask
+
 constexpr uint64_t kArenaEnd = protocol::kArenaBase + protocol::kArenaSize;
 
 }  // namespace
@@ -61,6 +63,10 @@ void SessionImpl::guard_traps(AddressSpace& space, bool was_native) {
     const uint32_t guard = 1, ignore = ignored ? 1 : 0;
     const uint64_t settings = agent_.exports.settings;
     if (caught || ignored) write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_trap), guard);
+    const uint32_t faults = is_sandboxed(task->tid)              ? protocol::kFaultsFiltered
+                            : (status->caught & kFaultBits) != 0 ? protocol::kGuardFaults
+                                                                 : protocol::kFaultsUnhandled;
+    write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_faults), faults);
     // Default may be what our own trap has made of it.
     if (caught || ignored || was_native)
       write_value(task->tid, settings + offsetof(protocol::AgentSettings, ignore_trap), ignore);
