@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-build_packages=(g++ make cmake ninja-build pkg-config binutils git ca-certificates python3 procps
+build_packages=(g++ make cmake ninja-build binutils git ca-certificates python3 procps
   libboost-dev libboost-program-options-dev libcapstone-dev libunwind-dev libdw-dev libelf-dev libdeflate-dev
   zlib1g-dev liblzma-dev libbz2-dev
   nlohmann-json3-dev doctest-dev libzydis-dev)

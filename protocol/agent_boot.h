@@ -211,6 +211,10 @@ struct AgentState {
 
 inline constexpr unsigned kToolOptionCount = 64;
 
+// arch/x86/include/uapi/asm/signal.h; and both as bits of a signal mask.
+inline constexpr uint64_t kSigbus = 7, kSigsegv = 11;
+inline constexpr uint64_t kFaultSignals = uint64_t{1} << (kSigsegv - 1) | uint64_t{1} << (kSigbus - 1);
+
 enum FaultGuarding : uint32_t {
   kFaultsUnhandled = 0,
   kGuardFaults = 1,     // the app has handled SIGSEGV or SIGBUS

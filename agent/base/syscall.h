@@ -33,6 +33,19 @@ inline void ask_for_huge_pages(uint64_t start, uint64_t size) {
   raw_syscall(28, start, size, 14, 0);
 }
 
+// Of the calling thread, as bits of a signal mask; each returns the former mask. SIG_BLOCK 0, SIG_UNBLOCK 1.
+inline uint64_t change_signal_mask(uint64_t how, uint64_t signals) {
+  uint64_t former = 0;
+  raw_syscall(14, how, reinterpret_cast<uint64_t>(&signals), reinterpret_cast<uint64_t>(&former), sizeof former);
+  return former;
+}
+inline uint64_t block_signals(uint64_t signals) {
+  return change_signal_mask(0, signals);
+}
+inline uint64_t unblock_signals(uint64_t signals) {
+  return change_signal_mask(1, signals);
+}
+
 inline uint64_t own_thread_id() {
   return static_cast<uint64_t>(raw_syscall(186, 0, 0, 0, 0));
 }

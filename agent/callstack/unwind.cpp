@@ -85,9 +85,8 @@ Rule rule_at(uint64_t pc) {
   CachedRule& cached = rule_cache()[(pc * kSpread) >> (64 - kRuleCacheBits)];
   uint64_t bits = __atomic_load_n(&cached.rule, __ATOMIC_RELAXED);
   const uint64_t found = __atomic_load_n(&cached.check, __ATOMIC_RELAXED) ^ bits * kSpread;
-  if (found == key) [[likely]]
+  if (found == key || found == no_module_key) [[likely]]
     return load<Rule>(&bits);
-  if (found == no_module_key) return load<Rule>(&bits);
   const UnwindModule* module = search_module(*in, pc);
   Rule rule = module != nullptr ? search_row(*module, pc) : rule_of_form(kCfaNone);
   bits = load<uint64_t>(&rule);

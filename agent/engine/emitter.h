@@ -27,6 +27,11 @@ class Emitter {
   void cover(uint32_t app_offset, EmitState state = {});
   // What is covered from now on, and is not to be stepped out of, is of this kind.
   void set_kind(protocol::StateKind kind) { kind_ = kind; }
+  // What has been emitted so far is no app state; from here on the tool has come to `kind` in counting the block.
+  void count_to(uint32_t app_offset, protocol::StateKind kind) {
+    cover(app_offset, {.step = true});
+    set_kind(kind);
+  }
   // Registers that a tool leaves in their spill slots for the rule of a return or an indirect branch.
   void leave_spilled(uint16_t registers) { left_spilled_ = registers; }
   uint16_t left_spilled() const { return left_spilled_; }

@@ -10,33 +10,19 @@
 
 namespace vsup::agent {
 
-inline constexpr uint64_t kSigsegv = 11, kSigbus = 7;
-
 class FaultGuard {
  public:
   FaultGuard() {
-    if (vsup_settings.guard_faults != protocol::kGuardFaults) return;
-    constexpr uint64_t kUnblock = 1;
-    uint64_t former = 0;
-    change(kUnblock, kFaults, &former);
-    blocked_ = former & kFaults;
+    if (vsup_settings.guard_faults == protocol::kGuardFaults)
+      blocked_ = unblock_signals(protocol::kFaultSignals) & protocol::kFaultSignals;
   }
   ~FaultGuard() {
-    constexpr uint64_t kBlock = 0;
-    if (blocked_ != 0) change(kBlock, blocked_, nullptr);
+    if (blocked_ != 0) block_signals(blocked_);
   }
   FaultGuard(const FaultGuard&) = delete;
   FaultGuard& operator=(const FaultGuard&) = delete;
 
  private:
-  static constexpr uint64_t kFaults = uint64_t{1} << (kSigsegv - 1) | uint64_t{1} << (kSigbus - 1);
-
-  static void change(uint64_t how, uint64_t mask, uint64_t* former) {
-    constexpr int64_t kRtSigprocmask = 14;
-    raw_syscall(kRtSigprocmask, how, reinterpret_cast<uint64_t>(&mask), reinterpret_cast<uint64_t>(former),
-                sizeof mask);
-  }
-
   uint64_t blocked_ = 0;
 };
 

@@ -10,15 +10,10 @@
 namespace vsup::agent {
 
 inline constexpr uint64_t kTrapMask = 1u << 4;
-inline constexpr int64_t kRtSigprocmask = 14;
 
 inline void unblock_trap(protocol::ThreadContext& ctx) {
   if (vsup_settings.guard_trap == 0 && ctx.trap_blocked == 0) return;
-  constexpr uint64_t kUnblock = 1;
-  uint64_t old = 0;
-  raw_syscall(kRtSigprocmask, kUnblock, reinterpret_cast<uint64_t>(&kTrapMask), reinterpret_cast<uint64_t>(&old),
-              sizeof old);
-  ctx.trap_unblocked = (old & kTrapMask) != 0 ? 1 : 0;
+  ctx.trap_unblocked = (unblock_signals(kTrapMask) & kTrapMask) != 0 ? 1 : 0;
 }
 
 inline void ignore_trap_again() {
@@ -34,9 +29,8 @@ inline void ignore_trap_again() {
 inline void reblock_trap(protocol::ThreadContext& ctx) {
   ignore_trap_again();
   if (ctx.trap_unblocked == 0) return;
-  constexpr uint64_t kBlock = 0;
   ctx.trap_unblocked = 0;
-  raw_syscall(kRtSigprocmask, kBlock, reinterpret_cast<uint64_t>(&kTrapMask), 0, sizeof kTrapMask);
+  block_signals(kTrapMask);
   // The trap at the safe point comes next; the supervisor may have asked for it between the two lines above.
   if (*static_cast<volatile uint64_t*>(&ctx.pending) != 0) unblock_trap(ctx);
 }

@@ -199,7 +199,8 @@ int trap_action(ThreadContext& ctx) {
 int set_action(ThreadContext& ctx) {
   const uint64_t signal = argument(ctx, 0) & 0xffff'ffff;
   if (signal == kSigtrap) return trap_action(ctx);
-  if ((signal == kSigsegv || signal == kSigbus) && argument(ctx, 1) != 0) guard_faults(protocol::kGuardFaults);
+  const bool is_fault = signal == protocol::kSigsegv || signal == protocol::kSigbus;
+  if (is_fault && argument(ctx, 1) != 0) guard_faults(protocol::kGuardFaults);
   return plain(ctx);
 }
 

@@ -132,10 +132,8 @@ std::vector<std::string> format_crash_report(const CrashInput& input) {
 }
 
 std::string describe_crash(const AgentCrash& crash) {
-  std::string name = read_file("/proc/" + std::to_string(crash.tid) + "/comm");
-  if (name.ends_with('\n')) name.pop_back();
   CrashInput input{.crash = crash,
-                   .thread_name = name,
+                   .thread_name = thread_name(crash.pid, crash.tid),
                    .cache_code = read_code_around(crash.pid, cache_pc_of(crash)),
                    .app_code = read_code_around(crash.pid, app_pc_of(crash)),
                    .agent_code = read_code_around(crash.pid, crash.registers.rip)};

@@ -25,8 +25,8 @@ uint64_t cache_pc_of(const AgentCrash& crash);
 struct CrashInput {
   AgentCrash crash;
   std::string thread_name;
-  CodeBytes cache_code, app_code,
-      agent_code;  // around cache_pc_of, app_pc_of and where the thread stopped; may be empty
+  CodeBytes cache_code, app_code;  // around cache_pc_of and app_pc_of; may be empty
+  CodeBytes agent_code;            // around where the thread stopped; may be empty
 };
 
 std::vector<std::string> format_crash_report(const CrashInput& input);

@@ -40,6 +40,14 @@ bool in_cold(uint64_t pc) {
   return pc >= protocol::kColdBase && pc < protocol::kColdBase + protocol::kColdSize;
 }
 
+// About to go on in the cache, or to make a system call, with the whole app state in the context.
+bool restores(const Exports& agent, uint64_t pc) {
+  return pc >= agent.restore_start && pc < agent.restore_end;
+}
+bool restores_for_call(const Exports& agent, uint64_t pc) {
+  return pc >= agent.syscall_restore_start && pc < agent.syscall_restore_end;
+}
+
 char state_of(pid_t tid) {
   const auto status = read_status_of(tid);
   return status ? status->state : 'X';
@@ -74,8 +82,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
   const uint64_t pc = registers.rip;
   if (in_hot(pc)) return locate_in_fragment(task, registers, context);
   if (in_cold(pc) || (pc >= agent.step_start && pc < agent.step_end)) return Place::kStep;
-  const bool complete = pc >= agent.restore_start && pc < agent.restore_end;
-  const bool complete_syscall = pc >= agent.syscall_restore_start && pc < agent.syscall_restore_end;
+  const bool complete = restores(agent, pc), complete_syscall = restores_for_call(agent, pc);
   if (complete || complete_syscall) {
     if (complete && leads_into_block(task, context)) {
       if (context.pending != 0) return Place::kInAgent;
@@ -85,7 +92,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
     take_state_from_context(task, context);
     if (complete_syscall) {
       task.app.rip = context.syscall_pc;
-      task.left_block = {0, context.syscall_pc, true, true};
+      task.left_block = BlockLeft::last_instruction(context.syscall_pc);
     }
     task.in_place = registers;
     return Place::kExact;
@@ -100,7 +107,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
     } else {
       task.app.orig_rax = kUnusedSyscall;
       task.in_place = registers;
-      if (pc == agent.syscall_insn) task.left_block = {0, context.syscall_pc, true, true};
+      if (pc == agent.syscall_insn) task.left_block = BlockLeft::last_instruction(context.syscall_pc);
     }
     task.at_app_state = true;
     return Place::kExact;
@@ -174,16 +181,21 @@ void SessionImpl::leave_block(Task& task) {
   if (left && task.slot_ready) observer_.block_left(task.process->pid, task.tid, context_of(task), *left);
 }
 
+// The world is stopped.
+void SessionImpl::leave_blocks(AddressSpace& space) {
+  for (const Task* task : space.tasks)
+    if (task->parked && !task->gone) guarded(task->tid, [this](Task& one) { leave_block(one); });
+}
+
 // At PTRACE_EVENT_EXIT of a thread, which cannot be stepped on any more, but has the registers that it was ended with.
 void SessionImpl::leave_last_block(Task& task) {
   if (!task.left_block && !task.at_app_state && task.instrumented && task.slot_ready) {
     const Exports& agent = agent_.exports;
     const auto context = task.read_as<ThreadContext>(slot_address(static_cast<unsigned>(task.slot)));
     const uint64_t pc = task.registers().rip;
-    const bool restores = pc >= agent.restore_start && pc < agent.restore_end;
-    const uint64_t cache_pc = restores ? context.next_cache_pc : pc;
-    if (pc == agent.syscall_insn || (pc >= agent.syscall_restore_start && pc < agent.syscall_restore_end)) {
-      task.left_block = {0, context.syscall_pc, true, true};
+    const uint64_t cache_pc = restores(agent, pc) ? context.next_cache_pc : pc;
+    if (pc == agent.syscall_insn || restores_for_call(agent, pc)) {
+      task.left_block = BlockLeft::last_instruction(context.syscall_pc);
     } else if (const auto found = in_hot(cache_pc) ? find_point(task, cache_pc) : std::nullopt;
                found && found->point.kind != protocol::StateKind::kLeaving && !found->point.leads_away) {
       const bool counted = !is_uncounted(found->point.kind);

@@ -142,8 +142,7 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
     with_world_stopped(
         space,
         [this, job, space = space.get(), members = members] {
-          for (const Task* task : space->tasks)
-            if (task->parked && !task->gone) guarded(task->tid, [this](Task& one) { leave_block(one); });
+          leave_blocks(*space);
           for (const pid_t pid : members) {
             Process* process = find_process(pid);
             if (process == nullptr || options_.settings.tool_name[0] == '\0') continue;

@@ -74,17 +74,18 @@ bool restores_trap_flag(const Task& task, const uint8_t* code, size_t size) {
 
 }  // namespace
 
-void SessionImpl::on_service(Task& task, const Registers&) {
+void SessionImpl::on_service(Task& task, Registers registers) {
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
   auto context = task.read_as<ThreadContext>(context_address);
   const auto service = static_cast<Service>(context.service);
   if (service == Service::kQueryMap) {
     answer_map_query(task, context);
+    run_in_agent(task, registers);
     return;
   }
   if (service == Service::kBeforeExec) {
     report_records(*task.process, task, RecordsMoment::kExec);
-    run_in_agent(task);
+    run_in_agent(task, registers);
     return;
   }
   if (service == Service::kCrash) {
@@ -152,7 +153,7 @@ void SessionImpl::stay_at_safe_point(Task& task, const ThreadContext& context) {
   if (static_cast<int64_t>(context.exit_id) == VSUP_EXIT_BEFORE_SYSCALL) {
     task.in_place->rip = agent_.exports.syscall_restore_start;
     task.write_as<uint64_t>(address + offsetof(ThreadContext, app_pc), context.syscall_pc + kSyscallSize);
-    task.left_block = {0, context.syscall_pc, true};
+    task.left_block = BlockLeft::last_instruction(context.syscall_pc);
   }
   task.write_as<uint64_t>(address + offsetof(ThreadContext, pending), 0);
 }
@@ -213,7 +214,7 @@ void SessionImpl::run_native_from_now(Process& process, const std::string& why) 
     if (!task->stopped) request_stop(*task);
 }
 
-void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
+void SessionImpl::answer_map_query(Task& task, const ThreadContext& context) {
   AddressSpace& space = *task.process->space;
   if (!space.maps_fd) {
     const std::string path = "/proc/" + std::to_string(task.tid) + "/maps";
@@ -243,12 +244,11 @@ void SessionImpl::answer_map_query(Task& task, ThreadContext& context) {
   }
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
   task.write(context_address + offsetof(ThreadContext, request_result), answer, sizeof answer);
-  run_in_agent(task);
 }
 
-// In the agent with its stack in use: it goes on, whatever else is wanted of it comes at its safe point.
-void SessionImpl::run_in_agent(Task& task) {
-  Registers registers = task.registers();
+// In the agent with its stack in use, stopped with these registers: it goes on, whatever else is wanted of it comes at
+// its safe point.
+void SessionImpl::run_in_agent(Task& task, Registers registers) {
   registers.rip = agent_.exports.service_done;
   task.set_registers(registers);
   const bool wanted = task.process->space->stopping || !wants_cache(task) || !task.held.empty();
@@ -267,10 +267,8 @@ void SessionImpl::flush_cache(Task& task) {
 
 // The world is stopped: any thread that has a context will do.
 void SessionImpl::reset_cache(AddressSpace& space) {
-  for (Task* task : space.tasks) {
-    task->in_place.reset();
-    if (!task->gone && task->parked) guarded(task->tid, [this](Task& one) { leave_block(one); });
-  }
+  for (Task* task : space.tasks) task->in_place.reset();
+  leave_blocks(space);
   for (Task* task : space.tasks) {
     if (task->gone || !task->parked || !task->slot_ready) continue;
     bool done = false;

@@ -133,6 +133,7 @@ class SessionImpl {
   bool leads_into_block(Task& task, const protocol::ThreadContext& context);
   static void go_into_block(Task& task, const protocol::ThreadContext& context);
   void leave_block(Task& task);
+  void leave_blocks(AddressSpace& space);
   void leave_last_block(Task& task);
   void restart_wait(Task& task);
   bool stands_behind_syscall(Task& task);
@@ -161,13 +162,13 @@ class SessionImpl {
   bool mend_agent_fault(Task& task);
 
   // services.cpp
-  void on_service(Task& task, const Registers& registers);
+  void on_service(Task& task, Registers registers);
   void stay_at_safe_point(Task& task, const protocol::ThreadContext& context);
   void step_natively(Task& task);
   void finish_native_step(Task& task);
   void run_native_from_now(Process& process, const std::string& why);
-  void run_in_agent(Task& task);
-  void answer_map_query(Task& task, protocol::ThreadContext& context);
+  void run_in_agent(Task& task, Registers registers);
+  void answer_map_query(Task& task, const protocol::ThreadContext& context);
   void flush_cache(Task& task);
   void reset_cache(AddressSpace& space);
 
@@ -243,7 +244,7 @@ class SessionImpl {
   bool uses_rseq(const Process& process);
   static constexpr const char* kUsesRseq = "it has registered restartable sequences (rseq) of its own";
   // Tells the agent when the app handles or ignores SIGTRAP.
-  void guard_traps(AddressSpace& space, bool was_native);
+  void guard_signals(AddressSpace& space, bool was_native);
   bool ignores_trap(const Process& process, pid_t tid);
   void ensure_trap_ignored(Task& task);
   void refresh_code(AddressSpace& space, bool on);

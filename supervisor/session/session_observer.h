@@ -49,6 +49,8 @@ struct BlockLeft {
   uint64_t pc = 0;       // the next instruction
   bool counted = false;  // the tool's code that counts the block has been executed
   bool summed = false;   // so has that which adds the block's instructions to their sum
+
+  static BlockLeft last_instruction(uint64_t at) { return {0, at, true, true}; }
 };
 
 using ClientRequest = std::array<uint64_t, protocol::client_request::kRequestWords>;

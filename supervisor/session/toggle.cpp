@@ -16,8 +16,6 @@ namespace vsup::supervisor {
 
 namespace {
 
-constexpr uint64_t kFaultBits = uint64_t{1} << (SIGSEGV - 1) | uint64_t{1} << (SIGBUS - 1);  // of a signal mask
-
 constexpr uint64_t kArenaEnd = protocol::kArenaBase + protocol::kArenaSize;
 
 }  // namespace
@@ -54,7 +52,7 @@ std::string SessionImpl::inject(Process& process) {
   return "no thread to inject by";
 }
 
-void SessionImpl::guard_traps(AddressSpace& space, bool was_native) {
+void SessionImpl::guard_signals(AddressSpace& space, bool was_native) {
   for (Task* task : space.tasks) {
     if (!task->stopped || task->gone) continue;
     const auto status = read_status_of(task->tid);
@@ -63,9 +61,9 @@ void SessionImpl::guard_traps(AddressSpace& space, bool was_native) {
     const uint32_t guard = 1, ignore = ignored ? 1 : 0;
     const uint64_t settings = agent_.exports.settings;
     if (caught || ignored) write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_trap), guard);
-    const uint32_t faults = is_sandboxed(task->tid)              ? protocol::kFaultsFiltered
-                            : (status->caught & kFaultBits) != 0 ? protocol::kGuardFaults
-                                                                 : protocol::kFaultsUnhandled;
+    const uint32_t faults = is_sandboxed(task->tid)                           ? protocol::kFaultsFiltered
+                            : (status->caught & protocol::kFaultSignals) != 0 ? protocol::kGuardFaults
+                                                                              : protocol::kFaultsUnhandled;
     write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_faults), faults);
     // Default may be what our own trap has made of it.
     if (caught || ignored || was_native)
@@ -180,7 +178,7 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             }
             if (error.empty()) {
               pass_on_rseq(*process->space);
-              guard_traps(*process->space, was_native);
+              guard_signals(*process->space, was_native);
               if (options_.settings.hook_heap != 0)
                 set_hooks(*process->space, true);
               else if (options_.walks_stacks)

@@ -70,11 +70,9 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
 // What is the same at every execution.
 void emit_totals(Emitter& out, uint32_t instructions, uint32_t offset) {
   if (plan.counter.executions != 0) out.add_to(plan.counter.executions, 1);
-  out.cover(offset, {.step = true});
-  out.set_kind(protocol::StateKind::kStepCounting);
+  out.count_to(offset, protocol::StateKind::kStepCounting);
   if (plan.counter.instructions != 0) out.add_to(plan.counter.instructions, instructions);
-  out.cover(offset, {.step = true});
-  out.set_kind(protocol::StateKind::kExact);
+  out.count_to(offset, protocol::StateKind::kExact);
 }
 
 GprIndex scratch_beside(uint16_t used) {
@@ -96,12 +94,10 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
     out.spill(kRcx);
     out.cover(source.offset);
     out.add_keeping_flags(plan.counter.executions, 1, kRcx);
-    out.cover(source.offset, {.step = true});
-    out.set_kind(protocol::StateKind::kStepCounting);
+    out.count_to(source.offset, protocol::StateKind::kStepCounting);
     out.add_keeping_flags(plan.counter.instructions, block.count, kRcx);
     out.unspill(kRcx);
-    out.cover(source.offset, {.step = true});
-    out.set_kind(protocol::StateKind::kExact);
+    out.count_to(source.offset, protocol::StateKind::kExact);
     return;
   }
   const GprIndex s = scratch_beside(group.registers);

@@ -162,12 +162,6 @@ void add_totals(Emitter& out, const CountedBlock& block) {
     out.add_to(block.totals.entries[i].offset, block.totals.entries[i].amount);
 }
 
-// What follows are sums.
-void block_counted(Emitter& out, uint32_t offset) {
-  out.cover(offset, {.step = true});
-  out.set_kind(protocol::StateKind::kStepCounting);
-}
-
 // An execution of a block counts where the context of the topmost frame says.
 void emit_count_in_context(Emitter& out, const CountMode& mode, const CountedBlock& block, uint32_t offset) {
   const uint8_t* retry = out.here();
@@ -179,7 +173,7 @@ void emit_count_in_context(Emitter& out, const CountMode& mode, const CountedBlo
   out.bytes({0x8b, 0x52, 0x08});              // mov edx, [rdx + 8]
   out.bytes({0x65, 0x48, 0xff, 0x04, 0xd5});  // inc gs:[rdx * 8 + counts]
   out.u32(kBlockCountOffset);
-  block_counted(out, offset);
+  out.count_to(offset, protocol::StateKind::kStepCounting);
   if (mode.events) {
     out.load_constant(kRax, kMovedAt);
     out.bytes({0x8b, 0x04, 0x90});  // mov eax, [rax + rdx * 4]
@@ -197,7 +191,7 @@ void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& sou
   const uint32_t ir = accumulator(block.index % kAccumulators);
   if (block.flags_dead) {
     out.add_to(count, 1);
-    block_counted(out, source.offset);
+    out.count_to(source.offset, protocol::StateKind::kStepCounting);
     out.add_to(ir, block.instructions);
     add_totals(out, block);
     out.cover(source.offset, {.step = true});
@@ -206,7 +200,7 @@ void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& sou
   out.spill(kRcx);
   out.cover(source.offset);
   out.add_keeping_flags(count, 1, kRcx);
-  block_counted(out, source.offset);
+  out.count_to(source.offset, protocol::StateKind::kStepCounting);
   out.add_keeping_flags(ir, block.instructions, kRcx);
   for (unsigned i = 0; i < block.totals.count; ++i)
     out.add_keeping_flags(block.totals.entries[i].offset, block.totals.entries[i].amount, kRcx);

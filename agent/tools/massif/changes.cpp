@@ -114,8 +114,7 @@ void shorten_log() {
   records.log_count[to] = count;
   records.long_log = 2 * count;
   __atomic_store_n(&records.log, to, __ATOMIC_RELEASE);
-  constexpr uint64_t kPage = 4096;
-  zero_pages(kLogAt[from], (all * sizeof(Change) + kPage - 1) & ~(kPage - 1));
+  zero_pages(kLogAt[from], all * sizeof(Change));  // whole pages: the kernel rounds up
 }
 
 }  // namespace vsup::agent::massif

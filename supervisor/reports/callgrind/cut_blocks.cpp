@@ -56,7 +56,7 @@ struct CutBlocks::Cut {
   uint64_t sum = 0;  // what the sum of instructions is to change by
   // The block's, in the table of all lengths, and those that it had executed; of a single one nobody knows.
   uint64_t first = 0, executed = 0, count = 0;
-  bool known = false, summed = false;
+  bool summed = false;
 };
 
 std::optional<uint32_t> CutBlocks::block_at(pid_t pid, pid_t tid, uint64_t blocks, uint64_t tag) {
@@ -97,7 +97,6 @@ std::optional<CutBlocks::Cut> CutBlocks::cut_of(pid_t pid, pid_t tid, const reco
   cut.first = block.lengths;
   cut.executed = executed;
   cut.count = block.count;
-  cut.known = true;
   cut.summed = left.summed;
   return cut;
 }
@@ -107,8 +106,8 @@ void CutBlocks::take_back_totals(pid_t tid, uint64_t slot, const Cut& cut) const
   namespace cachesim = agent::cachesim;
   const uint64_t first = cut.first + (cut.summed ? cut.executed : 0);
   std::vector<cachesim::InstrRecord> instrs(cut.summed ? cut.count - cut.executed : cut.executed);
-  if (!cut.known || !read_memory(tid, cachesim::kInstrsAt + first * sizeof instrs[0], instrs.data(),
-                                 instrs.size() * sizeof instrs[0]))
+  if (instrs.empty() || !read_memory(tid, cachesim::kInstrsAt + first * sizeof instrs[0], instrs.data(),
+                                     instrs.size() * sizeof instrs[0]))
     return;
   uint64_t amounts[cachesim::kEventCount] = {};
   for (const cachesim::InstrRecord& instr : instrs) {
