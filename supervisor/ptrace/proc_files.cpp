@@ -161,7 +161,6 @@ ProcessStatus parse_status(std::string_view text) {
       else if (key == "TracerPid") status.tracer = static_cast<pid_t>(number(value));
       else if (key == "Uid") status.uid = static_cast<uid_t>(number(value));
       else if (key == "VmRSS" || key == "VmSwap") status.memory_bytes += static_cast<uint64_t>(number(value)) << 10;
-      else if (key == "voluntary_ctxt_switches") status.voluntary_switches = static_cast<uint64_t>(number(value));
       else if (key == "Seccomp") status.seccomp = static_cast<int>(number(value));
       else if (key == "Seccomp_filters") status.seccomp_filters = static_cast<int>(number(value));
       else if (key == "SigPnd") status.pending = mask(value);

@@ -40,8 +40,7 @@ struct ProcessStatus {
   char state = '?';
   int seccomp = 0;  // mode; 2: filters
   int seccomp_filters = 0;
-  uint64_t memory_bytes = 0;        // present or swapped out; 0 when it has no memory any more
-  uint64_t voluntary_switches = 0;  // times it went to sleep by itself, ptrace stops included
+  uint64_t memory_bytes = 0;  // present or swapped out; 0 when it has no memory any more
   uint64_t pending = 0, shared_pending = 0, blocked = 0, ignored = 0, caught = 0;  // bit n-1: signal n
 };
 

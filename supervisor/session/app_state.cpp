@@ -403,10 +403,13 @@ void SessionImpl::resume_app_state(Task& task) {
     leave_late(task);
     return;
   }
-  if (!deliver_held(task)) return;
+  if (!deliver_held(task)) {
+    task.wait_end_seconds.reset();
+    return;
+  }
   // An instruction with the app's trap flag set runs natively; the trap brings the thread back.
   const bool on = wants_cache(task) && (task.app.eflags & kTrapFlag) == 0;
-  if (continue_transfer(task)) return;
+  if (continue_transfer(task) || continue_wait(task)) return;
   restart_wait(task);
   task.at_app_state = false;
   const bool may_stay = on && !std::exchange(task.must_reenter, false);

@@ -107,7 +107,7 @@ void SessionImpl::hasten_transfers(Process& process) {
   process.hurried = process.left;
   if (!process.left) return;
   for (const auto& [tid, task] : process.tasks)
-    if (task->transfer) task->interrupt();
+    if (task->continued) task->interrupt();
 }
 
 void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsigned)> done) {
@@ -180,7 +180,7 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
             process->left = true;
             std::vector<pid_t> threads;
             for (const auto& [tid, task] : process->tasks)
-              if (!task->transfer) threads.push_back(tid);
+              if (!task->continued) threads.push_back(tid);
             for (const pid_t tid : threads) remove_task(tid);
             if (process->tasks.empty()) end_process(*process, ProcessEnd::kDetached, 0);
           }

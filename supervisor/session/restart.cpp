@@ -1,12 +1,14 @@
 // Purpose: system calls that our stops interrupt go on as if nothing had been. The kernel's restart codes are acted
-// upon when a thread is moved; waits that answer EINTR to any interruption are started again, and end when they have
-// lasted as long as they were to, however often they are interrupted. Transfers that return early go on.
+// upon when a thread is moved; waits that answer EINTR to any interruption go on until they have lasted as long as they
+// were to, however often they are interrupted. Transfers that return early go on.
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <ctime>
 #include <optional>
+#include <utility>
 
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
@@ -65,23 +67,19 @@ bool will_act_on_signal(const ProcessStatus& status) {
 }  // namespace
 
 // A signal that is about to be delivered is a reason for EINTR that the app is to see; then nothing is done.
-void SessionImpl::restart_wait(Task& task) {
-  if (!is_eintr_of_unrestarted_syscall(task.app)) return;
+bool SessionImpl::is_cut_wait(Task& task) {
+  if (!is_eintr_of_unrestarted_syscall(task.app)) return false;
   const auto status = read_status_of(task.tid);
-  if (!status || will_act_on_signal(*status)) return;
-  RestartedWait& wait = task.restarted_wait;
-  // The same wait as last time? Then the thread slept once in it and once in each of our stops, and never else.
-  const bool same = wait.pc == task.syscall_pc && wait.rsp == task.app.rsp && wait.number == task.app.orig_rax &&
-                    status->voluntary_switches - wait.voluntary_switches <= task.stop_count - wait.stop_count + 1;
-  const double now = monotonic_seconds();
-  if (!same) wait = {task.syscall_pc, task.app.rsp, task.app.orig_rax, now, 0, 0};
-  wait.voluntary_switches = status->voluntary_switches;
-  wait.stop_count = task.stop_count;
-  const auto limit = time_limit_of(task.tid, task.app);
-  if (limit && now - wait.since_seconds >= limit->seconds) {
+  return status && !will_act_on_signal(*status);
+}
+
+void SessionImpl::restart_wait(Task& task) {
+  const auto end = std::exchange(task.wait_end_seconds, {});
+  if (!is_cut_wait(task)) return;
+  const auto limit = end && monotonic_seconds() >= *end ? time_limit_of(task.tid, task.app) : std::nullopt;
+  if (limit) {
     task.app.rax = static_cast<uint64_t>(limit->result);
     task.app.orig_rax = ~uint64_t{0};
-    wait = {};
     return;
   }
   // The kernel starts it again, unless a handler is to run first: EINTR then.
@@ -93,8 +91,22 @@ bool SessionImpl::stands_behind_syscall(Task& task) {
   return read_memory(task.tid, task.syscall_pc, code, sizeof code) && code[0] == 0x0f && code[1] == 0x05;
 }
 
-// The rest is done by a system call that the thread makes natively, from its entry to its exit under PTRACE_SYSCALL;
-// then the app sees one call that returned the sum. When a signal comes first, it sees what was done by then.
+// A system call that the thread makes natively, from its entry to its exit under PTRACE_SYSCALL.
+void SessionImpl::continue_call(Task& task, ContinuedCall::Kind kind, const SystemCall& call) {
+  task.continued = ContinuedCall{kind, task.app, task.syscall_pc, true};
+  unsigned long long* const arguments[] = {&task.app.rdi, &task.app.rsi, &task.app.rdx,
+                                           &task.app.r10, &task.app.r8,  &task.app.r9};
+  for (unsigned index = 0; index < 6; ++index) *arguments[index] = call.arguments[index];
+  task.app.rax = call.number;
+  task.app.orig_rax = ~uint64_t{0};
+  task.app.rip = task.syscall_pc;
+  put_in_native_code(task);
+  task.at_app_state = false;
+  task.must_reenter = false;
+  task.step_to_syscall_exit();
+}
+
+// The app sees one call that returned the sum. When a signal comes first, it sees what was done by then.
 bool SessionImpl::continue_transfer(Task& task) {
   if (!may_be_cut_short(task.app) || task.group_stopped || !stands_behind_syscall(task)) return false;
   const auto status = read_status_of(task.tid);
@@ -102,44 +114,61 @@ bool SessionImpl::continue_transfer(Task& task) {
   const auto rest = rest_of_transfer(task.process->pid, task.tid, task.app);
   if (!rest) return false;
   ++task.process->counters.continued_transfers;
-  task.transfer = ContinuedTransfer{task.app, task.syscall_pc, true};
-  unsigned long long* const arguments[] = {&task.app.rdi, &task.app.rsi, &task.app.rdx,
-                                           &task.app.r10, &task.app.r8,  &task.app.r9};
-  for (unsigned index = 0; index < 6; ++index) *arguments[index] = rest->arguments[index];
-  task.app.rax = rest->number;
-  task.app.orig_rax = ~uint64_t{0};
-  task.app.rip = task.syscall_pc;
-  put_in_native_code(task);
-  task.at_app_state = false;
-  task.must_reenter = false;
-  task.step_to_syscall_exit();
+  continue_call(task, ContinuedCall::Kind::kTransfer, *rest);
   return true;
 }
 
-bool SessionImpl::on_transfer_stop(Task& task) {
+// Only its exit stop tells when a wait has ended: the next one may be made at the same place, with the same registers.
+bool SessionImpl::continue_wait(Task& task) {
+  if (task.group_stopped || !is_cut_wait(task) || !stands_behind_syscall(task)) return false;
+  const auto limit = time_limit_of(task.tid, task.app);
+  if (!limit) return false;
+  const double now = monotonic_seconds();
+  if (!task.wait_end_seconds) task.wait_end_seconds = now + limit->seconds;
+  const double left = *task.wait_end_seconds - now;
+  if (left <= 0) return false;
+  SystemCall call{task.app.orig_rax,
+                  {task.app.rdi, task.app.rsi, task.app.rdx, task.app.r10, task.app.r8, task.app.r9}};
+  if (call.number == SYS_epoll_wait || call.number == SYS_epoll_pwait)
+    call.arguments[3] = static_cast<uint64_t>(std::ceil(left * 1e3));
+  continue_call(task, ContinuedCall::Kind::kWait, call);
+  return true;
+}
+
+bool SessionImpl::on_continued_call_stop(Task& task) {
   const bool in_call = task.stop.kind() == WaitStatus::Kind::kSyscallStop;
-  if (in_call && task.transfer->entering) {
-    task.transfer->entering = false;
+  if (in_call && task.continued->entering) {
+    task.continued->entering = false;
     if (task.process->space->stopping) task.interrupt();  // any stop clears a pending PTRACE_INTERRUPT
     task.step_to_syscall_exit();
     return true;
   }
-  const int64_t result = in_call ? static_cast<int64_t>(task.registers().rax) : 0;
-  const bool interrupted = in_call && is_interrupted_syscall(task.registers());
-  task.app = task.transfer->app;
-  task.syscall_pc = task.transfer->syscall_pc;
+  const Registers exit = in_call ? task.registers() : Registers{};
+  const auto result = static_cast<int64_t>(exit.rax);
+  const bool interrupted = !in_call || is_interrupted_syscall(exit) || is_eintr_of_unrestarted_syscall(exit);
+  const bool is_wait = task.continued->kind == ContinuedCall::Kind::kWait;
+  task.app = task.continued->app;
+  task.syscall_pc = task.continued->syscall_pc;
   task.at_app_state = true;
-  task.transfer.reset();
+  task.continued.reset();
+  if (is_wait) {
+    if (interrupted) return false;
+    task.wait_end_seconds.reset();
+    task.app.rax = static_cast<uint64_t>(result);
+    task.app.orig_rax = ~uint64_t{0};
+    return false;
+  }
   if (result > 0) task.app.rax += static_cast<uint64_t>(result);
   // At its end, or with an error that the app's next call will meet: it is not tried again.
-  if (in_call && result <= 0 && !interrupted) task.app.orig_rax = ~uint64_t{0};
+  if (result <= 0 && !interrupted) task.app.orig_rax = ~uint64_t{0};
   return false;
 }
 
 // An ignored signal wakes a traced thread, which it does not natively.
-bool SessionImpl::undo_cut_transfer(Task& task, int number) {
+bool SessionImpl::undo_cut_call(Task& task, int number) {
   const Registers registers = task.registers();
-  if (!may_be_cut_short(registers) || fate_of(task, number) != SignalFate::kIgnored) return false;
+  if (!may_be_cut_short(registers) && !is_eintr_of_unrestarted_syscall(registers)) return false;
+  if (fate_of(task, number) != SignalFate::kIgnored) return false;
   if (task.instrumented && registers.rip != agent_.exports.syscall_return) return false;
   settle_in_app_state(task);
   return true;

@@ -198,7 +198,7 @@ void SessionImpl::dispatch(Task& task) {
              task.instrumented ? "in cache" : "native", task.process->space->stopping ? ", world stops" : "",
              task.held.size(), task.describe().c_str());
   }
-  if (task.transfer && task.stop.kind() != WaitStatus::Kind::kEvent && on_transfer_stop(task)) return;
+  if (task.continued && task.stop.kind() != WaitStatus::Kind::kEvent && on_continued_call_stop(task)) return;
   switch (task.stop.kind()) {
     case WaitStatus::Kind::kSignal:
       on_signal(task);

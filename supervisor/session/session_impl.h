@@ -23,6 +23,7 @@
 #include "supervisor/inject/agent_image.h"
 #include "supervisor/inject/state_map.h"
 #include "supervisor/ptrace/wait.h"
+#include "supervisor/session/cut_transfer.h"
 #include "supervisor/session/event_bursts.h"
 #include "supervisor/session/process.h"
 #include "supervisor/session/rseq_sections.h"
@@ -135,13 +136,18 @@ class SessionImpl {
   void leave_block(Task& task);
   void leave_blocks(AddressSpace& space);
   void leave_last_block(Task& task);
+  // A wait that a stop of ours has interrupted, and no signal that the app is to see.
+  bool is_cut_wait(Task& task);
   void restart_wait(Task& task);
   bool stands_behind_syscall(Task& task);
+  void continue_call(Task& task, ContinuedCall::Kind kind, const SystemCall& call);
   // True: the task runs on in a further system call for the rest of a transfer.
   bool continue_transfer(Task& task);
-  // True: the stop belonged to a continued transfer alone. False: the task is in app state.
-  bool on_transfer_stop(Task& task);
-  bool undo_cut_transfer(Task& task, int number);
+  // The same for a wait with a time limit, which ends when the app's was to.
+  bool continue_wait(Task& task);
+  // True: the stop belonged to the continued call alone. False: the task is in app state.
+  bool on_continued_call_stop(Task& task);
+  bool undo_cut_call(Task& task, int number);
   void set_pending_and_run(Task& task);
   void arm_nudge(const std::shared_ptr<AddressSpace>& space);
   uint64_t syscall_pc_for(const Task& task) const;
@@ -151,7 +157,6 @@ class SessionImpl {
   SignalFate fate_of(Task& task, int number);
   bool take_trap_flag_at_door(Task& task);
   void make_injectable(Task& task);
-  void undo_spurious_eintr(Task& task, int number);
   SignalFate likely_fate(Task& task, int number);
   // True: the world is being stopped, so that a core file shows all threads in native code; the signal waits.
   bool stop_world_for_core(Task& task, int number);

@@ -91,10 +91,10 @@ bool hide_cache_address(HeldSignal& signal, uint64_t app_pc) {
 // for handled: if it kills, it kills under PTRACE_SINGLESTEP as well, and if it is ignored, the step executes one app
 // instruction, which is harmless unless that may sleep.
 SignalFate SessionImpl::likely_fate(Task& task, int number) {
-  // Interrupted in a system call: an ignored signal would have the step sleep in it again. In native code its trap
-  // would be the app's to see, if that ignores SIGTRAP.
+  // Interrupted in a system call: an ignored signal would have the step sleep in it again, or go on without the rest
+  // of it. In native code its trap would be the app's to see, if that ignores SIGTRAP.
   if (!wants_cache(task) || !is_fatal_by_default(number) || number == SIGTRAP || is_interrupted_syscall(task.app) ||
-      may_be_cut_short(task.app))
+      may_be_cut_short(task.app) || is_eintr_of_unrestarted_syscall(task.app))
     return fate_of(task, number);
   uint8_t code[2] = {};
   const bool readable = read_memory(task.tid, task.app.rip, code, sizeof code);
@@ -181,8 +181,7 @@ void SessionImpl::on_signal(Task& task) {
       info = fault.info;
     }
   }
-  undo_spurious_eintr(task, number);
-  if (!task.at_app_state && undo_cut_transfer(task, number)) return;
+  if (!task.at_app_state && undo_cut_call(task, number)) return;
   const bool in_layer = !task.instrumented && in_heap_layer(task, task.registers().rip);
   if (in_layer && is_fault_signal(number) && info.si_code > 0 && !is_stack_overflow(task, info)) {
     report_crash(task, &info);
@@ -219,15 +218,6 @@ bool SessionImpl::take_trap_flag_at_door(Task& task) {
   task.at_app_state = true;
   task.reblock_trap();
   return true;
-}
-
-// An ignored signal wakes a traced thread, which it does not natively: the wait that it interrupted goes on.
-void SessionImpl::undo_spurious_eintr(Task& task, int number) {
-  if (number != SIGCHLD && number != SIGWINCH && number != SIGURG) return;
-  Registers registers = task.registers();
-  if (!is_eintr_of_unrestarted_syscall(registers) || fate_of(task, number) != SignalFate::kIgnored) return;
-  registers.rax = static_cast<uint64_t>(-kErestartNoHand);
-  task.set_registers(registers);
 }
 
 // Brings the thread into a stop from which a signal can be injected; registers are put in place afterwards.

@@ -20,17 +20,12 @@ namespace vsup::supervisor {
 
 struct Process;
 
-// A wait that our interruptions cut short and that was started again, see restart_wait().
-struct RestartedWait {
-  uint64_t pc = 0, rsp = 0, number = 0;
-  double since_seconds = 0;  // CLOCK_MONOTONIC, of the first interruption
-  uint64_t voluntary_switches = 0;
-  uint64_t stop_count = 0;
-};
-
-// A transfer that our interruptions cut short and that goes on in a system call of its own, see continue_transfer().
-struct ContinuedTransfer {
-  Registers app;        // as after a return with what is done so far
+// A transfer or wait that our interruptions cut short and that goes on in a system call of its own, made natively: see
+// continue_transfer() and continue_wait().
+struct ContinuedCall {
+  enum class Kind { kTransfer, kWait };
+  Kind kind;
+  Registers app;        // of a transfer as after a return with what is done so far; of a wait at its interruption
   uint64_t syscall_pc;  // of the call that the app made
   bool entering;        // the next stop is the entry of the further call, the one after that its exit
 };
@@ -70,9 +65,9 @@ struct Task : Tracee {
   bool must_reenter = false;  // the cache was emptied or the mode changed while it could not stop
   bool trap_ignored = false;  // the app ignores SIGTRAP, which the trap at the door makes the default
   std::unique_ptr<NativeCall> native_call;
-  RestartedWait restarted_wait;
-  std::optional<ContinuedTransfer> transfer;
-  UniqueFd status_fd;  // /proc/TID/status, opened by the first signal
+  std::optional<ContinuedCall> continued;
+  std::optional<double> wait_end_seconds;  // CLOCK_MONOTONIC: when a wait that was continued or is to be has lasted
+  UniqueFd status_fd;                      // /proc/TID/status, opened by the first signal
 };
 
 }  // namespace vsup::supervisor

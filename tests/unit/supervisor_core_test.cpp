@@ -74,7 +74,7 @@ TEST_CASE("status files are parsed") {
   const auto status = parse_status(
       "Name:\tx: y\nState:\tT (stopped)\nTgid:\t12\nPPid:\t1\nTracerPid:\t7\nUid:\t1000\t1000\t1000\t1000\n"
       "SigPnd:\t0000000000000200\nShdPnd:\t0000000000000000\nSigBlk:\t0000000000010000\nSigIgn:\t0000000000001000\n"
-      "SigCgt:\t0000000180004002\nSeccomp:\t2\nvoluntary_ctxt_switches:\t42\n");
+      "SigCgt:\t0000000180004002\nSeccomp:\t2\n");
   CHECK(status.state == 'T');
   CHECK(status.tgid == 12);
   CHECK(status.tracer == 7);
@@ -84,7 +84,6 @@ TEST_CASE("status files are parsed") {
   CHECK(status.ignored == 0x1000);
   CHECK(status.caught == 0x180004002);
   CHECK(status.seccomp == 2);
-  CHECK(status.voluntary_switches == 42);
 }
 
 TEST_CASE("one's own mappings are found by address") {
