@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
+
 using namespace vsup::supervisor;
 using namespace vsup::supervisor::leaks;
 

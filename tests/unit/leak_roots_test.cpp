@@ -13,7 +13,7 @@ namespace {
 
 struct FakeMaps {
   std::string text;
-  std::vector<Block> blocks;
+  Blocks blocks;
   std::vector<RootThread> threads;
   std::map<uint64_t, uint64_t> words;
   bool all_blocks_known = true, python_blocks = false;

@@ -18,7 +18,7 @@ namespace {
 struct FakeProcess {
   static constexpr uint64_t kBase = 0x5555'0000'0000 - 0x4000;  // regions of 64 MiB meet inside
   std::vector<uint8_t> bytes = std::vector<uint8_t>(0x10000);
-  std::vector<Block> blocks;
+  Blocks blocks;
   std::vector<Range> roots, files, code;
   std::vector<uint64_t> registers;
   unsigned threads = 2;
@@ -247,12 +247,12 @@ namespace {
 struct Oracle {
   enum State { kUnreached, kReach, kPoss, kInd };
   const FakeProcess& process;
-  std::vector<Block> blocks;  // sorted
+  Blocks blocks;  // sorted
   std::vector<State> state;
   std::vector<uint64_t> indirect;
   std::vector<size_t> stack;
 
-  explicit Oracle(const FakeProcess& given, const std::vector<Block>& sorted)
+  explicit Oracle(const FakeProcess& given, const Blocks& sorted)
       : process(given), blocks(sorted), state(sorted.size()), indirect(sorted.size()) {}
 
   size_t find(uint64_t value) const {
@@ -377,13 +377,13 @@ TEST_CASE("leak scan: memory with holes is read around them") {
   CHECK(present[1].start == start + 10 * page);
   CHECK(present[1].end == start + 11 * page);
   // A block over the page that cannot be read, and pointers on both sides of it.
-  const std::vector<Block> blocks = {{start, 20 * page}, {start + 30 * page, 8}, {start + 30 * page + 64, 8}};
+  const Blocks blocks = {{start, 20 * page}, {start + 30 * page, 8}, {start + 30 * page + 64, 8}};
   reinterpret_cast<uint64_t*>(memory)[1] = blocks[1].start;
   reinterpret_cast<uint64_t*>(memory + 12 * page)[0] = blocks[2].start;
   const PointerGraph graph =
       read_pointers({blocks, {{start, start + 64 * page}}, {}, {}, 0, {}, {}, read_process(getpid()), 2});
   REQUIRE(graph.pointers.size() == 2);
-  CHECK(graph.first == std::vector<uint64_t>{0, 2, 2, 2});
+  CHECK(graph.first == LargeVector<uint64_t>{0, 2, 2, 2});
   CHECK(graph.bytes_read == 19 * page + 64 + 8);
   munmap(memory, 64 * page);
 }

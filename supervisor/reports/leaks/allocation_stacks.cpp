@@ -54,6 +54,12 @@ bool is_below_main(const std::string& name) {
 
 uint32_t AllocationStacks::origin(const StackReader& depot, uint32_t stack, HeapFunction function) {
   const uint64_t key = uint64_t{stack} << 8 | static_cast<uint64_t>(function);
+  Recent& recent = recent_[key * 0x9e37'79b9'7f4a'7c15 >> (64 - kRecentBits)];
+  if (recent.key != key) recent = {key, find_origin(depot, key, stack, function)};
+  return recent.number;
+}
+
+uint32_t AllocationStacks::find_origin(const StackReader& depot, uint64_t key, uint32_t stack, HeapFunction function) {
   const auto known = by_stack_.find(key);
   if (known != by_stack_.end()) return known->second;
   const auto next = static_cast<uint32_t>(places_.size());

@@ -50,8 +50,18 @@ class AllocationStacks {
     auto operator<=>(const Shape&) const = default;  // NOLINT(modernize-use-nullptr): not what it is about
   };
 
+  // Millions of blocks are from a few places.
+  struct Recent {
+    uint64_t key = ~uint64_t{0};
+    uint32_t number = 0;
+  };
+  static constexpr unsigned kRecentBits = 8;
+
+  uint32_t find_origin(const StackReader& depot, uint64_t key, uint32_t stack, protocol::HeapFunction function);
+
   StackNaming naming_;
   std::unordered_map<uint64_t, uint32_t> by_stack_;  // stack id and function
+  Recent recent_[1u << kRecentBits];                 // of by_stack_
   std::map<Shape, uint32_t> by_shape_;               // of stacks cut to the resolution
   std::vector<Place> places_;
 };

@@ -2,94 +2,125 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <thread>
+
 namespace vsup::supervisor::leaks {
 namespace {
 
 constexpr uint64_t kAddressEnd = uint64_t{1} << 47;
 constexpr uint64_t kNumbersSize = (kAddressEnd >> 26) * sizeof(uint32_t);
 
-uint32_t* reserve(uint64_t size) {
+void* reserve(uint64_t size) {
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return memory == MAP_FAILED ? nullptr : static_cast<uint32_t*>(memory);
+  return memory == MAP_FAILED ? nullptr : memory;
 }
 
-struct Keyed {
-  uint64_t start;
-  uint32_t index;
-};
+}  // namespace
 
 // By digits of 11 bits, lowest first, as far as the starts differ: the heap layer gives millions of blocks in no order.
 // Equal starts stay in their order.
-void sort_by_start(std::vector<Keyed>& keyed) {
+void sort_by_start(LargeVector<StartOf>& blocks) {
   constexpr unsigned kDigit = 11;
   uint64_t differing = 0;
   bool sorted = true;
-  for (size_t i = 1; i < keyed.size(); ++i) {
-    differing |= keyed[i].start ^ keyed[0].start;
-    sorted = sorted && keyed[i - 1].start <= keyed[i].start;
+  for (size_t i = 1; i < blocks.size(); ++i) {
+    differing |= blocks[i].start ^ blocks[0].start;
+    sorted = sorted && blocks[i - 1].start <= blocks[i].start;
   }
   if (sorted) return;
-  std::vector<Keyed> other(keyed.size());
+  LargeVector<StartOf> other(blocks.size());
   for (unsigned shift = 0; shift < 64 && differing >> shift != 0; shift += kDigit) {
-    const auto digit = [shift](const Keyed& entry) { return entry.start >> shift & ((1u << kDigit) - 1); };
+    const auto digit = [shift](const StartOf& entry) { return entry.start >> shift & ((1u << kDigit) - 1); };
     if ((differing >> shift & ((1u << kDigit) - 1)) == 0) continue;
     std::vector<size_t> places(1u << kDigit);
-    for (const Keyed& entry : keyed) ++places[digit(entry)];
+    for (const StartOf& entry : blocks) ++places[digit(entry)];
     size_t next = 0;
     for (size_t& place : places) {
       const size_t count = place;
       place = next;
       next += count;
     }
-    for (const Keyed& entry : keyed) other[places[digit(entry)]++] = entry;
-    keyed.swap(other);
+    for (const StartOf& entry : blocks) other[places[digit(entry)]++] = entry;
+    blocks.swap(other);
   }
 }
 
-}  // namespace
+bool may_be_block(const Block& block) {
+  return block.start != 0 && block.start < kAddressEnd && block.size <= kAddressEnd - block.start;
+}
 
-std::vector<Block> normalized_blocks(const std::vector<Block>& blocks, std::vector<uint32_t>& order) {
-  std::vector<Keyed> keyed(blocks.size());
-  for (size_t i = 0; i < blocks.size(); ++i) keyed[i] = {blocks[i].start, static_cast<uint32_t>(i)};
-  sort_by_start(keyed);
-  std::vector<Block> sorted;
-  sorted.reserve(blocks.size());
+Blocks normalized_blocks(const Blocks& blocks, std::vector<uint32_t>& order) {
+  LargeVector<StartOf> starts;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    if (may_be_block(blocks[i])) starts.push_back({blocks[i].start, static_cast<uint32_t>(i)});
+  }
+  sort_by_start(starts);
+  Blocks sorted;
   order.clear();
-  order.reserve(blocks.size());
-  for (const Keyed& entry : keyed) {
-    const Block& block = blocks[entry.index];
-    if (block.start == 0 || block.start >= kAddressEnd || block.size > kAddressEnd - block.start) continue;
-    if (!sorted.empty() && block.start < sorted.back().end()) continue;
-    sorted.push_back(block);
+  for (const StartOf& entry : starts) {
+    if (!sorted.empty() && entry.start < sorted.back().end()) continue;
+    sorted.push_back(blocks[entry.index]);
     order.push_back(entry.index);
   }
   return sorted;
 }
 
-BlockTable::BlockTable(const std::vector<Block>& blocks) : blocks_(blocks) {
+// From region to region: a block is looked at only where it is the first or the last one of its region.
+uint32_t BlockTable::number_regions() {
+  uint32_t count = 0;
+  for (auto block = blocks_.begin(); block != blocks_.end();) {
+    const uint64_t last = (block->end() - 1) >> kRegionShift;
+    for (uint64_t region = block->start >> kRegionShift; region <= last; ++region) {
+      if (numbers_[region] == 0) numbers_[region] = ++count;
+    }
+    block = std::partition_point(block + 1, blocks_.end(),
+                                 [last](const Block& b) { return (b.end() - 1) >> kRegionShift <= last; });
+  }
+  return count;
+}
+
+void BlockTable::enter(size_t first, size_t end) {
+  for (size_t i = first; i < end; ++i) {
+    const Block& block = blocks_[i];
+    const uint64_t starts = block.start % (1u << kSlotShift) != 0
+                                ? kUneven
+                                : uint64_t{1} << (kStartsShift + (block.start >> kSlotShift & (kSlots - 1)));
+    const uint64_t number = i + 1;
+    uint64_t* const entry = pool_ + place(block.start);
+    *entry = (*entry >> kStartsShift << kStartsShift) | starts | number;
+    const uint64_t last = (block.end() - 1) >> kGranuleShift;
+    for (uint64_t granule = (block.start >> kGranuleShift) + 1; granule <= last; ++granule) {
+      pool_[place(granule << kGranuleShift)] = number;
+    }
+  }
+}
+
+BlockTable::BlockTable(const Blocks& blocks, unsigned threads) : blocks_(blocks) {
   if (blocks.empty()) {
     valid_ = true;
     return;
   }
-  numbers_ = reserve(kNumbersSize);
+  numbers_ = static_cast<uint32_t*>(reserve(kNumbersSize));
   if (numbers_ == nullptr) return;
-  uint32_t count = 0;
-  for (const Block& block : blocks) {
-    for (uint64_t region = block.start >> kRegionShift; region <= (block.end() - 1) >> kRegionShift; ++region) {
-      if (numbers_[region] == 0) numbers_[region] = ++count;
-    }
-  }
-  pool_size_ = (uint64_t{count} + 1) * (sizeof(uint32_t) << kEntryBits);
-  pool_ = reserve(pool_size_);
+  pool_size_ = (uint64_t{number_regions()} + 1) * (sizeof(uint64_t) << kEntryBits);
+  pool_ = static_cast<uint64_t*>(reserve(pool_size_));
   if (pool_ == nullptr) return;
   madvise(pool_, pool_size_, MADV_HUGEPAGE);
-  for (uint32_t i = 0; i < blocks.size(); ++i) {
-    const uint64_t last = (blocks[i].end() - 1) >> kGranuleShift;
-    for (uint64_t granule = blocks[i].start >> kGranuleShift; granule <= last; ++granule) {
-      const uint64_t number = numbers_[granule >> kEntryBits];
-      pool_[(number << kEntryBits) | (granule & ((1u << kEntryBits) - 1))] = i + 1;
+  // Shared out where no two blocks touch the same granule.
+  std::vector<std::thread> helpers;
+  size_t first = 0;
+  for (unsigned i = 1; i < threads; ++i) {
+    size_t end = std::max(first + 1, blocks.size() / threads * i);
+    while (end < blocks.size() && blocks[end].start >> kGranuleShift == (blocks[end - 1].end() - 1) >> kGranuleShift) {
+      ++end;
     }
+    if (end >= blocks.size()) break;
+    helpers.emplace_back([this, first, end] { enter(first, end); });
+    first = end;
   }
+  enter(first, blocks.size());
+  for (std::thread& helper : helpers) helper.join();
   low_ = blocks.front().start;
   span_ = blocks.back().end() - low_;
   valid_ = true;

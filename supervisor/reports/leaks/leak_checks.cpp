@@ -73,8 +73,8 @@ struct LeakChecks::Impl {
   }
 
   uint32_t origin_of(Job& job, size_t block) {
-    const LiveBlock& origin = job.snapshot.origins[block];
-    return job.image->stacks.origin(job.snapshot.depot, origin.stack, origin.function);
+    const BlockOrigin origin = job.snapshot.origins[block];
+    return job.image->stacks.origin(job.snapshot.depot, origin.stack(), origin.function());
   }
 
   // By block: it counts as freed by the clean-up that could not be made. Takes them out of `use`.
@@ -94,7 +94,7 @@ struct LeakChecks::Impl {
   void report(Job& job, const std::vector<bool>& owned, CheckAnswer& answer) {
     const LeakSnapshot& snapshot = job.snapshot;
     ImageChecks& image = *job.image;
-    const std::vector<BlockResult> results = scan_for_leaks(snapshot.blocks, snapshot.graph);
+    const LeakResults results = scan_for_leaks(snapshot.blocks, snapshot.graph);
     if (results.size() != snapshot.blocks.size()) {
       answer.text += "There is no memory for a leak check of this heap\n";
       return;

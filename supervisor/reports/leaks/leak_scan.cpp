@@ -1,85 +1,93 @@
 #include "supervisor/reports/leaks/leak_scan.h"
 
 #include <algorithm>
+#include <bit>
+#include <vector>
 
 namespace vsup::supervisor::leaks {
 namespace {
 
 constexpr size_t kBatch = 32;  // blocks whose pointers are fetched at once
 
+// What is known of a block: a byte, as most of the work is waiting for it.
+class BlockState {
+ public:
+  enum Kind : uint8_t { kUnreached, kReachable, kPossible, kIndirect };
+
+  explicit BlockState(uint8_t bits) : bits_(bits) {}
+  BlockState(Kind kind, uint8_t heuristic)
+      : bits_(static_cast<uint8_t>(kind | std::bit_width(heuristic) << kKindBits)) {}
+
+  uint8_t bits() const { return bits_; }
+  Kind kind() const { return static_cast<Kind>(bits_ & ((1u << kKindBits) - 1)); }
+  uint8_t heuristic() const { return static_cast<uint8_t>(1u << (bits_ >> kKindBits) >> 1); }
+
+ private:
+  static constexpr unsigned kKindBits = 2;
+  uint8_t bits_;
+};
+
 class Scan {
  public:
-  Scan(const std::vector<Block>& blocks, const PointerGraph& graph)
-      : blocks_(blocks), graph_(graph), results_(blocks.size()), states_(blocks.size(), kUnreached) {}
+  Scan(const Blocks& blocks, const PointerGraph& graph) : blocks_(blocks), graph_(graph), states_(blocks.size()) {}
 
-  std::vector<BlockResult> run() {
+  LeakResults run() {
     const auto reachable = [this](Pointer pointer) { from_reachable(pointer); };
     for (const Pointer root : graph_.roots) reachable(root);
     process(reachable);
     // Nothing but what is possibly lost itself can be reached now.
     for (const uint32_t block : seeds_) {
-      if (states_[block] == kPossible) push(block);
+      if (state(block).kind() == State::kPossible) push(block);
     }
     process([this](Pointer pointer) { from_possible(pointer); });
     for (uint32_t leader = 0; leader < blocks_.size(); ++leader) {
-      if (states_[leader] != kUnreached) continue;
+      if (state(leader).kind() != State::kUnreached) continue;
+      if (indirect_bytes_.empty()) indirect_bytes_.resize(blocks_.size());
       push(leader);
       process([this, leader](Pointer pointer) { from_lost(pointer.block(), leader); });
     }
-    for (size_t i = 0; i < results_.size(); ++i) results_[i].kind = kind_of(states_[i]);
-    return std::move(results_);
+    return {std::move(states_), std::move(indirect_bytes_)};
   }
 
  private:
-  enum State : uint8_t { kUnreached, kReachable, kPossible, kIndirect };
+  using State = BlockState;
 
-  static LeakKind kind_of(uint8_t state) {
-    switch (state) {
-      case kReachable:
-        return LeakKind::kReachable;
-      case kPossible:
-        return LeakKind::kPossible;
-      case kIndirect:
-        return LeakKind::kIndirect;
-      default:
-        return LeakKind::kDefinite;
-    }
+  State state(uint32_t block) const { return State(states_[block]); }
+  void set_state(uint32_t block, State::Kind kind, uint8_t heuristic) {
+    states_[block] = State(kind, heuristic).bits();
   }
 
   void from_reachable(Pointer pointer) {
     const uint32_t block = pointer.block();
-    if (states_[block] == kReachable) {
-      if (pointer.exact()) results_[block].heuristic = kNoHeuristic;
-      return;
-    }
-    results_[block].heuristic = pointer.heuristic();
-    if (pointer.keeps()) {
-      states_[block] = kReachable;
+    const State known = state(block);
+    if (known.kind() == State::kReachable) {
+      if (pointer.exact()) set_state(block, State::kReachable, kNoHeuristic);
+    } else if (pointer.keeps()) {
+      set_state(block, State::kReachable, pointer.heuristic());
       push(block);
-    } else if (states_[block] == kUnreached) {
-      states_[block] = kPossible;
-      seeds_.push_back(block);
+    } else {
+      if (known.kind() == State::kUnreached) seeds_.push_back(block);
+      set_state(block, State::kPossible, pointer.heuristic());
     }
   }
 
   void from_possible(Pointer pointer) {
     const uint32_t block = pointer.block();
-    if (states_[block] == kReachable) {
-      if (pointer.exact()) results_[block].heuristic = kNoHeuristic;
+    const State known = state(block);
+    if (known.kind() == State::kReachable) {
+      if (pointer.exact()) set_state(block, State::kReachable, kNoHeuristic);
       return;
     }
-    if (!pointer.exact()) results_[block].heuristic = pointer.heuristic();
-    if (states_[block] != kUnreached) return;
-    states_[block] = kPossible;
-    push(block);
+    set_state(block, State::kPossible, pointer.exact() ? known.heuristic() : pointer.heuristic());
+    if (known.kind() == State::kUnreached) push(block);
   }
 
   // A leader met so far joins this one's clique with all that it leads.
   void from_lost(uint32_t block, uint32_t leader) {
-    if (states_[block] != kUnreached || block == leader) return;
-    states_[block] = kIndirect;
-    results_[leader].indirect_bytes += blocks_[block].size + results_[block].indirect_bytes;
-    results_[block].indirect_bytes = 0;
+    if (state(block).kind() != State::kUnreached || block == leader) return;
+    set_state(block, State::kIndirect, kNoHeuristic);
+    indirect_bytes_[leader] += blocks_[block].size + indirect_bytes_[block];
+    indirect_bytes_[block] = 0;
     push(block);
   }
 
@@ -113,17 +121,36 @@ class Scan {
     }
   }
 
-  const std::vector<Block>& blocks_;
+  const Blocks& blocks_;
   const PointerGraph& graph_;
-  std::vector<BlockResult> results_;
-  std::vector<uint8_t> states_;
+  LargeVector<uint8_t> states_;
+  LargeVector<uint64_t> indirect_bytes_;
   std::vector<uint32_t> seeds_;  // possibly lost by a pointer from something reachable
   std::vector<uint32_t> stack_;
 };
 
+LeakKind kind_of(BlockState::Kind kind) {
+  switch (kind) {
+    case BlockState::kReachable:
+      return LeakKind::kReachable;
+    case BlockState::kPossible:
+      return LeakKind::kPossible;
+    case BlockState::kIndirect:
+      return LeakKind::kIndirect;
+    case BlockState::kUnreached:
+      break;
+  }
+  return LeakKind::kDefinite;
+}
+
 }  // namespace
 
-std::vector<BlockResult> scan_for_leaks(const std::vector<Block>& blocks, const PointerGraph& graph) {
+BlockResult LeakResults::operator[](size_t block) const {
+  const BlockState state(states_[block]);
+  return {kind_of(state.kind()), state.heuristic(), indirect_bytes_.empty() ? 0 : indirect_bytes_[block]};
+}
+
+LeakResults scan_for_leaks(const Blocks& blocks, const PointerGraph& graph) {
   if (graph.first.size() != blocks.size() + 1) return {};
   return Scan(blocks, graph).run();
 }

@@ -8,7 +8,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <utility>
 
 #include "supervisor/reports/leak_kind.h"
 #include "supervisor/reports/leaks/pointer_graph.h"
@@ -21,7 +21,22 @@ struct BlockResult {
   uint64_t indirect_bytes = 0;       // of a definitely lost one: what is lost with it
 };
 
-// One result for each block.
-std::vector<BlockResult> scan_for_leaks(const std::vector<Block>& blocks, const PointerGraph& graph);
+// One for each block.
+class LeakResults {
+ public:
+  LeakResults() = default;
+  LeakResults(LargeVector<uint8_t> states, LargeVector<uint64_t> indirect_bytes)
+      : states_(std::move(states)), indirect_bytes_(std::move(indirect_bytes)) {}
+
+  size_t size() const { return states_.size(); }
+  bool empty() const { return states_.empty(); }
+  BlockResult operator[](size_t block) const;
+
+ private:
+  LargeVector<uint8_t> states_;           // BlockState
+  LargeVector<uint64_t> indirect_bytes_;  // empty if nothing is lost
+};
+
+LeakResults scan_for_leaks(const Blocks& blocks, const PointerGraph& graph);
 
 }  // namespace vsup::supervisor::leaks

@@ -19,7 +19,7 @@ namespace records = agent::leaks;
 constexpr unsigned kMostThreads = 4;
 
 // Pages that blocks touch.
-std::vector<Range> pages_of(const std::vector<Block>& blocks) {
+std::vector<Range> pages_of(const Blocks& blocks) {
   std::vector<Range> pages;
   for (const Block& block : blocks) {
     const uint64_t start = block.start & ~(kPageSize - 1), end = (block.end() + kPageSize - 1) & ~(kPageSize - 1);
@@ -49,7 +49,7 @@ bool stood_at_exit(const StoppedProcess& process, const ThreadRegisters& thread,
 }
 
 bool is_of_python(const LeakSnapshot& snapshot, size_t block) {
-  return snapshot.origins[block].function >= protocol::HeapFunction::kPythonMalloc;
+  return snapshot.origins[block].function() >= protocol::HeapFunction::kPythonMalloc;
 }
 
 // As if there was a pointer to each.
@@ -87,18 +87,14 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
   records::Header header{};
   if (!process.read(records::kToolBase, &header, sizeof header)) return {};
   LeakSnapshot snapshot;
-  LiveBlocks live = read_live_blocks(process);
+  const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  LiveBlocks live = read_live_blocks(process, threads);
+  snapshot.blocks = std::move(live.blocks);
+  snapshot.origins = std::move(live.origins);
   snapshot.lost_records = live.lost;
   snapshot.all_known = live.all_known;
   snapshot.clean_up_missing = header.clean_up == records::kCleanUpUnsafe;
   snapshot.functions = std::move(live.functions);
-  std::vector<Block> given;
-  given.reserve(live.blocks.size());
-  for (const LiveBlock& block : live.blocks) given.push_back({block.address, block.size});
-  std::vector<uint32_t> order;
-  snapshot.blocks = normalized_blocks(given, order);
-  snapshot.origins.reserve(order.size());
-  for (const uint32_t index : order) snapshot.origins.push_back(live.blocks[index]);
   snapshot.use = {0, snapshot.blocks.size(), header.allocations, header.frees, header.allocated_bytes};
   for (const Block& block : snapshot.blocks) snapshot.use.bytes += block.size;
 
@@ -124,7 +120,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
   input.roots = present_parts(process.tid(), find_roots(roots));
   input.files = readable_files(now.entries());
   input.code = executable_files(now.entries());
-  input.threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  input.threads = threads;
   if (request.libraries) {
     snapshot.modules.add_gone(request.libraries->modules);
     input.saved = of_gone_libraries(*request.libraries, now);

@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
-#include "supervisor/reports/heap/live_blocks.h"
 #include "supervisor/reports/leaks/leak_report.h"
 #include "supervisor/reports/leaks/library_data.h"
+#include "supervisor/reports/leaks/live_blocks.h"
 #include "supervisor/reports/leaks/pointer_graph.h"
 #include "supervisor/session/stopped_process.h"
 #include "supervisor/symbols/module_map.h"
@@ -16,8 +16,8 @@
 namespace vsup::supervisor::leaks {
 
 struct LeakSnapshot {
-  std::vector<Block> blocks;       // normalized
-  std::vector<LiveBlock> origins;  // block i's
+  Blocks blocks;         // normalized
+  BlockOrigins origins;  // block i's
   PointerGraph graph;
   HeapUse use;
   bool all_known = true;          // false: older blocks may be there; what they point to counts as reachable

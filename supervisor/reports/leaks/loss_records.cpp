@@ -22,10 +22,12 @@ bool concerns(LeakDelta delta, const LossRecord& record) {
 }
 
 void LossRecords::begin_check() {
-  std::erase_if(records_, [](const auto& entry) { return entry.second.now.blocks == 0; });
-  for (auto& [key, record] : records_) {
+  std::erase_if(records_, [](const LossRecord& record) { return record.now.blocks == 0; });
+  numbers_.clear();
+  for (LossRecord& record : records_) {
     record.before = record.now;
     record.now = {};
+    number_of(record.kind, record.origin) = static_cast<uint32_t>(&record - records_.data()) + 1;
   }
   for (unsigned i = 0; i < kHeuristicCount; ++i) {
     heuristic_before_[i] = heuristic_[i];
@@ -33,13 +35,23 @@ void LossRecords::begin_check() {
   }
 }
 
+uint32_t& LossRecords::number_of(LeakKind kind, uint32_t origin) {
+  const size_t place = size_t{origin} * kLeakKindCount + static_cast<size_t>(kind);
+  if (place >= numbers_.size()) numbers_.resize(size_t{origin + 1} * kLeakKindCount);
+  return numbers_[place];
+}
+
 void LossRecords::add(LeakKind kind, uint32_t origin, const Block& block, const BlockResult& result) {
-  LossRecord& record = records_[{kind, origin}];
-  record.kind = kind;
-  record.origin = origin;
+  uint32_t& number = number_of(kind, origin);
+  if (number == 0) {
+    records_.push_back({kind, origin, {}, {}});
+    number = static_cast<uint32_t>(records_.size());
+  }
+  LossRecord& record = records_[number - 1];
   record.now.bytes += block.size;
   record.now.indirect_bytes += result.indirect_bytes;
   ++record.now.blocks;
+  if (result.heuristic == kNoHeuristic) return;
   for (unsigned i = 0; i < kHeuristicCount; ++i) {
     if (result.heuristic != 1u << i) continue;
     heuristic_[i].bytes += block.size;
@@ -48,9 +60,7 @@ void LossRecords::add(LeakKind kind, uint32_t origin, const Block& block, const 
 }
 
 std::vector<LossRecord> LossRecords::sorted() const {
-  std::vector<LossRecord> records;
-  records.reserve(records_.size());
-  for (const auto& [key, record] : records_) records.push_back(record);
+  std::vector<LossRecord> records = records_;
   std::sort(records.begin(), records.end(), [](const LossRecord& a, const LossRecord& b) {
     return std::tuple(a.total_bytes(), a.kind, a.now.blocks, a.origin) <
            std::tuple(b.total_bytes(), b.kind, b.now.blocks, b.origin);

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <utility>
 #include <vector>
 
 #include "supervisor/reports/leaks/leak_scan.h"
@@ -45,8 +43,10 @@ class LossRecords {
   const Totals& by_heuristic_before(unsigned index) const { return heuristic_before_[index]; }
 
  private:
-  using Key = std::pair<LeakKind, uint32_t>;
-  std::map<Key, LossRecord> records_;
+  uint32_t& number_of(LeakKind kind, uint32_t origin);
+
+  std::vector<LossRecord> records_;
+  std::vector<uint32_t> numbers_;  // by origin and kind: number + 1 of the record, 0: none
   Totals heuristic_[kHeuristicCount], heuristic_before_[kHeuristicCount];
 };
 

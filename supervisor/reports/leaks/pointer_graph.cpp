@@ -23,7 +23,7 @@ class Reader {
   Reader(const GraphInput& input, const BlockTable& table)
       : input_(input), table_(table), buffer_(new uint64_t[kPiece / 8]) {}
 
-  std::vector<Pointer> pointers;
+  LargeVector<Pointer> pointers;
   std::vector<Interior> interior;
   uint64_t bytes_read = 0;
 
@@ -42,7 +42,7 @@ class Reader {
   }
 
   // `bytes` is what is at `start`. Aligned words alone can hold pointers. Counts to `tally` what is found.
-  void scan(uint64_t start, uint64_t end, const uint8_t* bytes, uint32_t* tally) {
+  void scan(uint64_t start, uint64_t end, const uint8_t* bytes, uint64_t* tally) {
     const uint64_t first = (start + 7) & ~uint64_t{7};
     const uint64_t last = end & ~uint64_t{7};
     if (first >= last) return;
@@ -60,10 +60,10 @@ class Reader {
     for (size_t i = 0; i < count_; ++i) table_.prefetch_entry(values_[i]);
     for (size_t i = 0; i < count_; ++i) candidates_[i] = table_.candidate(values_[i]);
     for (size_t i = 0; i < count_; ++i) {
-      if (candidates_[i] == 0) continue;
-      const uint32_t block = table_.find_from(candidates_[i], values_[i]);
+      const auto [number, known] = candidates_[i];
+      const uint32_t block = known ? number - 1 : table_.find_from(number, values_[i]);
       if (block == BlockTable::kNone) continue;
-      const bool exact = values_[i] == input_.blocks[block].start;
+      const bool exact = known || values_[i] == input_.blocks[block].start;
       if (!exact) interior.push_back({pointers.size(), values_[i]});
       pointers.emplace_back(block, exact);
       if (tallies_[i] != nullptr) ++*tallies_[i];
@@ -73,7 +73,7 @@ class Reader {
 
  private:
   // Without a branch: what follows is kept when it may be a pointer and overwritten otherwise.
-  void gather(const uint8_t* words, uint64_t count, uint32_t* tally) {
+  void gather(const uint8_t* words, uint64_t count, uint64_t* tally) {
     const uint64_t low = table_.low(), span = table_.span();
     size_t at = count_;
     for (uint64_t i = 0; i < count; ++i) {
@@ -91,13 +91,13 @@ class Reader {
   std::unique_ptr<uint64_t[]> buffer_;
   size_t count_ = 0;
   uint64_t values_[kBatch + 1];
-  uint32_t* tallies_[kBatch + 1];
-  uint32_t candidates_[kBatch + 1];
+  uint64_t* tallies_[kBatch + 1];
+  BlockTable::Candidate candidates_[kBatch + 1];
 };
 
 // The pointers of the blocks `begin` to `end` - 1; `counts` are theirs.
-void read_blocks(const GraphInput& input, size_t begin, size_t end, Reader& reader, std::vector<uint32_t>& counts) {
-  const std::vector<Block>& blocks = input.blocks;
+void read_blocks(const GraphInput& input, size_t begin, size_t end, Reader& reader, uint64_t* counts) {
+  const Blocks& blocks = input.blocks;
   size_t block = begin;
   const uint64_t low = blocks[begin].start, high = blocks[end - 1].start + blocks[end - 1].size;
   for (const Range& part : input.heap) {
@@ -117,20 +117,29 @@ void read_blocks(const GraphInput& input, size_t begin, size_t end, Reader& read
   reader.flush();
 }
 
+struct Share {
+  size_t begin = 0, end = 0;  // of the blocks
+  uint64_t bytes = 0;
+};
+
 // Blocks shared out so that each thread has about as many bytes.
-std::vector<size_t> shares(const std::vector<Block>& blocks, unsigned threads) {
+std::vector<Share> shares(const Blocks& blocks, unsigned threads) {
   uint64_t total = 0, seen = 0;
   for (const Block& block : blocks) total += block.size;
-  std::vector<size_t> borders = {0};
-  for (size_t i = 0; i < blocks.size() && borders.size() < threads; ++i) {
+  std::vector<Share> shares(1);
+  for (size_t i = 0; i < blocks.size() && shares.size() < threads; ++i) {
     seen += blocks[i].size;
-    if (seen >= total / threads * borders.size() && i + 1 < blocks.size()) borders.push_back(i + 1);
+    shares.back().bytes += blocks[i].size;
+    if (seen < total / threads * shares.size() || i + 1 == blocks.size()) continue;
+    shares.back().end = i + 1;
+    shares.push_back({i + 1, 0, 0});
   }
-  borders.push_back(blocks.size());
-  return borders;
+  shares.back().end = blocks.size();
+  shares.back().bytes += total - seen;
+  return shares;
 }
 
-void set_heuristics(const GraphInput& input, std::vector<Pointer>& pointers, std::vector<Interior>& interior) {
+void set_heuristics(const GraphInput& input, LargeVector<Pointer>& pointers, std::vector<Interior>& interior) {
   // By block: one look at its first words serves all pointers into it.
   std::sort(interior.begin(), interior.end(), [](const Interior& a, const Interior& b) { return a.value < b.value; });
   HeuristicFinder finder(input.heuristics, input.files, input.code, input.read);
@@ -164,16 +173,23 @@ void read_roots(const GraphInput& input, const BlockTable& table, PointerGraph& 
 }  // namespace
 
 PointerGraph read_pointers(const GraphInput& input) {
-  const std::vector<Block>& blocks = input.blocks;
+  const Blocks& blocks = input.blocks;
   PointerGraph graph;
-  const BlockTable table(blocks);
+  const unsigned most_threads = std::max(input.threads, 1u);
+  const BlockTable table(blocks, most_threads);
   if (blocks.empty() || blocks.size() > kMaxBlocks || !table.valid()) return graph;
-  std::vector<uint32_t> counts(blocks.size());
-  const std::vector<size_t> borders = shares(blocks, std::max(input.threads, 1u));
+  graph.first.resize(blocks.size() + 1);
+  const std::vector<Share> parts = shares(blocks, most_threads);
   std::vector<std::unique_ptr<Reader>> readers;
-  for (size_t i = 0; i + 1 < borders.size(); ++i) readers.push_back(std::make_unique<Reader>(input, table));
+  for (size_t i = 0; i < parts.size(); ++i) readers.push_back(std::make_unique<Reader>(input, table));
+  // Each word may be a pointer. The first reader's are followed by the others'.
+  uint64_t bytes = 0;
+  for (size_t i = parts.size(); i-- > 0;) {
+    bytes += parts[i].bytes;
+    reserve_at_most(readers[i]->pointers, (i == 0 ? bytes : parts[i].bytes) / sizeof(uint64_t));
+  }
   const auto work = [&](size_t i) {
-    read_blocks(input, borders[i], borders[i + 1], *readers[i], counts);
+    read_blocks(input, parts[i].begin, parts[i].end, *readers[i], graph.first.data() + 1);
     set_heuristics(input, readers[i]->pointers, readers[i]->interior);
   };
   std::vector<std::thread> threads;
@@ -182,16 +198,15 @@ PointerGraph read_pointers(const GraphInput& input) {
   for (std::thread& thread : threads) thread.join();
   read_roots(input, table, graph);
 
-  size_t total = 0;
-  for (const auto& reader : readers) total += reader->pointers.size();
-  graph.pointers.reserve(total);
-  for (auto& reader : readers) {
-    graph.pointers.insert(graph.pointers.end(), reader->pointers.begin(), reader->pointers.end());
-    graph.bytes_read += reader->bytes_read;
-    reader.reset();
+  LargeVector<Pointer>& all = readers.front()->pointers;
+  graph.bytes_read += readers.front()->bytes_read;
+  for (size_t i = 1; i < readers.size(); ++i) {
+    all.insert(all.end(), readers[i]->pointers.begin(), readers[i]->pointers.end());
+    graph.bytes_read += readers[i]->bytes_read;
+    readers[i].reset();
   }
-  graph.first.resize(blocks.size() + 1);
-  for (size_t i = 0; i < blocks.size(); ++i) graph.first[i + 1] = graph.first[i] + counts[i];
+  graph.pointers = std::move(all);
+  for (size_t i = 0; i < blocks.size(); ++i) graph.first[i + 1] += graph.first[i];
   return graph;
 }
 

@@ -35,16 +35,16 @@ class Pointer {
 static_assert(kHeuristicCount < 16 && sizeof(Pointer) == 4);
 
 struct PointerGraph {
-  std::vector<uint64_t> first;  // block i's pointers are pointers[first[i]] to pointers[first[i + 1]] - 1
-  std::vector<Pointer> pointers;
-  std::vector<Pointer> roots;  // from outside all blocks
+  LargeVector<uint64_t> first;  // block i's pointers are pointers[first[i]] to pointers[first[i + 1]] - 1
+  LargeVector<Pointer> pointers;
+  LargeVector<Pointer> roots;  // from outside all blocks
   uint64_t bytes_read = 0;
 };
 
 struct GraphInput {
-  const std::vector<Block>& blocks;  // normalized, at most kMaxBlocks
-  std::vector<Range> heap;           // normalized: where blocks have memory behind them
-  std::vector<Range> roots;          // normalized, without the allocators' memory
+  const Blocks& blocks;      // normalized, at most kMaxBlocks
+  std::vector<Range> heap;   // normalized: where blocks have memory behind them
+  std::vector<Range> roots;  // normalized, without the allocators' memory
   std::vector<uint64_t> registers;
   unsigned heuristics = kAllHeuristics;
   std::vector<Range> files, code;  // of HeuristicFinder

@@ -30,7 +30,7 @@ struct Arena {
 
 class ArenaFinder {
  public:
-  ArenaFinder(const std::vector<Block>& blocks, const ReadMemory& read) : blocks_(blocks), read_(read) {}
+  ArenaFinder(const Blocks& blocks, const ReadMemory& read) : blocks_(blocks), read_(read) {}
 
   PythonArenas find() {
     uint64_t known_end = 0;
@@ -96,7 +96,7 @@ class ArenaFinder {
     while (arena.end - arena.first < arena.layout->arena_size && belongs(arena.end)) arena.end += pool_size;
   }
 
-  const std::vector<Block>& blocks_;
+  const Blocks& blocks_;
   const ReadMemory& read_;
   std::map<uint32_t, Arena> arenas_;
   std::vector<Range> found_;
@@ -105,7 +105,7 @@ class ArenaFinder {
 
 }  // namespace
 
-PythonArenas find_python_arenas(const std::vector<Block>& blocks, const ReadMemory& read) {
+PythonArenas find_python_arenas(const Blocks& blocks, const ReadMemory& read) {
   return ArenaFinder(blocks, read).find();
 }
 

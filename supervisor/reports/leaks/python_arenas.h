@@ -21,6 +21,6 @@ struct PythonArenas {
 };
 
 // `blocks` are normalized.
-PythonArenas find_python_arenas(const std::vector<Block>& blocks, const ReadMemory& read);
+PythonArenas find_python_arenas(const Blocks& blocks, const ReadMemory& read);
 
 }  // namespace vsup::supervisor::leaks

@@ -20,7 +20,7 @@ struct RootThread {
 
 struct RootInput {
   const std::vector<MapEntry>& mappings;
-  const std::vector<Block>& blocks;  // normalized
+  const Blocks& blocks;  // normalized
   std::vector<RootThread> threads;
   ReadMemory read;
   Range arena;            // the agent's

@@ -1,0 +1,41 @@
+// Purpose: memory for arrays of many megabytes, in huge pages where the kernel has them: filling one costs a fault for
+// 2 MiB instead of one for 4 KiB, and looking things up in it misses the TLB less.
+// Promises: an allocator as the standard library has them; what is reserved and never touched costs no memory.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <vector>
+
+namespace vsup::supervisor {
+
+void* allocate_large(size_t bytes);  // throws std::bad_alloc
+void free_large(void* memory, size_t bytes);
+
+template <typename T>
+struct LargeAllocator {
+  using value_type = T;
+
+  LargeAllocator() = default;
+  template <typename U>
+  explicit(false) LargeAllocator(const LargeAllocator<U>& /*other*/) {}
+
+  T* allocate(size_t count) { return static_cast<T*>(allocate_large(count * sizeof(T))); }
+  void deallocate(T* memory, size_t count) { free_large(memory, count * sizeof(T)); }
+  bool operator==(const LargeAllocator& /*other*/) const { return true; }
+};
+
+template <typename T>
+using LargeVector = std::vector<T, LargeAllocator<T>>;
+
+// Room for as many as there may be at most. Where the kernel counts what is reserved, there may be none: then it grows.
+template <typename T>
+void reserve_at_most(LargeVector<T>& vector, size_t count) {
+  try {
+    vector.reserve(count);
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
+
+}  // namespace vsup::supervisor

@@ -1,0 +1,282 @@
+#include "supervisor/reports/leaks/live_blocks.h"
+
+#include <algorithm>
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace vsup::supervisor::leaks {
+namespace {
+
+using namespace protocol;
+
+constexpr uint64_t kPiece = 64u << 10;  // nodes read at once
+
+struct Found {
+  Blocks blocks;
+  BlockOrigins origins;
+  bool of_python = false;
+  bool overlap = false;  // some blocks begin before the end of those in front
+
+  void add(const Block& block, uint32_t stack, HeapFunction function) {
+    of_python |= function >= HeapFunction::kPythonMalloc;
+    blocks.push_back(block);
+    origins.emplace_back(stack, function);
+  }
+  void append(const Found& other) {
+    if (!blocks.empty() && !other.blocks.empty()) overlap |= other.blocks.front().start < blocks.back().end();
+    blocks.insert(blocks.end(), other.blocks.begin(), other.blocks.end());
+    origins.insert(origins.end(), other.origins.begin(), other.origins.end());
+    of_python |= other.of_python;
+    overlap |= other.overlap;
+  }
+};
+
+bool makes_blocks(uint32_t function) {
+  const auto given = static_cast<HeapFunction>(function);
+  return given < HeapFunction::kFree || (given >= HeapFunction::kPythonMalloc && given < HeapFunction::kPythonFree);
+}
+
+// Some of the nodes that are blocks.
+struct Nodes {
+  LargeVector<ChunkNode> nodes;
+  LargeVector<StartOf> order;
+};
+
+uint32_t function_of(const ChunkNode& node) {
+  return static_cast<uint32_t>(node.address_and_more >> 48 & 0xff);
+}
+Block block_of(const ChunkNode& node) {
+  return {node.address_and_more & kChunkAddressMask, node.size_low | uint64_t{node.size_high} << 32};
+}
+
+void read_nodes(const StoppedProcess& process, uint64_t first, uint64_t end, Nodes& found) {
+  std::vector<ChunkNode> piece;
+  for (; first < end; first += kPiece) {
+    piece.resize(std::min(kPiece, end - first));
+    if (!process.read(kChunkNodesBase + first * sizeof(ChunkNode), piece.data(), piece.size() * sizeof(ChunkNode)))
+      break;
+    for (const ChunkNode& node : piece) {
+      const Block block = block_of(node);
+      if (!makes_blocks(function_of(node)) || !may_be_block(block)) continue;
+      found.order.push_back({block.start, static_cast<uint32_t>(found.nodes.size())});
+      found.nodes.push_back(node);
+    }
+  }
+  sort_by_start(found.order);
+}
+
+std::vector<Nodes> read_nodes(const StoppedProcess& process, uint64_t count, unsigned threads) {
+  const uint64_t share = (count / kPiece / threads + 1) * kPiece;
+  std::vector<Nodes> parts(std::min<uint64_t>(threads, (count + share - 1) / share));
+  std::vector<std::thread> helpers;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    reserve_at_most(parts[i].nodes, share);
+    reserve_at_most(parts[i].order, share);
+    const auto work = [&, i] { read_nodes(process, i * share, std::min((i + 1) * share, count), parts[i]); };
+    if (i + 1 < parts.size()) {
+      helpers.emplace_back(work);
+    } else {
+      work();
+    }
+  }
+  for (std::thread& helper : helpers) helper.join();
+  return parts;
+}
+
+// A MiB of addresses, and which pages of its places were ever written.
+struct Region {
+  uint64_t start = 0, number = 0;
+  uint16_t pages[kPagesPerRegion] = {};
+
+  bool written(uint32_t page) const { return (pages[page] & kPageWritten) != 0; }
+  size_t most_blocks() const {
+    size_t count = 0;
+    for (uint32_t page = 0; page < kPagesPerRegion; ++page) count += written(page) ? kPlacesPerPage : 0;
+    return count;
+  }
+};
+
+// In the order of addresses.
+std::vector<Region> read_regions(const StoppedProcess& process, uint64_t count) {
+  std::vector<uint32_t> numbers(count + 1);
+  if (!process.read(kRegionNumbersBase, numbers.data(), numbers.size() * sizeof(uint32_t))) return {};
+  std::vector<Region> regions;
+  for (uint64_t number = 1; number <= count; ++number) {
+    Region region{uint64_t{numbers[number]} << kRegionShift, number, {}};
+    if (region.start >= kRegionsEnd) continue;
+    if (!process.read(kPlacePagesBase + number * sizeof region.pages, region.pages, sizeof region.pages)) continue;
+    regions.push_back(region);
+  }
+  std::stable_sort(regions.begin(), regions.end(), [](const Region& a, const Region& b) { return a.start < b.start; });
+  return regions;
+}
+
+// The small blocks of some regions and the nodes of the same addresses, in the order of addresses.
+class PlaceReader {
+ public:
+  PlaceReader(const StoppedProcess& process, const std::vector<Nodes>& nodes) : process_(process), nodes_(nodes) {}
+
+  Found found;
+
+  void read(std::span<const Region> regions, uint64_t start, uint64_t end) {
+    for (const Nodes& part : nodes_) {
+      const auto from = std::lower_bound(part.order.begin(), part.order.end(), start,
+                                         [](const StartOf& node, uint64_t address) { return node.start < address; });
+      cursors_.push_back({part, static_cast<size_t>(from - part.order.begin())});
+    }
+    find_next_node();
+    for (const Region& region : regions) read_region(region);
+    add_nodes_before(end);
+  }
+
+ private:
+  // Those of the pages that were ever written, neighbours at once.
+  void read_region(const Region& region) {
+    for (uint32_t page = 0; page < kPagesPerRegion;) {
+      const uint32_t first = page;
+      while (page < kPagesPerRegion && region.written(page)) ++page;
+      if (page == first) {
+        ++page;
+        continue;
+      }
+      places_.resize(size_t{page - first} * kPlacesPerPage);
+      const uint64_t place = uint64_t{first} * kPlacesPerPage;
+      if (!process_.read(kPlacesBase + (region.number * kPlacesPerRegion + place) * sizeof(PlacedBlock), places_.data(),
+                         places_.size() * sizeof(PlacedBlock)))
+        return;
+      add_places(region.start + (place << kPlaceShift));
+    }
+  }
+
+  void add_places(uint64_t start) {
+    for (const PlacedBlock& placed : places_) {
+      const uint64_t address = std::exchange(start, start + (uint64_t{1} << kPlaceShift));
+      if (placed.word == 0) continue;
+      const Block block{address, placed.size()};
+      if (!makes_blocks(placed.function()) || !may_be_block(block)) continue;
+      if (address >= next_node_) add_nodes_before(address + 1);
+      add(block, placed.stack(), static_cast<HeapFunction>(placed.function()));
+    }
+  }
+
+  // In the parts of the nodes.
+  struct Cursor {
+    const Nodes& part;
+    size_t next;
+  };
+
+  void find_next_node() {
+    next_node_ = kRegionsEnd;
+    for (Cursor& cursor : cursors_) {
+      if (cursor.next == cursor.part.order.size() || cursor.part.order[cursor.next].start >= next_node_) continue;
+      next_node_ = cursor.part.order[cursor.next].start;
+      first_ = &cursor;
+    }
+  }
+  void add_nodes_before(uint64_t address) {
+    while (next_node_ < address) {
+      const ChunkNode& node = first_->part.nodes[first_->part.order[first_->next++].index];
+      add(block_of(node), node.stack, static_cast<HeapFunction>(function_of(node)));
+      find_next_node();
+    }
+  }
+
+  void add(const Block& block, uint32_t stack, HeapFunction function) {
+    found.overlap |= block.start < last_end_;
+    last_end_ = block.end();
+    found.add(block, stack, function);
+  }
+
+  const StoppedProcess& process_;
+  const std::vector<Nodes>& nodes_;
+  std::vector<Cursor> cursors_;
+  Cursor* first_ = nullptr;  // where the next node is
+  uint64_t next_node_ = 0;   // its start
+  uint64_t last_end_ = 0;
+  std::vector<PlacedBlock> places_;
+};
+
+// Regions shared out so that each thread has about as much to read.
+std::vector<std::span<const Region>> shares(const std::vector<Region>& regions, unsigned threads) {
+  size_t total = 0, seen = 0;
+  for (const Region& region : regions) total += region.most_blocks();
+  std::vector<std::span<const Region>> shares;
+  size_t first = 0;
+  for (size_t i = 0; i + 1 < regions.size() && shares.size() + 1 < threads; ++i) {
+    seen += regions[i].most_blocks();
+    // A MiB that two regions claim to cover is not parted.
+    if (regions[i + 1].start == regions[i].start) continue;
+    if (seen < total / threads * (shares.size() + 1)) continue;
+    shares.emplace_back(regions.data() + first, i + 1 - first);
+    first = i + 1;
+  }
+  shares.emplace_back(regions.data() + first, regions.size() - first);
+  return shares;
+}
+
+// Of blocks that overlap the first stays.
+void drop_overlapping(Found& found) {
+  uint64_t end = 0;
+  size_t kept = 0;
+  for (size_t i = 0; i < found.blocks.size(); ++i) {
+    if (found.blocks[i].start < end) continue;
+    end = found.blocks[i].end();
+    found.blocks[kept] = found.blocks[i];
+    found.origins[kept++] = found.origins[i];
+  }
+  found.blocks.erase(found.blocks.begin() + static_cast<ptrdiff_t>(kept), found.blocks.end());
+  found.origins.erase(found.origins.begin() + static_cast<ptrdiff_t>(kept), found.origins.end());
+}
+
+Found read_blocks(const StoppedProcess& process, const HeapControl& control, unsigned threads) {
+  const std::vector<Nodes> nodes = read_nodes(process, std::min<uint64_t>(control.node_count, kMaxChunkNodes), threads);
+  const std::vector<Region> regions = read_regions(process, std::min<uint64_t>(control.region_count, kMaxRegions - 1));
+  const std::vector<std::span<const Region>> parts = shares(regions, threads);
+  std::vector<PlaceReader> readers(parts.size(), PlaceReader(process, nodes));
+  // The first reader's blocks are followed by the others'. Nodes before the first region are the first reader's.
+  size_t most = 0;
+  for (const Nodes& part : nodes) most += part.nodes.size();
+  for (size_t i = parts.size(); i-- > 0;) {
+    size_t own = 0;
+    for (const Region& region : parts[i]) own += region.most_blocks();
+    most += own;
+    reserve_at_most(readers[i].found.blocks, i == 0 ? most : own);
+    reserve_at_most(readers[i].found.origins, i == 0 ? most : own);
+  }
+  const auto work = [&](size_t i) {
+    readers[i].read(parts[i], i == 0 ? 0 : parts[i].front().start,
+                    i + 1 < parts.size() ? parts[i + 1].front().start : kRegionsEnd);
+  };
+  std::vector<std::thread> helpers;
+  for (size_t i = 1; i < parts.size(); ++i) helpers.emplace_back(work, i);
+  work(0);
+  for (std::thread& helper : helpers) helper.join();
+  Found found = std::move(readers.front().found);
+  for (size_t i = 1; i < parts.size(); ++i) found.append(std::exchange(readers[i].found, {}));
+  if (found.overlap) drop_overlapping(found);
+  return found;
+}
+
+}  // namespace
+
+LiveBlocks read_live_blocks(const StoppedProcess& process, unsigned threads) {
+  HeapControl control{};
+  if (!process.read(kHeapLayerBase, &control, sizeof control)) return {};
+  Found found = read_blocks(process, control, threads);
+  LiveBlocks live{.blocks = std::move(found.blocks),
+                  .origins = std::move(found.origins),
+                  .of_python = found.of_python,
+                  .all_known = control.late == 0 && control.lost_blocks == 0,
+                  .lost = control.lost_blocks,
+                  .functions = {}};
+  for (uint64_t i = 0; i < std::min<uint64_t>(control.hook_count, kMaxHooks); ++i) {
+    HookSite site{};
+    if (!process.read(kHookSitesBase + i * kHookSiteStride, &site, sizeof site)) break;
+    live.functions.try_emplace(site.function, site.address);
+  }
+  return live;
+}
+
+}  // namespace vsup::supervisor::leaks
