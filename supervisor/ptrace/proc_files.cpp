@@ -72,6 +72,21 @@ bool take_hex(std::string_view& text, uint64_t& value) {
   return true;
 }
 
+// The kernel (seq_path, d_path) writes a newline in a name as \012, and nothing else is escaped in maps.
+std::string unescape(std::string_view text) {
+  if (text.find('\\') == std::string_view::npos) return std::string(text);
+  std::string result;
+  for (size_t i = 0; i < text.size(); i++) {
+    if (text.substr(i, 4) == "\\012") {
+      result += '\n';
+      i += 3;
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
 bool take(std::string_view& text, char wanted) {
   if (text.empty() || text[0] != wanted) return false;
   text.remove_prefix(1);
@@ -100,7 +115,7 @@ std::optional<Mapping> parse_maps_line(std::string_view line) {
   mapping.device_major = static_cast<unsigned>(major);
   mapping.device_minor = static_cast<unsigned>(minor);
   const size_t path = line.find_first_not_of(' ');
-  if (path != std::string_view::npos) mapping.path = line.substr(path);
+  if (path != std::string_view::npos) mapping.path = unescape(line.substr(path));
   return mapping;
 }
 

@@ -12,12 +12,13 @@
 namespace vsup::supervisor {
 
 struct Mapping {
-  uint64_t start = 0, end = 0, offset = 0;
+  uint64_t start = 0, end = 0;  // end is the first byte after
+  uint64_t offset = 0;          // in the file
   bool readable = false, writable = false, executable = false, shared = false;
   bool file = false;  // an inode stands behind it
   uint64_t inode = 0;
   unsigned device_major = 0, device_minor = 0;
-  std::string path;  // file name, or [heap] and the like
+  std::string path;  // file name, escapes undone, or [heap] and the like; empty: anonymous
 };
 
 // One line of /proc/PID/maps; none when it is not one.

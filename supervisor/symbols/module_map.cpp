@@ -1,97 +1,27 @@
 #include "supervisor/symbols/module_map.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
-
-#include "supervisor/ptrace/proc_files.h"
+#include <utility>
 
 namespace vsup::supervisor {
 namespace {
 
 constexpr std::string_view kDeleted = " (deleted)";
 
-// Takes a number from the front of `text`; false if there is none or `after` does not follow it.
-template <typename Number>
-bool take_number(std::string_view& text, Number& value, int base, char after) {
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (error != std::errc() || end == text.data() + text.size() || *end != after) return false;
-  text.remove_prefix(static_cast<size_t>(end - text.data()) + 1);
-  return true;
-}
-
-// The kernel (seq_path, d_path) writes a newline in a name as \012, and nothing else is escaped in maps.
-std::string unescape(std::string_view text) {
-  if (text.find('\\') == std::string_view::npos) return std::string(text);
-  std::string result;
-  for (size_t i = 0; i < text.size(); i++) {
-    if (text.substr(i, 4) == "\\012") {
-      result += '\n';
-      i += 3;
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
-
-void take_deleted(MapEntry& entry) {
+MapEntry as_entry(Mapping mapping) {
+  MapEntry entry{std::move(mapping)};
   entry.deleted = entry.path.size() > kDeleted.size() && entry.path.ends_with(kDeleted);
   if (entry.deleted) entry.path.resize(entry.path.size() - kDeleted.size());
-}
-
-bool parse_line(std::string_view line, MapEntry& entry) {
-  if (!take_number(line, entry.start, 16, '-') || !take_number(line, entry.end, 16, ' ')) return false;
-  if (line.size() < 5 || line[4] != ' ') return false;
-  entry.readable = line[0] == 'r';
-  entry.writable = line[1] == 'w';
-  entry.executable = line[2] == 'x';
-  entry.shared = line[3] == 's';
-  line.remove_prefix(5);
-  if (!take_number(line, entry.offset, 16, ' ') || !take_number(line, entry.device_major, 16, ':') ||
-      !take_number(line, entry.device_minor, 16, ' ')) {
-    return false;
-  }
-  auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), entry.inode, 10);
-  if (error != std::errc()) return false;
-  line.remove_prefix(static_cast<size_t>(end - line.data()));
-  line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-  entry.path = unescape(line);
-  take_deleted(entry);
-  return entry.start < entry.end;
+  return entry;
 }
 
 }  // namespace
 
-std::string read_proc_file(const std::string& path) {
-  constexpr size_t kLimit = 64u << 20;
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  std::string text;
-  std::vector<char> buffer(64 << 10);
-  while (text.size() < kLimit) {
-    ssize_t got = ::read(fd, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    text.append(buffer.data(), static_cast<size_t>(got));
-  }
-  ::close(fd);
-  return text;
-}
-
 std::vector<MapEntry> parse_map_entries(std::string_view text) {
   std::vector<MapEntry> entries;
-  while (!text.empty()) {
-    size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    MapEntry entry;
-    if (!parse_line(line, entry)) continue;
-    if (!entries.empty() && entry.start < entries.back().end) continue;
-    entries.push_back(std::move(entry));
+  for (Mapping& mapping : parse_maps(text)) {
+    if (mapping.start >= mapping.end || (!entries.empty() && mapping.start < entries.back().end)) continue;
+    entries.push_back(as_entry(std::move(mapping)));
   }
   return entries;
 }
@@ -129,18 +59,12 @@ ModuleMap::ModuleMap(std::vector<MapEntry> entries, pid_t pid) : pid_(pid), entr
 }
 
 ModuleMap ModuleMap::of_process(pid_t pid) {
-  return ModuleMap(read_proc_file("/proc/" + std::to_string(pid) + "/maps"), pid);
+  return ModuleMap(read_file("/proc/" + std::to_string(pid) + "/maps"), pid);
 }
 
 ModuleMap ModuleMap::of_file_at(pid_t pid, uint64_t address) {
   std::vector<MapEntry> entries;
-  for (const Mapping& mapping : query_file_mappings(pid, address)) {
-    MapEntry entry{mapping.start,        mapping.end,        mapping.offset, mapping.readable,
-                   mapping.writable,     mapping.executable, mapping.shared, mapping.device_major,
-                   mapping.device_minor, mapping.inode,      mapping.path,   false};
-    take_deleted(entry);
-    entries.push_back(std::move(entry));
-  }
+  for (Mapping& mapping : query_file_mappings(pid, address)) entries.push_back(as_entry(std::move(mapping)));
   return ModuleMap(std::move(entries), pid);
 }
 

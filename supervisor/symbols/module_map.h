@@ -12,17 +12,13 @@
 #include <string_view>
 #include <vector>
 
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/symbols/elf_file.h"
 
 namespace vsup::supervisor {
 
-struct MapEntry {
-  uint64_t start = 0, end = 0;  // end is the first byte after
-  uint64_t offset = 0;          // in the file
-  bool readable = false, writable = false, executable = false, shared = false;
-  unsigned device_major = 0, device_minor = 0;
-  uint64_t inode = 0;
-  std::string path;      // as the kernel names it, escapes undone, without " (deleted)"; empty: anonymous
+// Its path is without " (deleted)".
+struct MapEntry : Mapping {
   bool deleted = false;  // the file was unlinked or replaced since it was mapped
 
   bool is_file() const { return inode != 0 && !path.empty() && path[0] == '/'; }
@@ -82,8 +78,5 @@ class ModuleMap {
 // Address in the process minus link-time address for the mapping that holds `address`, by the file's program headers;
 // nullopt when the file does not match the mapping.
 std::optional<uint64_t> load_bias(const Module& module, uint64_t address, const ElfFile& file);
-
-// A file of /proc as one string; empty if it cannot be read. At most 64 MiB.
-std::string read_proc_file(const std::string& path);
 
 }  // namespace vsup::supervisor
