@@ -13,6 +13,7 @@ namespace {
 using protocol::kRcx;
 
 constexpr uint32_t kArgumentOffset = kStateOffset + offsetof(ThreadState, argument);
+constexpr uint32_t kClockOffset = kStateOffset + offsetof(ThreadState, clock);
 constexpr uint32_t kDescriptorOffset = kStateOffset + offsetof(ThreadState, descriptor);
 constexpr uint8_t kJumpAbove = 0x87, kJumpEqual = 0x84, kJumpNotEqual = 0x85, kJumpAlways = 0;
 
@@ -25,21 +26,11 @@ bool fits_byte(int64_t value) {
 }  // namespace
 
 // opcode reg, gs:[index + offset]; index is neither rsp nor r12.
-void Code::gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset) {
+void Code::gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset, bool wide) {
   out_.byte(0x65);
-  out_.byte(static_cast<uint8_t>(0x48 | (reg >= 8 ? 4 : 0) | (index >= 8 ? 1 : 0)));
+  out_.byte(static_cast<uint8_t>(0x40 | (wide ? 8 : 0) | (reg >= 8 ? 4 : 0) | (index >= 8 ? 1 : 0)));
   out_.byte(opcode);
   out_.byte(static_cast<uint8_t>(0x80 | (reg & 7) << 3 | (index & 7)));
-  out_.u32(offset);
-}
-
-// opcode reg, gs:[index << configuration.d1_rest_scale + offset]; index is not rsp.
-void Code::gs_scaled(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset) {
-  out_.byte(0x65);
-  out_.byte(static_cast<uint8_t>(0x48 | (reg >= 8 ? 4 : 0) | (index >= 8 ? 2 : 0)));
-  out_.byte(opcode);
-  out_.byte(static_cast<uint8_t>((reg & 7) << 3 | 4));
-  out_.byte(static_cast<uint8_t>(configuration.d1_rest_scale << 6 | (index & 7) << 3 | 5));
   out_.u32(offset);
 }
 
@@ -77,7 +68,25 @@ void Code::detour(uint8_t jcc, Fill fill) {
   code_cache.set_cold(cold.here());
 }
 
-void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
+// Makes a line of I1 the last used of its set and goes back; falls through when it is not there.
+void Code::other_line(Emitter& cold, uint32_t line, uint64_t set, const GprIndex* scratch) {
+  const uint32_t use = kI1UsesOffset + 8 * line;
+  constexpr uint32_t kSpill = VSUP_CTX_SPILL + 8 * protocol::kRsp;
+  const GprIndex reg = scratch != nullptr ? *scratch : protocol::kRax;
+  cold.gs_absolute(0x83, 7, use);  // cmp qword gs:[use], 0
+  cold.byte(0);
+  cold.bytes({0x0f, kJumpEqual});
+  uint8_t* const misses = cold.place_rel32();
+  if (scratch == nullptr) cold.gs_absolute(kMoveTo, reg, kSpill);
+  Code(cold).tick(reg);
+  cold.gs_absolute(kMoveTo, reg, use);
+  if (scratch == nullptr) cold.gs_absolute(kMove, reg, kSpill);
+  store_immediate(cold, static_cast<uint32_t>(kI1FirstOffset + 4 * set), line);
+  cold.jump(out_.here());
+  Emitter::land(misses, cold.here());
+}
+
+void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first, const GprIndex* scratch) {
   if (configuration.has(kLineUse)) {
     call_slow_path(out_, number);
     return;
@@ -89,12 +98,10 @@ void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
     out_.u32(static_cast<uint32_t>(kI1FirstOffset + 4 * set));
     out_.u32(line);
   };
-  const auto settle = [this, i1, number](uint32_t line, uint64_t address) {
+  const auto settle = [this, i1, number, scratch](uint32_t line, uint64_t address) {
     detour(kJumpNotEqual, [&](Emitter& cold) {
-      store_immediate(cold, kArgumentOffset + offsetof(CodeLine, number), line);
-      store_immediate(cold, kArgumentOffset + offsetof(CodeLine, set),
-                      static_cast<uint32_t>((address >> i1.line_bits) & (i1.sets - 1)));
-      call_slow_path(cold, number | kFetchOfLine);
+      other_line(cold, line, (address >> i1.line_bits) & (i1.sets - 1), scratch);
+      call_slow_path(cold, number);
     });
   };
   if (place.second_line == 0) {
@@ -187,40 +194,61 @@ void Code::address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, Gp
       out_.byte(3);
       break;
     case AddressKind::kBitRemainder:
-      // mov t, bits ; and t, operand's bits - 1 ; shr t, 3
       register_pair(kMove, t, bits, false);
-      out_.byte(static_cast<uint8_t>(0x40 | (t >= 8 ? 1 : 0)));
-      out_.byte(0x83);
-      out_.byte(static_cast<uint8_t>(0xe0 | (t & 7)));
-      out_.byte(static_cast<uint8_t>(8 * access.bit_size - 1));
-      out_.byte(static_cast<uint8_t>(0x40 | (t >= 8 ? 1 : 0)));
-      out_.byte(0xc1);
-      out_.byte(static_cast<uint8_t>(0xe8 | (t & 7)));
-      out_.byte(3);
+      and_constant(t, 8u * access.bit_size - 1);
+      shift_right(t, 3);
       break;
   }
   register_pair(kAdd, s, t, true);
 }
 
-// s is the address, t the bits of its set. A hit in the second way that does not straddle makes that the first, by one
-// register, and goes back. Line 0 finds itself in a way that is empty: it hits, and changes nothing.
-void Code::second_way(Emitter& cold, GprIndex s, GprIndex t, int64_t last) {
-  if (configuration.d1_rest_scale < 0) return;
+// s is the address. Where the line's hint names its way and the access lies within it, makes it the last used of its
+// set and goes back; else s is the address again.
+void Code::other_way(Emitter& cold, GprIndex s, GprIndex t, int64_t last) {
+  const CacheShape& d1 = configuration.d1;
+  constexpr uint32_t kLine = kD1WaysOffset + offsetof(DataWay, line), kUse = kD1WaysOffset + offsetof(DataWay, use);
   Code code(cold);
-  code.gs_scaled(kSubtract, s, t, kD1RestOffset);
+  // t = the way: hints are 4 bytes each
+  code.register_pair(kMove, t, s, false);
+  code.shift_right(t, static_cast<uint8_t>(d1.line_bits - 2));
+  code.and_constant(t, (kHints - 1) << 2);
+  code.gs_indexed(kMove, t, t, kD1HintsOffset, false);
+  code.gs_indexed(kSubtract, s, t, kLine);
   code.compare_last(s, last);
   cold.bytes({0x0f, kJumpAbove});
   uint8_t* const elsewhere = cold.place_rel32();
-  code.gs_scaled(kMove, s, t, kD1RestOffset);
-  code.register_pair(0x85, s, s, true);  // test
-  cold.bytes({0x0f, kJumpEqual});
-  cold.u32(static_cast<uint32_t>(out_.here() - (cold.here() + 4)));
-  code.gs_indexed(kXor, s, t, kD1FirstOffset);
-  code.gs_indexed(kXorTo, s, t, kD1FirstOffset);
-  code.gs_scaled(kXorTo, s, t, kD1RestOffset);
+  code.tick(s);
+  code.gs_indexed(kMoveTo, s, t, kUse);
+  code.gs_indexed(kMove, s, t, kLine);
+  code.register_pair(kMove, t, s, false);
+  code.and_constant(t, (d1.sets - 1) << d1.line_bits);
+  code.gs_indexed(kMoveTo, s, t, kD1FirstOffset);
   cold.jump(out_.here());
   Emitter::land(elsewhere, cold.here());
-  code.gs_scaled(kAdd, s, t, kD1RestOffset);
+  code.gs_indexed(kAdd, s, t, kLine);
+}
+
+// reg = ++ThreadState::clock
+void Code::tick(GprIndex reg) {
+  out_.gs_absolute(kMove, reg, kClockOffset);
+  out_.byte(static_cast<uint8_t>(0x48 | (reg >= 8 ? 1 : 0)));  // inc
+  out_.byte(0xff);
+  out_.byte(static_cast<uint8_t>(0xc0 | (reg & 7)));
+  out_.gs_absolute(kMoveTo, reg, kClockOffset);
+}
+
+void Code::and_constant(GprIndex reg, uint32_t value) {
+  out_.byte(static_cast<uint8_t>(0x40 | (reg >= 8 ? 1 : 0)));
+  out_.byte(0x81);
+  out_.byte(static_cast<uint8_t>(0xe0 | (reg & 7)));
+  out_.u32(value);
+}
+
+void Code::shift_right(GprIndex reg, uint8_t bits) {
+  out_.byte(static_cast<uint8_t>(0x40 | (reg >= 8 ? 1 : 0)));
+  out_.byte(0xc1);
+  out_.byte(static_cast<uint8_t>(0xe8 | (reg & 7)));
+  out_.byte(bits);
 }
 
 void Code::compare_last(GprIndex s, int64_t last) {
@@ -241,16 +269,13 @@ void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, Gpr
     return;
   }
   register_pair(kMove, t, s, false);
-  out_.byte(static_cast<uint8_t>(0x40 | (t >= 8 ? 1 : 0)));  // and t, the bits of the set
-  out_.byte(0x81);
-  out_.byte(static_cast<uint8_t>(0xe0 | (t & 7)));
-  out_.u32((d1.sets - 1) << d1.line_bits);
+  and_constant(t, (d1.sets - 1) << d1.line_bits);
   gs_indexed(kSubtract, s, t, kD1FirstOffset);
   const int64_t last = (int64_t{1} << d1.line_bits) - access.size;
   compare_last(s, last);
   detour(kJumpAbove, [&](Emitter& cold) {
     Code(cold).gs_indexed(kAdd, s, t, kD1FirstOffset);  // the address again
-    second_way(cold, s, t, last);
+    other_way(cold, s, t, last);
     cold.gs_absolute(kMoveTo, s, kArgumentOffset);
     call_slow_path(cold, number);
   });

@@ -16,7 +16,8 @@ class Code {
   explicit Code(Emitter& out) : out_(out) {}
 
   // Whether the lines of a fetch are the last used of their sets. `checks_first`: the first is not known to be.
-  void fetch(const Descriptor& place, uint32_t number, bool checks_first);
+  // `scratch`: a register that may be used, or none.
+  void fetch(const Descriptor& place, uint32_t number, bool checks_first, const GprIndex* scratch);
 
   // Whether the line of an access is the last used of its set and the access lies within it. The displacement of
   // `access` is that from the registers as they are here. Uses `s` and `t`. `number` is what ThreadState::descriptor
@@ -31,9 +32,12 @@ class Code {
   void taken(const Instr& instr, GprIndex reg, GprIndex other);
 
  private:
-  void gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset);
-  void gs_scaled(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset);
-  void second_way(Emitter& cold, GprIndex s, GprIndex t, int64_t last);
+  void gs_indexed(uint8_t opcode, GprIndex reg, GprIndex index, uint32_t offset, bool wide = true);
+  void and_constant(GprIndex reg, uint32_t value);  // 32 bits
+  void shift_right(GprIndex reg, uint8_t bits);     // likewise
+  void tick(GprIndex reg);
+  void other_way(Emitter& cold, GprIndex s, GprIndex t, int64_t last);
+  void other_line(Emitter& cold, uint32_t line, uint64_t set, const GprIndex* scratch);
   void compare_last(GprIndex s, int64_t last);
   void register_pair(uint8_t opcode, GprIndex reg, GprIndex rm, bool wide);
   void lea(GprIndex reg, const MemOperand& address);

@@ -48,7 +48,8 @@ uint32_t describe(const GroupEvent& event, const PlannedInstr& planned) {
                          .conditional_counter = 0});
 }
 
-void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
+// `s` is free for fetches, too, if `spilled`.
+void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t, bool spilled) {
   for (uint32_t i = 0; i < group.count; ++i) {
     const GroupEvent& event = group.events[i];
     const PlannedInstr& planned = plan.instrs[event.instr];
@@ -60,7 +61,7 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
                              .size = block.instructions[event.instr].length,
                              .kind = Kind::kFetch,
                              .conditional_counter = 0};
-      code.fetch(place, add_descriptor(place), planned.fetch_first);
+      code.fetch(place, add_descriptor(place), planned.fetch_first, spilled ? &s : nullptr);
       continue;
     }
     code.data(event.access, event.next_pc, describe(event, planned), s, t);
@@ -111,7 +112,7 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
     if ((group.registers & 1) != 0) out.unspill(kRax);
   }
   if (totals) emit_totals(out, block.count, source.offset);
-  emit_events(code, block, s, t);
+  emit_events(code, block, s, t, group.accesses);
   if (group.accesses) {
     out.unspill(t);
     if (s != kRax || !keep_flags) out.unspill(s);
@@ -216,15 +217,6 @@ void emit_call_site(Emitter& out, const Source& source, uint32_t counter) {
   out.cover(source.offset);
 }
 
-// -1 if the other ways do not fit in what the processor can scale, or the room there is.
-int8_t scale_of_rest(const CacheShape& d1) {
-  const uint64_t line = uint64_t{1} << d1.line_bits;
-  for (unsigned scale = 0; scale < 4 && d1.ways > 1; ++scale)
-    if (line << scale >= uint64_t{8} * (d1.ways - 1))
-      return d1.sets * line << scale <= kI1FirstOffset - kD1RestOffset ? static_cast<int8_t>(scale) : int8_t{-1};
-  return -1;
-}
-
 }  // namespace
 
 bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offset) {
@@ -235,8 +227,6 @@ bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offse
   configuration.i1 = CacheShape::unpack(vsup_settings.tool_options[kI1Option]);
   configuration.d1 = CacheShape::unpack(vsup_settings.tool_options[kD1Option]);
   configuration.ll = CacheShape::unpack(vsup_settings.tool_options[kLLOption]);
-  configuration.settles_hits = !configuration.has(kLineUse) && !configuration.has(kWriteBack);
-  configuration.d1_rest_scale = scale_of_rest(configuration.d1);
   // Half of what is executed out of the way of hits lies there, and is spread over more pages than the TLB holds.
   if (configuration.has(kCaches)) ask_for_huge_pages(protocol::kColdBase, protocol::kColdSize);
   return (configuration.flags & (kCaches | kBranches | kBus | kSystemCalls)) != 0;
@@ -269,6 +259,7 @@ void empty_caches(const protocol::ThreadContext& ctx) {
   zero_pages(ctx.self + kStateOffset, kCountersOffset - kStateOffset);
   zero_pages(ctx.self + kLLOffset, kSimulationEnd - kLLOffset);
   ask_for_huge_pages(ctx.self + kLLOffset, kSimulationEnd - kLLOffset);
+  if (configuration.has(kCaches) && !configuration.has(kLineUse)) Caches::of_slot(configuration, ctx.self).start();
 }
 
 void clear_counts(const protocol::ThreadContext& ctx) {

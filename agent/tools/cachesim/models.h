@@ -73,6 +73,7 @@ CACHESIM_INLINE void touch_exact(uint64_t* first, uint64_t* rest, uint64_t step,
 struct ThreadState {
   uint64_t argument;           // of inserted code to the slow path: an address, a target, or whether taken
   uint64_t descriptor;         // likewise, its number
+  uint64_t clock;              // how often a line became the last used of its set in I1 or D1
   uint64_t history;            // outcomes of conditional branches, the last in bit 0
   uint32_t stream_line[8];     // prefetcher: the last line of each stream
   int32_t stream_run[8];       // and how many came in a row, downward when negative
@@ -88,15 +89,6 @@ struct Configuration {
   uint32_t ir_offset = 0, collect_offset = 0;
   // And of one that is added to the numbers of counters: the block is executed in a context with counters of its own.
   uint32_t moved_offset = 0;
-  // A hit in the first level has no other effect than on the order of its set.
-  bool settles_hits = false;
-  // The other ways of D1's sets are 1 << d1_rest_scale lines' sizes apart, so that inserted code finds them by the bits
-  // that find the first; or, when negative, one set directly behind the other.
-  int8_t d1_rest_scale = -1;
-
-  CACHESIM_INLINE uint64_t d1_rest_of(uint64_t set) const {
-    return d1_rest_scale < 0 ? set * (d1.ways - 1) : set << d1.line_bits << d1_rest_scale >> 3;
-  }
 
   CACHESIM_INLINE bool has(Flag flag) const { return (flags & flag) != 0; }
   CACHESIM_INLINE uint32_t ll_tag_shift() const { return ll.line_bits + static_cast<uint32_t>(__builtin_ctz(ll.sets)); }
@@ -106,20 +98,24 @@ struct Configuration {
 struct Caches {
   const Configuration& shape;
   ThreadState& state;
+  uint32_t* d1_hints;
   uint64_t* d1_first;  // one each line size
-  uint64_t* d1_rest;
+  DataWay* d1_ways;
   uint32_t* i1_first;
-  uint32_t* i1_rest;
+  uint32_t* i1_ways;
+  uint64_t* i1_uses;
   uint64_t* ll;
 
   // Where the slot at `slot` has them.
   static CACHESIM_INLINE Caches of_slot(const Configuration& shape, uint64_t slot) {
     return {shape,
             *reinterpret_cast<ThreadState*>(slot + kStateOffset),
+            reinterpret_cast<uint32_t*>(slot + kD1HintsOffset),
             reinterpret_cast<uint64_t*>(slot + kD1FirstOffset),
-            reinterpret_cast<uint64_t*>(slot + kD1RestOffset),
+            reinterpret_cast<DataWay*>(slot + kD1WaysOffset),
             reinterpret_cast<uint32_t*>(slot + kI1FirstOffset),
-            reinterpret_cast<uint32_t*>(slot + kI1RestOffset),
+            reinterpret_cast<uint32_t*>(slot + kI1WaysOffset),
+            reinterpret_cast<uint64_t*>(slot + kI1UsesOffset),
             reinterpret_cast<uint64_t*>(slot + kLLOffset)};
   }
 
@@ -136,15 +132,52 @@ struct Caches {
     const CacheShape& d1 = shape.d1;
     const uint64_t set = (address >> d1.line_bits) & (d1.sets - 1);
     const uint64_t line = address >> d1.line_bits << d1.line_bits;
-    // Line 0 has no value of its own, and no program has it.
-    return line == 0 || touch(d1_first + (set << d1.line_bits >> 3), d1_rest + shape.d1_rest_of(set), 1, d1.ways - 1,
-                              line, empty_matches(d1, address));
+    if (line == 0) return true;  // it has no value of its own, and no program has it
+    uint64_t& first = d1_first[set << d1.line_bits >> 3];
+    if (first == line) return true;
+    first = line;
+    uint32_t& hint = d1_hints[(address >> d1.line_bits) & (kHints - 1)];
+    DataWay* const ways = d1_ways + 1 + set * d1.ways;
+    DataWay* way = d1_ways + hint / sizeof(DataWay);
+    bool present = way->line == line;
+    if (!present) {
+      way = ways;
+      for (uint32_t i = 0; i < d1.ways && !present; ++i) {
+        present = ways[i].line == line;
+        if (present || ways[i].use < way->use) way = ways + i;
+      }
+      hint = static_cast<uint32_t>((way - d1_ways) * sizeof(DataWay));
+    }
+    *way = {line, ++state.clock};
+    return present;
   }
 
   CACHESIM_INLINE bool i1_line(uint32_t number, uint64_t address) {
     const CacheShape& i1 = shape.i1;
     const uint64_t set = (address >> i1.line_bits) & (i1.sets - 1);
-    return touch(i1_first + set, i1_rest + set * (i1.ways - 1), 1, i1.ways - 1, number, empty_matches(i1, address));
+    if (i1_first[set] == number) return true;
+    i1_first[set] = number;
+    const bool present = i1_uses[number] != 0;
+    i1_uses[number] = ++state.clock;
+    if (present) return true;
+    uint32_t* const ways = i1_ways + set * i1.ways;
+    uint32_t* oldest = ways;
+    uint64_t least = i1_uses[*ways];  // an empty way's is 0
+    for (uint32_t i = 1; i < i1.ways; ++i) {
+      const uint64_t use = i1_uses[ways[i]];
+      if (use >= least) continue;
+      least = use;
+      oldest = ways + i;
+    }
+    i1_uses[*oldest] = 0;
+    *oldest = number;
+    return least == 0 && empty_matches(i1, address);
+  }
+
+  // The hints that say nothing name a way that no access is in.
+  CACHESIM_INLINE void start() {
+    constexpr uint64_t kNowhere = uint64_t{1} << 62;
+    d1_ways[0].line = kNowhere;
   }
 
   CACHESIM_INLINE Outcome ll_line(uint64_t address, bool write) {

@@ -22,13 +22,8 @@ struct Descriptor {
   uint8_t conditional_counter;  // kRepetition: Bcm's, from `counter` on
 };
 
-// What inserted code leaves in ThreadState::descriptor: a descriptor's number; or that and kFetchOfLine, with the line
-// of code in ThreadState::argument (CodeLine); or all there is to know of a data access, so that no memory must be
-// read that was not used for long.
-inline constexpr uint32_t kFetchOfLine = 1u << 30;
-inline constexpr uint32_t kNumberMask = kFetchOfLine - 1;
-static_assert(kMaxDescriptors <= kFetchOfLine);
-
+// What inserted code leaves in ThreadState::descriptor: a descriptor's number; or all there is to know of a data
+// access, so that no memory must be read that was not used for long.
 struct PackedAccess {
   static constexpr uint32_t kMark = 1u << 31, kWrite = 1u << 30, kSizeShift = 23, kMostSize = 127;
 
@@ -38,19 +33,13 @@ struct PackedAccess {
   static constexpr uint32_t pack(uint32_t counter, uint32_t size, bool write) {
     return kMark | (write ? kWrite : 0) | size << kSizeShift | counter;
   }
-  static_assert(kMaxCounters <= 1u << kSizeShift);
+  static_assert(kMaxCounters <= 1u << kSizeShift && kMaxDescriptors <= kMark);
 
   constexpr bool marked() const { return (bits & kMark) != 0; }
   constexpr bool write() const { return (bits & kWrite) != 0; }
   constexpr uint32_t size() const { return bits >> kSizeShift & kMostSize; }
   constexpr uint32_t counter() const { return bits & ((1u << kSizeShift) - 1); }
 };
-
-// A line of code whose use is all that a fetch needs: any other is the last used of its set.
-struct CodeLine {
-  uint32_t number, set;
-};
-static_assert(sizeof(CodeLine) == sizeof(ThreadState::argument));
 
 // The accesses of one round of a string instruction, packed into Descriptor::first_line.
 struct Round {
