@@ -227,6 +227,8 @@ bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offse
   configuration.i1 = CacheShape::unpack(vsup_settings.tool_options[kI1Option]);
   configuration.d1 = CacheShape::unpack(vsup_settings.tool_options[kD1Option]);
   configuration.ll = CacheShape::unpack(vsup_settings.tool_options[kLLOption]);
+  configuration.plain_data = !configuration.has(kLineUse) && !configuration.has(kWriteBack) &&
+                             !configuration.has(kPrefetch) && configuration.ll.line_bits >= configuration.d1.line_bits;
   // Half of what is executed out of the way of hits lies there, and is spread over more pages than the TLB holds.
   if (configuration.has(kCaches)) ask_for_huge_pages(protocol::kColdBase, protocol::kColdSize);
   return (configuration.flags & (kCaches | kBranches | kBus | kSystemCalls)) != 0;

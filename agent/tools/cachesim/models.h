@@ -34,6 +34,20 @@ CACHESIM_INLINE bool touch(Value* first, Value* rest, uint64_t step, uint32_t mo
   return false;
 }
 
+// The number of the way with the least use(number), as a signed one. Without branches, which nobody could predict.
+template <typename Use>
+CACHESIM_INLINE uint64_t oldest(uint32_t ways, Use use) {
+  uint64_t found = 0;
+  auto least = static_cast<int64_t>(use(0));
+  for (uint64_t i = 1; i < ways; ++i) {
+    const auto here = static_cast<int64_t>(use(i));
+    const uint64_t less = uint64_t{0} - (here < least ? 1 : 0);
+    found ^= (found ^ i) & less;
+    least ^= (least ^ here) & static_cast<int64_t>(less);
+  }
+  return found;
+}
+
 enum class Outcome : uint8_t { kHit, kFirstMiss, kLastMiss, kDirtyMiss };
 
 // The same where the lowest bit of a way says that it is dirty. Ways hold tags as Valgrind has them, without the bits
@@ -90,6 +104,9 @@ struct Configuration {
   // And of one that is added to the numbers of counters: the block is executed in a context with counters of its own.
   uint32_t moved_offset = 0;
 
+  // A data access within a line of D1 looks there for it, then in LL, and that is all.
+  bool plain_data = false;
+
   CACHESIM_INLINE bool has(Flag flag) const { return (flags & flag) != 0; }
   CACHESIM_INLINE uint32_t ll_tag_shift() const { return ll.line_bits + static_cast<uint32_t>(__builtin_ctz(ll.sets)); }
 };
@@ -137,17 +154,17 @@ struct Caches {
     if (first == line) return true;
     first = line;
     uint32_t& hint = d1_hints[(address >> d1.line_bits) & (kHints - 1)];
-    DataWay* const ways = d1_ways + 1 + set * d1.ways;
-    DataWay* way = d1_ways + hint / sizeof(DataWay);
-    bool present = way->line == line;
-    if (!present) {
-      way = ways;
-      for (uint32_t i = 0; i < d1.ways && !present; ++i) {
-        present = ways[i].line == line;
-        if (present || ways[i].use < way->use) way = ways + i;
-      }
-      hint = static_cast<uint32_t>((way - d1_ways) * sizeof(DataWay));
+    auto* way = reinterpret_cast<DataWay*>(reinterpret_cast<char*>(d1_ways) + hint);
+    if (way->line == line) {
+      way->use = ++state.clock;
+      return true;
     }
+    DataWay* const ways = d1_ways + 1 + set * d1.ways;
+    const uint64_t found =
+        oldest(d1.ways, [ways, line](uint64_t i) { return ways[i].line == line ? ~uint64_t{0} : ways[i].use; });
+    way = ways + found;
+    hint = static_cast<uint32_t>(reinterpret_cast<char*>(way) - reinterpret_cast<char*>(d1_ways));
+    const bool present = way->line == line;
     *way = {line, ++state.clock};
     return present;
   }
@@ -161,17 +178,12 @@ struct Caches {
     i1_uses[number] = ++state.clock;
     if (present) return true;
     uint32_t* const ways = i1_ways + set * i1.ways;
-    uint32_t* oldest = ways;
-    uint64_t least = i1_uses[*ways];  // an empty way's is 0
-    for (uint32_t i = 1; i < i1.ways; ++i) {
-      const uint64_t use = i1_uses[ways[i]];
-      if (use >= least) continue;
-      least = use;
-      oldest = ways + i;
-    }
-    i1_uses[*oldest] = 0;
-    *oldest = number;
-    return least == 0 && empty_matches(i1, address);
+    // An empty way's is 0.
+    uint32_t& way = ways[oldest(i1.ways, [this, ways](uint64_t i) { return i1_uses[ways[i]]; })];
+    const bool was_empty = way == 0;
+    i1_uses[way] = 0;
+    way = number;
+    return was_empty && empty_matches(i1, address);
   }
 
   // The hints that say nothing name a way that no access is in.

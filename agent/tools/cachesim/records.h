@@ -91,7 +91,7 @@ struct DataWay {
 };
 // Where in D1 a line may be: the distance of a way from kD1WaysOffset, by the low bits of the line's number. Whatever
 // it says, the way tells which line is there; those that are empty are never named.
-inline constexpr unsigned kHintBits = 13;
+inline constexpr unsigned kHintBits = 14;
 inline constexpr uint32_t kHints = 1u << kHintBits;
 static_assert(kD1HintsOffset + 4 * kHints <= kD1FirstOffset);
 

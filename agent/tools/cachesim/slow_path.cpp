@@ -6,6 +6,7 @@
 
 #pragma GCC visibility push(hidden)
 extern "C" [[gnu::section(".text.step")]] void vsup_simulate_one(vsup::protocol::ThreadContext* ctx);
+extern "C" [[gnu::section(".text.step"), gnu::noinline]] void vsup_simulate_any(vsup::protocol::ThreadContext* ctx);
 #pragma GCC visibility pop
 
 namespace vsup::agent::cachesim {
@@ -24,14 +25,46 @@ CACHESIM_INLINE void expect_miss(uint64_t slot, const Configuration& shape, uint
   __builtin_prefetch(reinterpret_cast<const uint64_t*>(slot + kCountersOffset) + counter, 1);
 }
 
+CACHESIM_INLINE void count(const protocol::ThreadContext& ctx, uint64_t* counters, Kind kind, Outcome outcome) {
+  if (outcome == Outcome::kHit || !counts(ctx)) return;
+  uint64_t* totals = totals_of(ctx);
+  const Event* events = kGroups[static_cast<unsigned>(kind)].events;
+  ++counters[0];
+  ++totals[events[0]];
+  if (outcome == Outcome::kFirstMiss) return;
+  ++counters[1];
+  ++totals[events[1]];
+  if (outcome == Outcome::kLastMiss) return;
+  ++counters[2];
+  ++totals[events[2]];
+}
+
 }  // namespace
 }  // namespace vsup::agent::cachesim
 
+// Most that come here are data accesses that miss in D1.
 void vsup_simulate_one(vsup::protocol::ThreadContext* ctx) {
+  using namespace vsup::agent::cachesim;
+  const ThreadState& state = *reinterpret_cast<const ThreadState*>(ctx->self + kStateOffset);
+  const PackedAccess access{static_cast<uint32_t>(state.descriptor)};
+  const uint64_t address = state.argument;
+  if (!access.marked() || !configuration.plain_data || Caches::straddles(configuration.d1, address, access.size())) {
+    vsup_simulate_any(ctx);
+    return;
+  }
+  expect_miss(ctx->self, configuration, address, access.counter());
+  Caches caches = Caches::of_slot(configuration, ctx->self);
+  if (caches.d1_line(address)) return;
+  const Outcome outcome = caches.ll_line(address, false) == Outcome::kHit ? Outcome::kFirstMiss : Outcome::kLastMiss;
+  uint64_t* counters =
+      reinterpret_cast<uint64_t*>(ctx->self + kCountersOffset) + access.counter() + counters_moved(*ctx);
+  count(*ctx, counters, access.write() ? Kind::kWrite : Kind::kRead, outcome);
+}
+
+void vsup_simulate_any(vsup::protocol::ThreadContext* ctx) {
   using namespace vsup::agent::cachesim;
   ThreadState& state = *reinterpret_cast<ThreadState*>(ctx->self + kStateOffset);
   const PackedAccess access{static_cast<uint32_t>(state.descriptor)};
-  if (access.marked()) expect_miss(ctx->self, configuration, state.argument, access.counter());
   Descriptor packed;
   packed.counter = access.counter();
   packed.second_line = 0;
@@ -58,15 +91,5 @@ void vsup_simulate_one(vsup::protocol::ThreadContext* ctx) {
     case Kind::kRepetition:
       return;
   }
-  if (outcome == Outcome::kHit || !counts(*ctx)) return;
-  uint64_t* totals = totals_of(*ctx);
-  const Event* events = kGroups[static_cast<unsigned>(place.kind)].events;
-  ++counters[0];
-  ++totals[events[0]];
-  if (outcome == Outcome::kFirstMiss) return;
-  ++counters[1];
-  ++totals[events[1]];
-  if (outcome == Outcome::kLastMiss) return;
-  ++counters[2];
-  ++totals[events[2]];
+  count(*ctx, counters, place.kind, outcome);
 }
