@@ -19,6 +19,7 @@ constexpr uint16_t bit(GprIndex reg) {
 }
 
 constexpr uint8_t kGsPrefix = 0x65;
+constexpr unsigned kMaxInstrBytes = 15;
 
 uint64_t rip_target(const Source& source) {
   return raw(source.next()) + static_cast<uint64_t>(source.instr.mem.displacement);
@@ -44,8 +45,23 @@ bool has_rex(const Instr& instr, uint8_t bits) {
   return (instr.rex & bits) != 0;
 }
 
-// The instruction with its memory operand replaced by [base], base one of rbx, rsi, rdi; a GS prefix is dropped.
-void emit_rebased(Emitter& out, const Source& source, GprIndex base) {
+// Whether [disp32] can name it, which reaches the first and the last 2 GiB.
+bool fits_absolute(uint64_t target) {
+  return target + 0x8000'0000 < 0x1'0000'0000;
+}
+
+// What follows the ModRM byte of [disp32]: a SIB byte without base and index, and the address.
+void emit_absolute_operand(Emitter& out, uint64_t target) {
+  out.byte(0x25);
+  out.u32(static_cast<uint32_t>(target));
+}
+
+// In ModRM.rm of the instruction's new operand.
+constexpr uint8_t kSibFollows = 4;
+
+// The instruction with its memory operand replaced: `rm` is a register of rbx, rsi, rdi and the operand [rm], or
+// kSibFollows and the operand [target]. A GS prefix is dropped.
+void emit_readdressed(Emitter& out, const Source& source, uint8_t rm, uint64_t target = 0) {
   const Instr& instr = source.instr;
   uint8_t copy[16];
   for (unsigned i = 0; i < instr.length; ++i) copy[i] = source.bytes[i];
@@ -63,9 +79,10 @@ void emit_rebased(Emitter& out, const Source& source, GprIndex base) {
       copy[prefixes + 1] |= 0x60;
       break;
   }
-  copy[instr.modrm_offset] = static_cast<uint8_t>((copy[instr.modrm_offset] & 0x38) | base);
+  copy[instr.modrm_offset] = static_cast<uint8_t>((copy[instr.modrm_offset] & 0x38) | rm);
   for (unsigned i = 0; i <= instr.modrm_offset; ++i)
     if (i >= prefixes || copy[i] != kGsPrefix) out.byte(copy[i]);
+  if (rm == kSibFollows) emit_absolute_operand(out, target);
   unsigned rest = instr.modrm_offset + 1u + (instr.has_sib ? 1u : 0u) + instr.disp_size;
   out.bytes(copy + rest, instr.length - rest);
 }
@@ -86,6 +103,13 @@ GprIndex scratch_for(const Instr& instr) {
 void emit_load_target(Emitter& out, const Source& source, uint16_t spilled) {
   const Instr& instr = source.instr;
   if (instr.rip_relative()) {
+    if (fits_absolute(rip_target(source))) {
+      if (instr.segment == Segment::kFs) out.byte(0x64);
+      out.bytes({0x48, 0x8b, kRcx << 3 | kSibFollows});
+      emit_absolute_operand(out, rip_target(source));
+      out.cover(source.offset, {.spilled = spilled});
+      return;
+    }
     out.load_constant(kRcx, rip_target(source));
     out.cover(source.offset, {.spilled = spilled});
     if (instr.segment == Segment::kFs) out.byte(0x64);
@@ -116,6 +140,7 @@ void translate_plain(Emitter& out, const Source& source) {
 // Rule 2: rip-relative operand.
 // Match:   [rip + disp32] in an instruction that is no branch
 // Becomes: lea r64        mov r64, imm64
+//          near address   itself with [disp32], without a base
 //          mov r, [rip]   spill r ; mov r, imm64 ; mov r, [r]       (also movzx, movsx, movsxd; r 32 or 64 bits)
 //          otherwise      spill s ; mov s, imm64 ; <instr> [s] ; unspill s
 // Needs:   one scratch register in the last form; flags untouched
@@ -130,6 +155,11 @@ void translate_rip_relative(Emitter& out, const Source& source) {
     return;
   }
   if (instr.address32) target &= 0xffff'ffff;
+  if ((fits_absolute(target) || instr.address32) && instr.length < kMaxInstrBytes) {
+    emit_readdressed(out, source, kSibFollows, target);
+    out.cover(source.offset);
+    return;
+  }
   bool extending = instr.space == Space::kLegacy && instr.map == OpMap::k0F &&
                    (instr.opcode == 0xb6 || instr.opcode == 0xb7 || instr.opcode == 0xbe || instr.opcode == 0xbf);
   bool whole_load =
@@ -141,7 +171,7 @@ void translate_rip_relative(Emitter& out, const Source& source) {
       out.load_constant(destination, target);
       out.cover(source.offset);
       if (usable_base) {
-        emit_rebased(out, source, destination);
+        emit_readdressed(out, source, destination);
       } else if (has_rex(instr, 8)) {
         out.load_displaced(destination, destination, 0);
       } else {
@@ -155,7 +185,7 @@ void translate_rip_relative(Emitter& out, const Source& source) {
   out.spill(scratch);
   out.load_constant(scratch, target);
   out.cover(source.offset);
-  emit_rebased(out, source, scratch);
+  emit_readdressed(out, source, scratch);
   out.cover(source.offset, {.spilled = bit(scratch)});
   out.unspill(scratch);
   out.cover(source.offset + instr.length, {.spilled = bit(scratch)});
@@ -262,7 +292,7 @@ void translate_gs(Emitter& out, const Source& source) {
   out.add_without_flags(scratch, other);
   out.unspill(other);
   out.cover(source.offset, {.step = true});  // none of these faults
-  emit_rebased(out, source, scratch);
+  emit_readdressed(out, source, scratch);
   out.cover(source.offset, {.spilled = bit(scratch)});
   out.unspill(scratch);
   out.cover(source.offset + instr.length, {.spilled = bit(scratch)});

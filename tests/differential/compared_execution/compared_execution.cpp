@@ -427,7 +427,7 @@ std::vector<std::vector<uint8_t>> curated_instructions() {
 int main(int argc, char** argv) {
   uint64_t seed = static_cast<uint64_t>(time(nullptr));
   uint64_t snippets = 20000;
-  bool print = false;
+  bool print = false, low = false;
   for (int i = 1; i < argc; ++i) {
     std::string argument = argv[i];
     if (argument.rfind("--seed=", 0) == 0)
@@ -436,8 +436,10 @@ int main(int argc, char** argv) {
       snippets = std::strtoull(argv[i] + 11, nullptr, 0);
     else if (argument == "--print")
       print = true;
+    else if (argument == "--low")
+      low = true;
     else
-      return std::fprintf(stderr, "usage: compared_execution [--seed=N] [--snippets=N] [--print]\n"), 2;
+      return std::fprintf(stderr, "usage: compared_execution [--seed=N] [--snippets=N] [--low] [--print]\n"), 2;
   }
   cpu_set_t one;
   CPU_ZERO(&one);
@@ -452,13 +454,14 @@ int main(int argc, char** argv) {
   InProcessAgent agent(settings);
 
   // Random code moves its stack pointer and adds displacements of 32 bits: the test's own memory is farther away.
-  void* const wanted = reinterpret_cast<void*>(0x1000'0000'0000);
+  // Low code is that of programs at fixed addresses: what is rip-relative there can be named by its address.
+  void* const wanted = reinterpret_cast<void*>(low ? 0x4000'0000 : 0x1000'0000'0000);
   void* const got = mmap(wanted, kCodeSize + 2 * kDataSize, PROT_READ | PROT_WRITE | PROT_EXEC,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   if (got != wanted) return std::fprintf(stderr, "compared_execution: no memory at %p\n", wanted), 2;
   auto* base = static_cast<uint8_t*>(got);
   Arena arena{base, base + kCodeSize, base + kCodeSize + kDataSize};
-  std::printf("compared_execution --seed=%" PRIu64 " --snippets=%" PRIu64 "\n", seed, snippets);
+  std::printf("compared_execution --seed=%" PRIu64 " --snippets=%" PRIu64 "%s\n", seed, snippets, low ? " --low" : "");
 
   std::vector<uint8_t> model;
   {
