@@ -1,6 +1,6 @@
-// Purpose: memory for arrays of many megabytes, in huge pages where the kernel has them: filling one costs a fault for
-// 2 MiB instead of one for 4 KiB, and looking things up in it misses the TLB less.
-// Promises: an allocator as the standard library has them; what is reserved and never touched costs no memory.
+// Purpose: memory for arrays of many megabytes, of which as much may be reserved as they could need at most: what is
+// reserved and never touched costs nothing, and an array that has its room at once is not copied as it grows.
+// Promises: an allocator as the standard library has them.
 #pragma once
 
 #include <cstddef>

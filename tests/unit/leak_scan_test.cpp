@@ -380,8 +380,8 @@ TEST_CASE("leak scan: memory with holes is read around them") {
   const Blocks blocks = {{start, 20 * page}, {start + 30 * page, 8}, {start + 30 * page + 64, 8}};
   reinterpret_cast<uint64_t*>(memory)[1] = blocks[1].start;
   reinterpret_cast<uint64_t*>(memory + 12 * page)[0] = blocks[2].start;
-  const PointerGraph graph =
-      read_pointers({blocks, {{start, start + 64 * page}}, {}, {}, 0, {}, {}, read_process(getpid()), 2});
+  const std::vector<Range> heap = {{start, start + 20 * page}, {start + 30 * page, start + 31 * page}};
+  const PointerGraph graph = read_pointers({blocks, heap, {}, {}, 0, {}, {}, read_process(getpid()), 2});
   REQUIRE(graph.pointers.size() == 2);
   CHECK(graph.first == LargeVector<uint64_t>{0, 2, 2, 2});
   CHECK(graph.bytes_read == 19 * page + 64 + 8);

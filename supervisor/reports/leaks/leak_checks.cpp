@@ -101,7 +101,9 @@ struct LeakChecks::Impl {
     }
     image.records.begin_check();
     for (size_t i = 0; i < results.size(); ++i) {
-      if (!owned[i]) image.records.add(results[i].kind, origin_of(job, i), snapshot.blocks[i], results[i]);
+      if (owned[i]) continue;
+      const BlockResult result = results[i];
+      image.records.add(result.kind, origin_of(job, i), snapshot.blocks[i], result);
     }
     const auto stack_of = [&](uint32_t origin) -> const std::vector<ReportFrame>& { return frames(job, origin); };
     LeakReport made =

@@ -18,10 +18,11 @@ namespace records = agent::leaks;
 
 constexpr unsigned kMostThreads = 4;
 
-// Pages that blocks touch.
-std::vector<Range> pages_of(const Blocks& blocks) {
+// Pages that blocks touch. Adds up their sizes.
+std::vector<Range> pages_of(const Blocks& blocks, uint64_t& bytes) {
   std::vector<Range> pages;
   for (const Block& block : blocks) {
+    bytes += block.size;
     const uint64_t start = block.start & ~(kPageSize - 1), end = (block.end() + kPageSize - 1) & ~(kPageSize - 1);
     if (!pages.empty() && start <= pages.back().end) {
       pages.back().end = std::max(pages.back().end, end);
@@ -96,7 +97,6 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
   snapshot.clean_up_missing = header.clean_up == records::kCleanUpUnsafe;
   snapshot.functions = std::move(live.functions);
   snapshot.use = {0, snapshot.blocks.size(), header.allocations, header.frees, header.allocated_bytes};
-  for (const Block& block : snapshot.blocks) snapshot.use.bytes += block.size;
 
   snapshot.modules = ModuleMap::of_process(process.tid());
   const ModuleMap now = snapshot.modules;
@@ -116,7 +116,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
     roots.threads.push_back(root);
   }
   GraphInput input{snapshot.blocks, {}, {}, std::move(registers), request.heuristics, {}, {}, roots.read, 1, {}};
-  input.heap = present_parts(process.tid(), pages_of(snapshot.blocks));
+  input.heap = present_parts(process.tid(), pages_of(snapshot.blocks, snapshot.use.bytes));
   input.roots = present_parts(process.tid(), find_roots(roots));
   input.files = readable_files(now.entries());
   input.code = executable_files(now.entries());

@@ -117,26 +117,25 @@ void read_blocks(const GraphInput& input, size_t begin, size_t end, Reader& read
   reader.flush();
 }
 
-struct Share {
-  size_t begin = 0, end = 0;  // of the blocks
-  uint64_t bytes = 0;
-};
-
-// Blocks shared out so that each thread has about as many bytes.
-std::vector<Share> shares(const Blocks& blocks, unsigned threads) {
-  uint64_t total = 0, seen = 0;
-  for (const Block& block : blocks) total += block.size;
-  std::vector<Share> shares(1);
-  for (size_t i = 0; i < blocks.size() && shares.size() < threads; ++i) {
-    seen += blocks[i].size;
-    shares.back().bytes += blocks[i].size;
-    if (seen < total / threads * shares.size() || i + 1 == blocks.size()) continue;
-    shares.back().end = i + 1;
-    shares.push_back({i + 1, 0, 0});
+// Where the blocks of each thread begin, and their end: each has about as much memory to read. Some may have none.
+std::vector<size_t> shares(const GraphInput& input, uint64_t heap_bytes) {
+  const Blocks& blocks = input.blocks;
+  std::vector<size_t> borders = {0};
+  uint64_t before = 0;
+  for (const Range& part : input.heap) {
+    const uint64_t size = part.end - part.start;
+    while (borders.size() < input.threads) {
+      const uint64_t wanted = heap_bytes / input.threads * borders.size();
+      if (wanted >= before + size) break;
+      const uint64_t address = part.start + (wanted - before);
+      const auto block = std::lower_bound(blocks.begin(), blocks.end(), address,
+                                          [](const Block& b, uint64_t start) { return b.start < start; });
+      borders.push_back(static_cast<size_t>(block - blocks.begin()));
+    }
+    before += size;
   }
-  shares.back().end = blocks.size();
-  shares.back().bytes += total - seen;
-  return shares;
+  borders.push_back(blocks.size());
+  return borders;
 }
 
 void set_heuristics(const GraphInput& input, LargeVector<Pointer>& pointers, std::vector<Interior>& interior) {
@@ -175,21 +174,20 @@ void read_roots(const GraphInput& input, const BlockTable& table, PointerGraph& 
 PointerGraph read_pointers(const GraphInput& input) {
   const Blocks& blocks = input.blocks;
   PointerGraph graph;
-  const unsigned most_threads = std::max(input.threads, 1u);
-  const BlockTable table(blocks, most_threads);
+  const BlockTable table(blocks, std::max(input.threads, 1u));
   if (blocks.empty() || blocks.size() > kMaxBlocks || !table.valid()) return graph;
   graph.first.resize(blocks.size() + 1);
-  const std::vector<Share> parts = shares(blocks, most_threads);
+  uint64_t heap_bytes = 0;
+  for (const Range& part : input.heap) heap_bytes += part.end - part.start;
+  const std::vector<size_t> borders = shares(input, heap_bytes);
   std::vector<std::unique_ptr<Reader>> readers;
-  for (size_t i = 0; i < parts.size(); ++i) readers.push_back(std::make_unique<Reader>(input, table));
-  // Each word may be a pointer. The first reader's are followed by the others'.
-  uint64_t bytes = 0;
-  for (size_t i = parts.size(); i-- > 0;) {
-    bytes += parts[i].bytes;
-    reserve_at_most(readers[i]->pointers, (i == 0 ? bytes : parts[i].bytes) / sizeof(uint64_t));
+  for (size_t i = 0; i + 1 < borders.size(); ++i) {
+    readers.push_back(std::make_unique<Reader>(input, table));
+    reserve_at_most(readers[i]->pointers, heap_bytes / sizeof(uint64_t));  // each word may be one
   }
   const auto work = [&](size_t i) {
-    read_blocks(input, parts[i].begin, parts[i].end, *readers[i], graph.first.data() + 1);
+    if (borders[i] == borders[i + 1]) return;
+    read_blocks(input, borders[i], borders[i + 1], *readers[i], graph.first.data() + 1);
     set_heuristics(input, readers[i]->pointers, readers[i]->interior);
   };
   std::vector<std::thread> threads;
