@@ -38,8 +38,9 @@ void CodeCache::initialize() {
 
 bool CodeCache::full() const {
   if (vsup_state.flush_wanted != 0) return true;
-  uint64_t limit =
-      vsup_settings.cache_limit < protocol::kCacheHotSize ? vsup_settings.cache_limit : protocol::kCacheHotSize;
+  // Simulated accesses may take a block twice what others need at most.
+  constexpr uint64_t kMost = protocol::kCacheHotSize - kHeadroom;
+  const uint64_t limit = vsup_settings.cache_limit < kMost ? vsup_settings.cache_limit : kMost;
   if (vsup_state.cache_used + kHeadroom > limit && translations_ > 0) return true;
   if (vsup_settings.flush_every != 0 && translations_ >= vsup_settings.flush_every) return true;
   // The cold area has most of what is emitted around simulated accesses.

@@ -24,14 +24,11 @@ struct Machine {
       : configuration{flags, i1, d1, ll},
         state(std::make_unique<ThreadState>()),
         d1_hints(kHints),
-        d1_first((size_t{d1.sets} << d1.line_bits) / 8),
         d1_ways(size_t{d1.sets} * d1.ways + 1),
-        i1_first(i1.sets),
         i1_ways(size_t{i1.sets} * i1.ways),
         i1_uses(4096),
         ll_ways(size_t{ll.sets} * ll.ways),
-        caches{configuration,   *state,         d1_hints.data(), d1_first.data(), d1_ways.data(),
-               i1_first.data(), i1_ways.data(), i1_uses.data(),  ll_ways.data()} {
+        caches{configuration, *state, d1_hints.data(), d1_ways.data(), i1_ways.data(), i1_uses.data(), ll_ways.data()} {
     caches.start();
   }
 
@@ -47,9 +44,8 @@ struct Machine {
   Configuration configuration;
   std::unique_ptr<ThreadState> state;
   std::vector<uint32_t> d1_hints;
-  std::vector<uint64_t> d1_first;
   std::vector<DataWay> d1_ways;
-  std::vector<uint32_t> i1_first, i1_ways;
+  std::vector<uint32_t> i1_ways;
   std::vector<uint64_t> i1_uses, ll_ways;
   std::map<uint64_t, uint32_t> numbers;
   Caches caches;

@@ -15,9 +15,9 @@ using protocol::kRcx;
 constexpr uint32_t kArgumentOffset = kStateOffset + offsetof(ThreadState, argument);
 constexpr uint32_t kClockOffset = kStateOffset + offsetof(ThreadState, clock);
 constexpr uint32_t kDescriptorOffset = kStateOffset + offsetof(ThreadState, descriptor);
-constexpr uint8_t kJumpAbove = 0x87, kJumpEqual = 0x84, kJumpNotEqual = 0x85, kJumpAlways = 0;
+constexpr uint8_t kJumpAbove = 0x87, kJumpEqual = 0x84;
 
-constexpr uint8_t kMove = 0x8b, kMoveTo = 0x89, kAdd = 0x03, kSubtract = 0x2b, kXor = 0x33, kXorTo = 0x31;
+constexpr uint8_t kMove = 0x8b, kMoveTo = 0x89, kAdd = 0x03, kSubtract = 0x2b;
 
 bool fits_byte(int64_t value) {
   return value >= -128 && value <= 127;
@@ -48,82 +48,44 @@ void Code::store_immediate(Emitter& to, uint32_t offset, uint32_t value) {
 }
 
 void Code::call_slow_path(Emitter& to, uint32_t number) {
+  if (keeps_clock_) to.gs_absolute(kMoveTo, clock_, kClockOffset);
   store_immediate(to, kDescriptorOffset, number);
   to.step_call(&vsup_simulate);
+  if (keeps_clock_) to.gs_absolute(kMove, clock_, kClockOffset);
 }
 
-template <typename Fill>
-void Code::detour(uint8_t jcc, Fill fill) {
-  uint8_t* stub = code_cache.cold();
-  if (jcc != kJumpAlways) {
-    out_.byte(0x0f);
-    out_.byte(jcc);
-  } else {
-    out_.byte(0xe9);
-  }
-  out_.u32(static_cast<uint32_t>(stub - (out_.here() + 4)));
-  Emitter cold(stub, nullptr);
-  fill(cold);
+// In the cold area, and back here.
+void Code::return_from_slow_path(Emitter& cold, uint32_t number) {
+  call_slow_path(cold, number);
   cold.jump(out_.here());
   code_cache.set_cold(cold.here());
 }
 
-// Makes a line of I1 the last used of its set and goes back; falls through when it is not there.
-void Code::other_line(Emitter& cold, uint32_t line, uint64_t set, const GprIndex* scratch) {
-  const uint32_t use = kI1UsesOffset + 8 * line;
-  constexpr uint32_t kSpill = VSUP_CTX_SPILL + 8 * protocol::kRsp;
-  const GprIndex reg = scratch != nullptr ? *scratch : protocol::kRax;
-  cold.gs_absolute(0x83, 7, use);  // cmp qword gs:[use], 0
-  cold.byte(0);
-  cold.bytes({0x0f, kJumpEqual});
-  uint8_t* const misses = cold.place_rel32();
-  if (scratch == nullptr) cold.gs_absolute(kMoveTo, reg, kSpill);
-  Code(cold).tick(reg);
-  cold.gs_absolute(kMoveTo, reg, use);
-  if (scratch == nullptr) cold.gs_absolute(kMove, reg, kSpill);
-  store_immediate(cold, static_cast<uint32_t>(kI1FirstOffset + 4 * set), line);
-  cold.jump(out_.here());
-  Emitter::land(misses, cold.here());
-}
-
-void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first, const GprIndex* scratch) {
+void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
   if (configuration.has(kLineUse)) {
     call_slow_path(out_, number);
     return;
   }
-  const CacheShape i1 = configuration.i1;
-  const auto compare = [this, i1](uint32_t line, uint64_t address) {
-    const uint64_t set = (address >> i1.line_bits) & (i1.sets - 1);
-    out_.bytes({0x65, 0x81, 0x3c, 0x25});  // cmp dword gs:[disp32], imm32
-    out_.u32(static_cast<uint32_t>(kI1FirstOffset + 4 * set));
-    out_.u32(line);
+  const bool first = checks_first || place.second_line == 0, second = place.second_line != 0;
+  uint8_t* misses[2];
+  unsigned count = 0;
+  const auto check = [&](uint32_t line) {
+    out_.gs_absolute(0x83, 7, kI1UsesOffset + 8 * line);  // cmp qword gs:[use], 0
+    out_.byte(0);
+    out_.bytes({0x0f, kJumpEqual});
+    misses[count++] = out_.place_rel32();
   };
-  const auto settle = [this, i1, number, scratch](uint32_t line, uint64_t address) {
-    detour(kJumpNotEqual, [&](Emitter& cold) {
-      other_line(cold, line, (address >> i1.line_bits) & (i1.sets - 1), scratch);
-      call_slow_path(cold, number);
-    });
+  const auto use = [&](uint32_t line) {
+    tick();
+    out_.gs_absolute(kMoveTo, clock_, kI1UsesOffset + 8 * line);
   };
-  if (place.second_line == 0) {
-    compare(place.first_line, place.address);
-    settle(place.first_line, place.address);
-    return;
-  }
-  uint8_t* to_both = nullptr;
-  if (checks_first) {
-    compare(place.first_line, place.address);
-    out_.bytes({0x0f, kJumpNotEqual});
-    to_both = out_.place_rel32();
-  }
-  const uint64_t second = place.address + place.size - 1;
-  compare(place.second_line, second);
-  settle(place.second_line, second);
-  if (to_both == nullptr) return;
+  if (first) check(place.first_line);
+  if (second) check(place.second_line);
+  if (first) use(place.first_line);
+  if (second) use(place.second_line);
   Emitter cold(code_cache.cold(), nullptr);
-  Emitter::land(to_both, cold.here());
-  call_slow_path(cold, number);
-  cold.jump(out_.here());
-  code_cache.set_cold(cold.here());
+  for (unsigned i = 0; i < count; ++i) Emitter::land(misses[i], cold.here());
+  return_from_slow_path(cold, number);
 }
 
 // lea reg, [address]; a segment is not part of it.
@@ -202,39 +164,21 @@ void Code::address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, Gp
   register_pair(kAdd, s, t, true);
 }
 
-// s is the address. Where the line's hint names its way and the access lies within it, makes it the last used of its
-// set and goes back; else s is the address again.
-void Code::other_way(Emitter& cold, GprIndex s, GprIndex t, int64_t last) {
-  const CacheShape& d1 = configuration.d1;
-  constexpr uint32_t kLine = kD1WaysOffset + offsetof(DataWay, line), kUse = kD1WaysOffset + offsetof(DataWay, use);
-  Code code(cold);
-  // t = the way: hints are 4 bytes each
-  code.register_pair(kMove, t, s, false);
-  code.shift_right(t, static_cast<uint8_t>(d1.line_bits - 2));
-  code.and_constant(t, (kHints - 1) << 2);
-  code.gs_indexed(kMove, t, t, kD1HintsOffset, false);
-  code.gs_indexed(kSubtract, s, t, kLine);
-  code.compare_last(s, last);
-  cold.bytes({0x0f, kJumpAbove});
-  uint8_t* const elsewhere = cold.place_rel32();
-  code.tick(s);
-  code.gs_indexed(kMoveTo, s, t, kUse);
-  code.gs_indexed(kMove, s, t, kLine);
-  code.register_pair(kMove, t, s, false);
-  code.and_constant(t, (d1.sets - 1) << d1.line_bits);
-  code.gs_indexed(kMoveTo, s, t, kD1FirstOffset);
-  cold.jump(out_.here());
-  Emitter::land(elsewhere, cold.here());
-  code.gs_indexed(kAdd, s, t, kLine);
+// The clock's next time.
+void Code::tick() {
+  out_.byte(static_cast<uint8_t>(0x48 | (clock_ >= 8 ? 1 : 0)));  // inc
+  out_.byte(0xff);
+  out_.byte(static_cast<uint8_t>(0xc0 | (clock_ & 7)));
 }
 
-// reg = ++ThreadState::clock
-void Code::tick(GprIndex reg) {
+void Code::load_clock(GprIndex reg) {
+  clock_ = reg;
+  keeps_clock_ = true;
   out_.gs_absolute(kMove, reg, kClockOffset);
-  out_.byte(static_cast<uint8_t>(0x48 | (reg >= 8 ? 1 : 0)));  // inc
-  out_.byte(0xff);
-  out_.byte(static_cast<uint8_t>(0xc0 | (reg & 7)));
-  out_.gs_absolute(kMoveTo, reg, kClockOffset);
+}
+
+void Code::store_clock() {
+  out_.gs_absolute(kMoveTo, clock_, kClockOffset);
 }
 
 void Code::and_constant(GprIndex reg, uint32_t value) {
@@ -268,17 +212,24 @@ void Code::data(const DataAccess& access, uint64_t next_pc, uint32_t number, Gpr
     always(number, s);
     return;
   }
+  constexpr uint32_t kLine = kD1WaysOffset + offsetof(DataWay, line), kUse = kD1WaysOffset + offsetof(DataWay, use);
+  // t = the way: hints are 4 bytes each
   register_pair(kMove, t, s, false);
-  and_constant(t, (d1.sets - 1) << d1.line_bits);
-  gs_indexed(kSubtract, s, t, kD1FirstOffset);
+  shift_right(t, static_cast<uint8_t>(d1.line_bits - 2));
+  and_constant(t, (kHints - 1) << 2);
+  gs_indexed(kMove, t, t, kD1HintsOffset, false);
+  gs_indexed(kSubtract, s, t, kLine);
   const int64_t last = (int64_t{1} << d1.line_bits) - access.size;
   compare_last(s, last);
-  detour(kJumpAbove, [&](Emitter& cold) {
-    Code(cold).gs_indexed(kAdd, s, t, kD1FirstOffset);  // the address again
-    other_way(cold, s, t, last);
-    cold.gs_absolute(kMoveTo, s, kArgumentOffset);
-    call_slow_path(cold, number);
-  });
+  out_.bytes({0x0f, kJumpAbove});
+  uint8_t* const elsewhere = out_.place_rel32();
+  tick();
+  gs_indexed(kMoveTo, clock_, t, kUse);
+  Emitter cold(code_cache.cold(), nullptr);
+  Emitter::land(elsewhere, cold.here());
+  Code(cold).gs_indexed(kAdd, s, t, kLine);  // the address again
+  cold.gs_absolute(kMoveTo, s, kArgumentOffset);
+  return_from_slow_path(cold, number);
 }
 
 void Code::always(uint32_t number, GprIndex reg) {

@@ -48,8 +48,7 @@ uint32_t describe(const GroupEvent& event, const PlannedInstr& planned) {
                          .conditional_counter = 0});
 }
 
-// `s` is free for fetches, too, if `spilled`.
-void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t, bool spilled) {
+void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
   for (uint32_t i = 0; i < group.count; ++i) {
     const GroupEvent& event = group.events[i];
     const PlannedInstr& planned = plan.instrs[event.instr];
@@ -61,7 +60,7 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t, bool sp
                              .size = block.instructions[event.instr].length,
                              .kind = Kind::kFetch,
                              .conditional_counter = 0};
-      code.fetch(place, add_descriptor(place), planned.fetch_first, spilled ? &s : nullptr);
+      code.fetch(place, add_descriptor(place), planned.fetch_first);
       continue;
     }
     code.data(event.access, event.next_pc, describe(event, planned), s, t);
@@ -80,7 +79,7 @@ GprIndex scratch_beside(uint16_t used) {
   static constexpr uint8_t kCandidates[] = {0, 1, 2, 6, 7, 3, 8, 9, 10, 11, 5, 13, 14, 15};
   for (const uint8_t candidate : kCandidates)
     if ((used >> candidate & 1) == 0) return static_cast<GprIndex>(candidate);
-  return kRax;  // gather() leaves two
+  return kRax;  // gather() leaves three
 }
 
 void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& source) {
@@ -103,20 +102,31 @@ void emit_group(Emitter& out, const Block& block, uint32_t index, const Source& 
   }
   const GprIndex s = scratch_beside(group.registers);
   const GprIndex t = scratch_beside(static_cast<uint16_t>(group.registers | 1u << s));
+  const bool keeps_clock = group.count != 0 && !configuration.has(kLineUse);
+  // The clock is in a register of its own, or alone.
+  const GprIndex clock =
+      group.accesses ? scratch_beside(static_cast<uint16_t>(group.registers | 1u << s | 1u << t)) : s;
+  const bool spills_s = (group.accesses || keeps_clock) && !(keep_flags && s == kRax);
   if (keep_flags) out.spill(kRax);
-  if (group.accesses && !(keep_flags && s == kRax)) out.spill(s);
+  if (spills_s) out.spill(s);
   out.cover(source.offset);
-  if (group.accesses) out.spill(t);
+  if (group.accesses) {
+    out.spill(t);
+    if (keeps_clock) out.spill(clock);
+  }
   if (keep_flags) {
     out.save_flags();
     if ((group.registers & 1) != 0) out.unspill(kRax);
   }
   if (totals) emit_totals(out, block.count, source.offset);
-  emit_events(code, block, s, t, group.accesses);
+  if (keeps_clock) code.load_clock(clock);
+  emit_events(code, block, s, t);
+  if (keeps_clock) code.store_clock();
   if (group.accesses) {
+    if (keeps_clock) out.unspill(clock);
     out.unspill(t);
-    if (s != kRax || !keep_flags) out.unspill(s);
   }
+  if (spills_s) out.unspill(s);
   if (keep_flags) {
     out.restore_flags();
     out.unspill(kRax);

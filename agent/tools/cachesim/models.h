@@ -87,7 +87,7 @@ CACHESIM_INLINE void touch_exact(uint64_t* first, uint64_t* rest, uint64_t step,
 struct ThreadState {
   uint64_t argument;           // of inserted code to the slow path: an address, a target, or whether taken
   uint64_t descriptor;         // likewise, its number
-  uint64_t clock;              // how often a line became the last used of its set in I1 or D1
+  uint64_t clock;              // lines of I1 and D1 that were used; inserted code has it in a register
   uint64_t history;            // outcomes of conditional branches, the last in bit 0
   uint32_t stream_line[8];     // prefetcher: the last line of each stream
   int32_t stream_run[8];       // and how many came in a row, downward when negative
@@ -116,9 +116,7 @@ struct Caches {
   const Configuration& shape;
   ThreadState& state;
   uint32_t* d1_hints;
-  uint64_t* d1_first;  // one each line size
   DataWay* d1_ways;
-  uint32_t* i1_first;
   uint32_t* i1_ways;
   uint64_t* i1_uses;
   uint64_t* ll;
@@ -128,9 +126,7 @@ struct Caches {
     return {shape,
             *reinterpret_cast<ThreadState*>(slot + kStateOffset),
             reinterpret_cast<uint32_t*>(slot + kD1HintsOffset),
-            reinterpret_cast<uint64_t*>(slot + kD1FirstOffset),
             reinterpret_cast<DataWay*>(slot + kD1WaysOffset),
-            reinterpret_cast<uint32_t*>(slot + kI1FirstOffset),
             reinterpret_cast<uint32_t*>(slot + kI1WaysOffset),
             reinterpret_cast<uint64_t*>(slot + kI1UsesOffset),
             reinterpret_cast<uint64_t*>(slot + kLLOffset)};
@@ -150,9 +146,6 @@ struct Caches {
     const uint64_t set = (address >> d1.line_bits) & (d1.sets - 1);
     const uint64_t line = address >> d1.line_bits << d1.line_bits;
     if (line == 0) return true;  // it has no value of its own, and no program has it
-    uint64_t& first = d1_first[set << d1.line_bits >> 3];
-    if (first == line) return true;
-    first = line;
     uint32_t& hint = d1_hints[(address >> d1.line_bits) & (kHints - 1)];
     auto* way = reinterpret_cast<DataWay*>(reinterpret_cast<char*>(d1_ways) + hint);
     if (way->line == line) {
@@ -172,8 +165,6 @@ struct Caches {
   CACHESIM_INLINE bool i1_line(uint32_t number, uint64_t address) {
     const CacheShape& i1 = shape.i1;
     const uint64_t set = (address >> i1.line_bits) & (i1.sets - 1);
-    if (i1_first[set] == number) return true;
-    i1_first[set] = number;
     const bool present = i1_uses[number] != 0;
     i1_uses[number] = ++state.clock;
     if (present) return true;

@@ -198,7 +198,7 @@ void gather(const Block& block, uint32_t start, uint64_t pc) {
       possible = move_to_start(known, event.access);
       registers |= registers_of(event.access);
     }
-    // Two registers must be left over.
+    // Three registers must be left over.
     if (!possible || bits_in(group.registers | registers) > 11) {
       group.count = before;
       break;

@@ -11,13 +11,11 @@
 //                +0x408'0000   uint64_t of each Event: how many there were since the thread began or was zeroed
 //                +0x408'0800   SystemCallState
 //                +0x409'0000   uint32_t d1_hints[kHints]
-//                +0x410'0000   D1: the last used line of each set, a line's size apart
-//                +0x490'0000   D1: DataWay[], set by set, behind one that is in no set
-//                +0x590'0000   I1: the last used line of each set, its number
-//                +0x5d0'0000   I1: all lines, set by set
+//                +0x410'0000   D1: DataWay[], set by set, behind one that is in no set
+//                +0x590'0000   I1: numbers of lines, set by set
 //                +0x700'0000   counters
 //                +0xb00'0000   LL: way by way, so that sets that are hardly filled cost little memory
-//                +0x1680'0000  I1: uint64_t of each line's number: when it was used last, 0 if it is not in I1
+//                +0x1680'0000  I1: uint64_t of each line's number: when it was used last, 0 if it is not there
 //   where the use of lines is told, of each cache the ways and then a UseRecord each, both way by way:
 //                +0x410'0000   D1
 //                +0x590'0000   I1
@@ -73,10 +71,8 @@ static_assert(kLineNumbersAt + 4ull * kLineBuckets <= protocol::kToolBase + prot
 inline constexpr uint32_t kStateOffset = 0x400'0000;
 inline constexpr uint32_t kTotalsOffset = 0x408'0000;
 inline constexpr uint32_t kD1HintsOffset = 0x409'0000;
-inline constexpr uint32_t kD1FirstOffset = 0x410'0000;
-inline constexpr uint32_t kD1WaysOffset = 0x490'0000;
-inline constexpr uint32_t kI1FirstOffset = 0x590'0000;
-inline constexpr uint32_t kI1WaysOffset = 0x5d0'0000;
+inline constexpr uint32_t kD1WaysOffset = 0x410'0000;
+inline constexpr uint32_t kI1WaysOffset = 0x590'0000;
 inline constexpr uint32_t kCountersOffset = 0x700'0000;
 inline constexpr uint32_t kLLOffset = 0xb00'0000;
 inline constexpr uint32_t kSimulationEnd = 0x1880'0000;
@@ -87,19 +83,17 @@ static_assert(kSimulationEnd + 0x10'0000ull <= protocol::kSlotSize);
 // A line in D1. The ways of a set are in no order: the line that was used last longest ago goes.
 struct DataWay {
   uint64_t line;  // its address; 0: the way is empty
-  uint64_t use;   // when it became the last used of its set (ThreadState::clock)
+  uint64_t use;   // when it was used last (ThreadState::clock)
 };
 // Where in D1 a line may be: the distance of a way from kD1WaysOffset, by the low bits of the line's number. Whatever
 // it says, the way tells which line is there; those that are empty are never named.
 inline constexpr unsigned kHintBits = 14;
 inline constexpr uint32_t kHints = 1u << kHintBits;
-static_assert(kD1HintsOffset + 4 * kHints <= kD1FirstOffset);
+static_assert(kD1HintsOffset + 4 * kHints <= kD1WaysOffset);
 
 // Whether each cache has room.
 constexpr bool fits(const CacheShape& i1, const CacheShape& d1, const CacheShape& ll) {
-  return uint64_t{d1.sets} << d1.line_bits <= kD1WaysOffset - kD1FirstOffset &&
-         (uint64_t{d1.sets} * d1.ways + 1) * sizeof(DataWay) <= kI1FirstOffset - kD1WaysOffset &&
-         uint64_t{i1.sets} * 4 <= kI1WaysOffset - kI1FirstOffset &&
+  return (uint64_t{d1.sets} * d1.ways + 1) * sizeof(DataWay) <= kI1WaysOffset - kD1WaysOffset &&
          uint64_t{i1.sets} * i1.ways * 4 <= kCountersOffset - kI1WaysOffset &&
          uint64_t{ll.sets} * ll.ways * 8 <= kI1UsesOffset - kLLOffset;
 }
@@ -174,8 +168,8 @@ struct UseRecord {
   uint32_t below;  // of a first level's line: the index of LL's record of it
 };
 
-inline constexpr uint32_t kD1UsedOffset = kD1FirstOffset;
-inline constexpr uint32_t kI1UsedOffset = kI1FirstOffset;
+inline constexpr uint32_t kD1UsedOffset = kD1WaysOffset;
+inline constexpr uint32_t kI1UsedOffset = kI1WaysOffset;
 
 constexpr uint64_t used_size(const CacheShape& cache) {
   return uint64_t{cache.sets} * cache.ways * (8 + sizeof(UseRecord));
