@@ -14,6 +14,7 @@ using protocol::kRcx;
 
 constexpr uint32_t kArgumentOffset = kStateOffset + offsetof(ThreadState, argument);
 constexpr uint32_t kClockOffset = kStateOffset + offsetof(ThreadState, clock);
+constexpr uint32_t kLineOffset = kStateOffset + offsetof(ThreadState, line);
 constexpr uint32_t kDescriptorOffset = kStateOffset + offsetof(ThreadState, descriptor);
 constexpr uint8_t kJumpAbove = 0x87, kJumpEqual = 0x84;
 
@@ -47,16 +48,22 @@ void Code::store_immediate(Emitter& to, uint32_t offset, uint32_t value) {
   to.u32(value);
 }
 
-void Code::call_slow_path(Emitter& to, uint32_t number) {
+// `fetch`: one that `number` is packed from.
+void Code::call_slow_path(Emitter& to, uint32_t number, const Descriptor* fetch) {
   if (keeps_clock_) to.gs_absolute(kMoveTo, clock_, kClockOffset);
+  if (fetch != nullptr) {
+    to.load_constant(clock_, fetch->address);
+    to.gs_absolute(kMoveTo, clock_, kArgumentOffset);
+    store_immediate(to, kLineOffset, fetch->first_line);
+  }
   store_immediate(to, kDescriptorOffset, number);
   to.step_call(&vsup_simulate);
   if (keeps_clock_) to.gs_absolute(kMove, clock_, kClockOffset);
 }
 
 // In the cold area, and back here.
-void Code::return_from_slow_path(Emitter& cold, uint32_t number) {
-  call_slow_path(cold, number);
+void Code::return_from_slow_path(Emitter& cold, uint32_t number, const Descriptor* fetch) {
+  call_slow_path(cold, number, fetch);
   cold.jump(out_.here());
   code_cache.set_cold(cold.here());
 }
@@ -85,7 +92,7 @@ void Code::fetch(const Descriptor& place, uint32_t number, bool checks_first) {
   if (second) use(place.second_line);
   Emitter cold(code_cache.cold(), nullptr);
   for (unsigned i = 0; i < count; ++i) Emitter::land(misses[i], cold.here());
-  return_from_slow_path(cold, number);
+  return_from_slow_path(cold, number, PackedAccess{number}.is_fetch() ? &place : nullptr);
 }
 
 // lea reg, [address]; a segment is not part of it.

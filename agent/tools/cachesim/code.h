@@ -42,8 +42,8 @@ class Code {
   void register_pair(uint8_t opcode, GprIndex reg, GprIndex rm, bool wide);
   void lea(GprIndex reg, const MemOperand& address);
   void address_of(const DataAccess& access, uint64_t next_pc, GprIndex s, GprIndex t);
-  void call_slow_path(Emitter& to, uint32_t number);
-  void return_from_slow_path(Emitter& cold, uint32_t number);
+  void call_slow_path(Emitter& to, uint32_t number, const Descriptor* fetch = nullptr);
+  void return_from_slow_path(Emitter& cold, uint32_t number, const Descriptor* fetch = nullptr);
   void store_immediate(Emitter& to, uint32_t offset, uint32_t value);  // 32 bits
 
   Emitter& out_;

@@ -60,7 +60,9 @@ void emit_events(Code& code, const Block& block, GprIndex s, GprIndex t) {
                              .size = block.instructions[event.instr].length,
                              .kind = Kind::kFetch,
                              .conditional_counter = 0};
-      code.fetch(place, add_descriptor(place), planned.fetch_first);
+      const bool packs = configuration.plain && place.second_line == 0;
+      code.fetch(place, packs ? PackedAccess::pack_fetch(place.counter, place.size) : add_descriptor(place),
+                 planned.fetch_first);
       continue;
     }
     code.data(event.access, event.next_pc, describe(event, planned), s, t);
@@ -237,8 +239,9 @@ bool configure(uint32_t ir_offset, uint32_t collect_offset, uint32_t moved_offse
   configuration.i1 = CacheShape::unpack(vsup_settings.tool_options[kI1Option]);
   configuration.d1 = CacheShape::unpack(vsup_settings.tool_options[kD1Option]);
   configuration.ll = CacheShape::unpack(vsup_settings.tool_options[kLLOption]);
-  configuration.plain_data = !configuration.has(kLineUse) && !configuration.has(kWriteBack) &&
-                             !configuration.has(kPrefetch) && configuration.ll.line_bits >= configuration.d1.line_bits;
+  configuration.plain = !configuration.has(kLineUse) && !configuration.has(kWriteBack) &&
+                        !configuration.has(kPrefetch) && configuration.ll.line_bits >= configuration.d1.line_bits &&
+                        configuration.ll.line_bits >= configuration.i1.line_bits;
   // Half of what is executed out of the way of hits lies there, and is spread over more pages than the TLB holds.
   if (configuration.has(kCaches)) ask_for_huge_pages(protocol::kColdBase, protocol::kColdSize);
   return (configuration.flags & (kCaches | kBranches | kBus | kSystemCalls)) != 0;

@@ -86,7 +86,8 @@ CACHESIM_INLINE void touch_exact(uint64_t* first, uint64_t* rest, uint64_t step,
 // Small state of a thread.
 struct ThreadState {
   uint64_t argument;           // of inserted code to the slow path: an address, a target, or whether taken
-  uint64_t descriptor;         // likewise, its number
+  uint32_t descriptor;         // likewise, its number
+  uint32_t line;               // likewise, the number of a line of code
   uint64_t clock;              // lines of I1 and D1 that were used; inserted code has it in a register
   uint64_t history;            // outcomes of conditional branches, the last in bit 0
   uint32_t stream_line[8];     // prefetcher: the last line of each stream
@@ -104,8 +105,8 @@ struct Configuration {
   // And of one that is added to the numbers of counters: the block is executed in a context with counters of its own.
   uint32_t moved_offset = 0;
 
-  // A data access within a line of D1 looks there for it, then in LL, and that is all.
-  bool plain_data = false;
+  // A data access or fetch within a line looks for it in the first level, then in LL, and that is all.
+  bool plain = false;
 
   CACHESIM_INLINE bool has(Flag flag) const { return (flags & flag) != 0; }
   CACHESIM_INLINE uint32_t ll_tag_shift() const { return ll.line_bits + static_cast<uint32_t>(__builtin_ctz(ll.sets)); }

@@ -42,29 +42,31 @@ CACHESIM_INLINE void count(const protocol::ThreadContext& ctx, uint64_t* counter
 }  // namespace
 }  // namespace vsup::agent::cachesim
 
-// Most that come here are data accesses that miss in D1.
+// Most that come here miss in the first level, and are plain.
 void vsup_simulate_one(vsup::protocol::ThreadContext* ctx) {
   using namespace vsup::agent::cachesim;
   const ThreadState& state = *reinterpret_cast<const ThreadState*>(ctx->self + kStateOffset);
-  const PackedAccess access{static_cast<uint32_t>(state.descriptor)};
+  const PackedAccess access{state.descriptor};
   const uint64_t address = state.argument;
-  if (!access.marked() || !configuration.plain_data || Caches::straddles(configuration.d1, address, access.size())) {
+  const bool fetches = access.is_fetch();
+  if (!fetches &&
+      !(access.marked() && configuration.plain && !Caches::straddles(configuration.d1, address, access.size()))) {
     vsup_simulate_any(ctx);
     return;
   }
   expect_miss(ctx->self, configuration, address, access.counter());
   Caches caches = Caches::of_slot(configuration, ctx->self);
-  if (caches.d1_line(address)) return;
+  if (fetches ? caches.i1_line(state.line, address) : caches.d1_line(address)) return;
   const Outcome outcome = caches.ll_line(address, false) == Outcome::kHit ? Outcome::kFirstMiss : Outcome::kLastMiss;
   uint64_t* counters =
       reinterpret_cast<uint64_t*>(ctx->self + kCountersOffset) + access.counter() + counters_moved(*ctx);
-  count(*ctx, counters, access.write() ? Kind::kWrite : Kind::kRead, outcome);
+  count(*ctx, counters, fetches ? Kind::kFetch : access.write() ? Kind::kWrite : Kind::kRead, outcome);
 }
 
 void vsup_simulate_any(vsup::protocol::ThreadContext* ctx) {
   using namespace vsup::agent::cachesim;
   ThreadState& state = *reinterpret_cast<ThreadState*>(ctx->self + kStateOffset);
-  const PackedAccess access{static_cast<uint32_t>(state.descriptor)};
+  const PackedAccess access{state.descriptor};
   Descriptor packed;
   packed.counter = access.counter();
   packed.second_line = 0;

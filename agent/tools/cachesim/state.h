@@ -23,9 +23,10 @@ struct Descriptor {
 };
 
 // What inserted code leaves in ThreadState::descriptor: a descriptor's number; or all there is to know of a data
-// access, so that no memory must be read that was not used for long.
+// access, or, beside ThreadState::line, of a plain fetch of one line, so that no memory must be read that was not used
+// for long.
 struct PackedAccess {
-  static constexpr uint32_t kMark = 1u << 31, kWrite = 1u << 30, kSizeShift = 23, kMostSize = 127;
+  static constexpr uint32_t kMark = 1u << 31, kWrite = 1u << 30, kFetch = 1u << 30, kSizeShift = 23, kMostSize = 127;
 
   uint32_t bits;
 
@@ -33,8 +34,13 @@ struct PackedAccess {
   static constexpr uint32_t pack(uint32_t counter, uint32_t size, bool write) {
     return kMark | (write ? kWrite : 0) | size << kSizeShift | counter;
   }
-  static_assert(kMaxCounters <= 1u << kSizeShift && kMaxDescriptors <= kMark);
+  static_assert(kMaxCounters <= 1u << kSizeShift && kMaxDescriptors <= kFetch);
 
+  static constexpr uint32_t pack_fetch(uint32_t counter, uint32_t size) {
+    return kFetch | size << kSizeShift | counter;
+  }
+
+  constexpr bool is_fetch() const { return (bits & (kMark | kFetch)) == kFetch; }
   constexpr bool marked() const { return (bits & kMark) != 0; }
   constexpr bool write() const { return (bits & kWrite) != 0; }
   constexpr uint32_t size() const { return bits >> kSizeShift & kMostSize; }
