@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <new>
 #include <vector>
 
 namespace vsup::supervisor {
 
 void* allocate_large(size_t bytes);  // throws std::bad_alloc
+void* allocate_zeros(size_t bytes);  // the same, in pages of zeros
 void free_large(void* memory, size_t bytes);
 
 template <typename T>
@@ -27,6 +29,26 @@ struct LargeAllocator {
 
 template <typename T>
 using LargeVector = std::vector<T, LargeAllocator<T>>;
+
+// Numbers that are 0 until they are set, by several threads if need be.
+template <typename T>
+class ZeroedArray {
+ public:
+  ZeroedArray() = default;
+  explicit ZeroedArray(size_t count)
+      : numbers_(static_cast<T*>(allocate_zeros(count * sizeof(T))), Free{count * sizeof(T)}) {}
+
+  size_t size() const { return numbers_ ? numbers_.get_deleter().bytes / sizeof(T) : 0; }
+  T& operator[](size_t index) { return numbers_[index]; }
+  const T& operator[](size_t index) const { return numbers_[index]; }
+
+ private:
+  struct Free {
+    size_t bytes = 0;
+    void operator()(T* numbers) const { free_large(numbers, bytes); }
+  };
+  std::unique_ptr<T[], Free> numbers_;
+};
 
 // Room for as many as there may be at most. Where the kernel counts what is reserved, there may be none: then it grows.
 template <typename T>

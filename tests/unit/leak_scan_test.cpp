@@ -383,7 +383,9 @@ TEST_CASE("leak scan: memory with holes is read around them") {
   const std::vector<Range> heap = {{start, start + 20 * page}, {start + 30 * page, start + 31 * page}};
   const PointerGraph graph = read_pointers({blocks, heap, {}, {}, 0, {}, {}, read_process(getpid()), 2});
   REQUIRE(graph.pointers.size() == 2);
-  CHECK(graph.first == LargeVector<uint64_t>{0, 2, 2, 2});
+  REQUIRE(graph.first.size() == 4);
+  CHECK(graph.first[0] == 0);
+  for (size_t i = 1; i < 4; ++i) CHECK(graph.first[i] == 2);
   CHECK(graph.bytes_read == 19 * page + 64 + 8);
   munmap(memory, 64 * page);
 }

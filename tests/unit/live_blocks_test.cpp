@@ -115,7 +115,7 @@ TEST_CASE("live blocks: places and nodes come in the order of addresses, whoever
       CAPTURE(threads);
       const LiveBlocks live = index.read_blocks(threads);
       size_t next = 0;
-      uint64_t end = 0;
+      uint64_t end = 0, bytes = 0;
       bool of_python = false;
       for (const auto& [address, block] : given) {
         if (block.function == HeapFunction::kFree || block.function == HeapFunction::kPythonFree) continue;
@@ -127,10 +127,15 @@ TEST_CASE("live blocks: places and nodes come in the order of addresses, whoever
         CHECK(live.origins[next].stack() == block.stack);
         CHECK(live.origins[next].function() == block.function);
         end = live.blocks[next++].end();
+        bytes += block.size;
+        const Range* pages = range_at(live.pages, address);
+        REQUIRE(pages != nullptr);
+        CHECK(pages->end >= end);
       }
       CHECK(live.blocks.size() == next);
       CHECK(live.origins.size() == next);
       CHECK(live.of_python == of_python);
+      CHECK(live.bytes == bytes);
     }
   }
 }

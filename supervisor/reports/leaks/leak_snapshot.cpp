@@ -18,21 +18,6 @@ namespace records = agent::leaks;
 
 constexpr unsigned kMostThreads = 4;
 
-// Pages that blocks touch. Adds up their sizes.
-std::vector<Range> pages_of(const Blocks& blocks, uint64_t& bytes) {
-  std::vector<Range> pages;
-  for (const Block& block : blocks) {
-    bytes += block.size;
-    const uint64_t start = block.start & ~(kPageSize - 1), end = (block.end() + kPageSize - 1) & ~(kPageSize - 1);
-    if (!pages.empty() && start <= pages.back().end) {
-      pages.back().end = std::max(pages.back().end, end);
-    } else {
-      pages.push_back({start, end});
-    }
-  }
-  return pages;
-}
-
 // A thread that has called exit: the frames of exit's own functions lie where the program's were, with its pointers
 // still in them; so its stack and registers are taken as they were at the call.
 bool stood_at_exit(const StoppedProcess& process, const ThreadRegisters& thread, uint64_t exit_sp, RootThread& root,
@@ -96,7 +81,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
   snapshot.all_known = live.all_known;
   snapshot.clean_up_missing = header.clean_up == records::kCleanUpUnsafe;
   snapshot.functions = std::move(live.functions);
-  snapshot.use = {0, snapshot.blocks.size(), header.allocations, header.frees, header.allocated_bytes};
+  snapshot.use = {live.bytes, snapshot.blocks.size(), header.allocations, header.frees, header.allocated_bytes};
 
   snapshot.modules = ModuleMap::of_process(process.tid());
   const ModuleMap now = snapshot.modules;
@@ -116,7 +101,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
     roots.threads.push_back(root);
   }
   GraphInput input{snapshot.blocks, {}, {}, std::move(registers), request.heuristics, {}, {}, roots.read, 1, {}};
-  input.heap = present_parts(process.tid(), pages_of(snapshot.blocks, snapshot.use.bytes));
+  input.heap = present_parts(process.tid(), live.pages);
   input.roots = present_parts(process.tid(), find_roots(roots));
   input.files = readable_files(now.entries());
   input.code = executable_files(now.entries());

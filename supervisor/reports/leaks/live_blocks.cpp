@@ -16,18 +16,31 @@ constexpr uint64_t kPiece = 64u << 10;  // nodes read at once
 struct Found {
   Blocks blocks;
   BlockOrigins origins;
+  std::vector<Range> pages;
+  uint64_t bytes = 0;
   bool of_python = false;
   bool overlap = false;  // some blocks begin before the end of those in front
 
   void add(const Block& block, uint32_t stack, HeapFunction function) {
     of_python |= function >= HeapFunction::kPythonMalloc;
+    add_pages({block.start & ~(kPageSize - 1), (block.end() + kPageSize - 1) & ~(kPageSize - 1)});
+    bytes += block.size;
     blocks.push_back(block);
     origins.emplace_back(stack, function);
+  }
+  void add_pages(const Range& touched) {
+    if (!pages.empty() && touched.start <= pages.back().end) {
+      pages.back().end = std::max(pages.back().end, touched.end);
+    } else {
+      pages.push_back(touched);
+    }
   }
   void append(const Found& other) {
     if (!blocks.empty() && !other.blocks.empty()) overlap |= other.blocks.front().start < blocks.back().end();
     blocks.insert(blocks.end(), other.blocks.begin(), other.blocks.end());
     origins.insert(origins.end(), other.origins.begin(), other.origins.end());
+    for (const Range& touched : other.pages) add_pages(touched);
+    bytes += other.bytes;
     of_python |= other.of_python;
     overlap |= other.overlap;
   }
@@ -217,17 +230,14 @@ std::vector<std::span<const Region>> shares(const std::vector<Region>& regions, 
 }
 
 // Of blocks that overlap the first stays.
-void drop_overlapping(Found& found) {
-  uint64_t end = 0;
-  size_t kept = 0;
-  for (size_t i = 0; i < found.blocks.size(); ++i) {
-    if (found.blocks[i].start < end) continue;
-    end = found.blocks[i].end();
-    found.blocks[kept] = found.blocks[i];
-    found.origins[kept++] = found.origins[i];
+Found without_overlaps(const Found& given) {
+  Found found;
+  for (size_t i = 0; i < given.blocks.size(); ++i) {
+    if (!found.blocks.empty() && given.blocks[i].start < found.blocks.back().end()) continue;
+    found.add(given.blocks[i], given.origins[i].stack(), given.origins[i].function());
   }
-  found.blocks.erase(found.blocks.begin() + static_cast<ptrdiff_t>(kept), found.blocks.end());
-  found.origins.erase(found.origins.begin() + static_cast<ptrdiff_t>(kept), found.origins.end());
+  found.of_python = given.of_python;
+  return found;
 }
 
 Found read_blocks(const StoppedProcess& process, const HeapControl& control, unsigned threads) {
@@ -255,8 +265,7 @@ Found read_blocks(const StoppedProcess& process, const HeapControl& control, uns
   for (std::thread& helper : helpers) helper.join();
   Found found = std::move(readers.front().found);
   for (size_t i = 1; i < parts.size(); ++i) found.append(std::exchange(readers[i].found, {}));
-  if (found.overlap) drop_overlapping(found);
-  return found;
+  return found.overlap ? without_overlaps(found) : std::move(found);
 }
 
 }  // namespace
@@ -267,6 +276,8 @@ LiveBlocks read_live_blocks(const StoppedProcess& process, unsigned threads) {
   Found found = read_blocks(process, control, threads);
   LiveBlocks live{.blocks = std::move(found.blocks),
                   .origins = std::move(found.origins),
+                  .pages = std::move(found.pages),
+                  .bytes = found.bytes,
                   .of_python = found.of_python,
                   .all_known = control.late == 0 && control.lost_blocks == 0,
                   .lost = control.lost_blocks,

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "protocol/heap.h"
 #include "supervisor/base/large_allocator.h"
 #include "supervisor/reports/leaks/block_table.h"
+#include "supervisor/reports/leaks/memory_ranges.h"
 #include "supervisor/session/stopped_process.h"
 
 namespace vsup::supervisor::leaks {
@@ -29,11 +31,13 @@ class BlockOrigin {
 using BlockOrigins = LargeVector<BlockOrigin>;
 
 struct LiveBlocks {
-  Blocks blocks;           // normalized
-  BlockOrigins origins;    // block i's
-  bool of_python = false;  // some are of Python's own allocators
-  bool all_known = true;   // false: the program has run without hooks, there may be others
-  uint64_t lost = 0;       // not recorded, because the index was full
+  Blocks blocks;             // normalized
+  BlockOrigins origins;      // block i's
+  std::vector<Range> pages;  // normalized: those that blocks touch
+  uint64_t bytes = 0;        // of all blocks
+  bool of_python = false;    // some are of Python's own allocators
+  bool all_known = true;     // false: the program has run without hooks, there may be others
+  uint64_t lost = 0;         // not recorded, because the index was full
   std::map<protocol::HeapFunction, uint64_t> functions;  // where hooked functions are, of several the first
 };
 

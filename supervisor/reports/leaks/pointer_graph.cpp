@@ -176,7 +176,7 @@ PointerGraph read_pointers(const GraphInput& input) {
   PointerGraph graph;
   const BlockTable table(blocks, std::max(input.threads, 1u));
   if (blocks.empty() || blocks.size() > kMaxBlocks || !table.valid()) return graph;
-  graph.first.resize(blocks.size() + 1);
+  graph.first = ZeroedArray<uint64_t>(blocks.size() + 1);
   uint64_t heap_bytes = 0;
   for (const Range& part : input.heap) heap_bytes += part.end - part.start;
   const std::vector<size_t> borders = shares(input, heap_bytes);
@@ -187,7 +187,7 @@ PointerGraph read_pointers(const GraphInput& input) {
   }
   const auto work = [&](size_t i) {
     if (borders[i] == borders[i + 1]) return;
-    read_blocks(input, borders[i], borders[i + 1], *readers[i], graph.first.data() + 1);
+    read_blocks(input, borders[i], borders[i + 1], *readers[i], &graph.first[1]);
     set_heuristics(input, readers[i]->pointers, readers[i]->interior);
   };
   std::vector<std::thread> threads;

@@ -35,7 +35,7 @@ class Pointer {
 static_assert(kHeuristicCount < 16 && sizeof(Pointer) == 4);
 
 struct PointerGraph {
-  LargeVector<uint64_t> first;  // block i's pointers are pointers[first[i]] to pointers[first[i + 1]] - 1
+  ZeroedArray<uint64_t> first;  // block i's pointers are pointers[first[i]] to pointers[first[i + 1]] - 1
   LargeVector<Pointer> pointers;
   LargeVector<Pointer> roots;  // from outside all blocks
   uint64_t bytes_read = 0;
