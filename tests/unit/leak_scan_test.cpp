@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 
+#include "supervisor/reports/leaks/block_table.h"
 #include "supervisor/reports/leaks/heuristics.h"
 
 using namespace vsup::supervisor;
@@ -360,6 +361,24 @@ TEST_CASE("leak scan: blocks that cannot be") {
   CHECK(table.find(0x8000'0000'0000) == BlockTable::kNone);
   CHECK(table.find(0) == BlockTable::kNone);
   CHECK(scan_for_leaks({}, {}).empty());
+}
+
+TEST_CASE("leak scan: a block of 32 TiB costs no more than a small one") {
+  const uint64_t start = 0x1234'5670, size = uint64_t{1} << 45;
+  const Blocks blocks = {{start - 64, 32}, {start, size}, {start + size, 0}, {start + size + (1 << 30), 8}};
+  const BlockTable table(blocks);
+  REQUIRE(table.valid());
+  CHECK(table.find(start - 33) == 0);
+  CHECK(table.find(start - 32) == BlockTable::kNone);
+  CHECK(table.find(start) == 1);
+  for (unsigned shift = 0; shift < 45; ++shift) {
+    CHECK(table.find(start + (uint64_t{1} << shift)) == 1);
+    CHECK(table.find(start + size - (uint64_t{1} << shift)) == 1);
+  }
+  CHECK(table.find(start + size) == 2);
+  CHECK(table.find(start + size + 1) == BlockTable::kNone);
+  CHECK(table.find(start + size + (1 << 29)) == BlockTable::kNone);
+  CHECK(table.find(start + size + (1 << 30) + 7) == 3);
 }
 
 TEST_CASE("leak scan: memory with holes is read around them") {

@@ -70,10 +70,11 @@ Blocks normalized_blocks(const Blocks& blocks, std::vector<uint32_t>& order) {
 uint32_t BlockTable::number_regions() {
   uint32_t count = 0;
   for (auto block = blocks_.begin(); block != blocks_.end();) {
-    const uint64_t last = (block->end() - 1) >> kRegionShift;
-    for (uint64_t region = block->start >> kRegionShift; region <= last; ++region) {
-      if (numbers_[region] == 0) numbers_[region] = ++count;
-    }
+    const uint64_t start = block->start >> kRegionShift, last = (block->end() - 1) >> kRegionShift;
+    if (numbers_[start] == 0) numbers_[start] = ++count;
+    // Those wholly within the block have one number: a block of terabytes that is hardly used costs no more.
+    if (start + 1 < last) std::fill(numbers_ + start + 1, numbers_ + last, ++count);
+    if (start < last) numbers_[last] = ++count;
     block = std::partition_point(block + 1, blocks_.end(),
                                  [last](const Block& b) { return (b.end() - 1) >> kRegionShift <= last; });
   }
@@ -90,7 +91,9 @@ void BlockTable::enter(size_t first, size_t end) {
     uint64_t* const entry = pool_ + place(block.start);
     *entry = (*entry >> kStartsShift << kStartsShift) | starts | number;
     const uint64_t last = (block.end() - 1) >> kGranuleShift;
+    const uint64_t within = (block.start >> kRegionShift) + 2, last_region = last >> kEntryBits;
     for (uint64_t granule = (block.start >> kGranuleShift) + 1; granule <= last; ++granule) {
+      if (granule == within << kEntryBits && within < last_region) granule = last_region << kEntryBits;
       pool_[place(granule << kGranuleShift)] = number;
     }
   }
