@@ -183,11 +183,14 @@ enum class StateKind : uint8_t {
   kLeaving = 3,    // the tool has told what the branch here does, which is to be done: kExact for a fault, else kStep
   kStepUncounted = 4,  // as kStep, and the tool has not counted the block yet
   kStepCounting = 5,   // as kStep, and the tool has counted the block, but not yet its instructions in their sum
+  kStepExiting = 6,    // as kStep, and the tool has counted that the block is left here, but not yet taken back the
+                       // instructions behind it from their sum
 };
-inline constexpr StateKind kLastStateKind = StateKind::kStepCounting;
+inline constexpr StateKind kLastStateKind = StateKind::kStepExiting;
 
 constexpr bool is_step(StateKind kind) {
-  return kind == StateKind::kStep || kind == StateKind::kStepUncounted || kind == StateKind::kStepCounting;
+  return kind == StateKind::kStep || kind == StateKind::kStepUncounted || kind == StateKind::kStepCounting ||
+         kind == StateKind::kStepExiting;
 }
 constexpr bool is_uncounted(StateKind kind) {
   return kind == StateKind::kUncounted || kind == StateKind::kStepUncounted;

@@ -8,7 +8,7 @@ namespace {
 protocol::StateKind step_at(protocol::StateKind kind) {
   using protocol::StateKind;
   if (kind == StateKind::kUncounted) return StateKind::kStepUncounted;
-  return kind == StateKind::kStepCounting ? kind : StateKind::kStep;
+  return kind == StateKind::kStepCounting || kind == StateKind::kStepExiting ? kind : StateKind::kStep;
 }
 
 }  // namespace
@@ -55,7 +55,7 @@ void Emitter::restore_flags() {
 void Emitter::add_to(uint32_t offset, uint32_t amount) {
   if (amount == 1) {
     gs_absolute(0xff, 0, offset);
-  } else if (amount < 128) {
+  } else if (amount + 128 < 256) {  // of a byte, with its sign
     gs_absolute(0x83, 0, offset);
     byte(static_cast<uint8_t>(amount));
   } else {

@@ -20,12 +20,16 @@ uint32_t find_fragment(AppPc pc) {
 }
 
 uint32_t add_fragment(const protocol::FragmentInfo& info) {
-  auto index = static_cast<uint32_t>(vsup_state.fragment_count);
+  const uint32_t index = add_hidden_fragment(info);
   uint32_t& bucket = CodeCache::buckets()[bucket_of(info.app_pc)];
-  protocol::FragmentInfo& entry = CodeCache::fragments()[index];
-  entry = info;
-  entry.hash_next = bucket;
+  CodeCache::fragments()[index].hash_next = bucket;
   bucket = index + 1;
+  return index;
+}
+
+uint32_t add_hidden_fragment(const protocol::FragmentInfo& info) {
+  const auto index = static_cast<uint32_t>(vsup_state.fragment_count);
+  CodeCache::fragments()[index] = info;
   uint32_t first = info.cache_start >> protocol::kChunkShift;
   uint32_t last = (info.cache_start + info.cache_size - 1) >> protocol::kChunkShift;
   for (uint32_t chunk = first; chunk <= last; ++chunk)

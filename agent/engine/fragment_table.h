@@ -14,6 +14,9 @@ uint32_t find_fragment(AppPc pc);
 // Enters `info` (cache_start at the end of all earlier ones) and returns its index.
 uint32_t add_fragment(const protocol::FragmentInfo& info);
 
+// The same without being found by lookups.
+uint32_t add_hidden_fragment(const protocol::FragmentInfo& info);
+
 // Lookups no longer find it; its code stays.
 void remove_fragment(uint32_t index);
 

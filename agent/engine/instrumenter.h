@@ -16,6 +16,14 @@ enum class ClientAnswer {
   kAskSupervisor,  // Service::kClientRequest
 };
 
+// What a tool counts when a block is left by a conditional jump in its middle, both in the thread's slot.
+struct SideExit {
+  uint32_t counter;  // gets 1 more
+  uint32_t sum;      // gets `instructions` less
+  uint32_t instructions;
+  bool flags_dead;  // where the jump leads
+};
+
 struct Instrumenter {
   // A block is about to be translated.
   void (*begin)(const Block& block);
@@ -51,6 +59,11 @@ struct Instrumenter {
 
   // The app makes a client request: `request` is its code and five arguments. May be none. Called without the lock.
   ClientAnswer (*client_request)(protocol::ThreadContext& ctx, const uint64_t* request) = nullptr;
+
+  // Whether the block goes on behind the conditional jump that is its last instruction yet. May be none: never.
+  bool (*passes)(const Block& block) = nullptr;
+  // Of the conditional jump `index`, which is not the block's last instruction. None without the former.
+  SideExit (*side_exit)(const Block& block, uint32_t index) = nullptr;
 
   // Blocks are counted as a whole: state maps tell which of a block's places come before that.
   bool counts_blocks = false;

@@ -11,6 +11,7 @@
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/link.h"
 #include "agent/engine/rules.h"
+#include "agent/engine/side_exits.h"
 #include "agent/engine/verify.h"
 #include "agent/engine/x87_pointer.h"
 
@@ -19,7 +20,7 @@ namespace vsup::agent {
 namespace {
 
 // Blocks that one call may translate in a row because each goes on at the next.
-constexpr unsigned kMaxRow = 8;
+constexpr unsigned kMaxRow = SideExits::kMostBlocks;
 
 // Most app bytes of one block: FragmentInfo::app_size and the headroom of the cache.
 constexpr uint32_t kMaxBlockBytes = 2048;
@@ -95,8 +96,10 @@ bool ends_block(const Instr& instr) {
 
 class BlockTranslator {
  public:
-  BlockTranslator(AppPc tag, CodeRegion& region)
-      : region_(region), out_(code_cache.hot(), CodeCache::state_maps() + code_cache.map_used()) {
+  BlockTranslator(AppPc tag, CodeRegion& region, SideExits& side_exits)
+      : region_(region),
+        side_exits_(side_exits),
+        out_(code_cache.hot(), CodeCache::state_maps() + code_cache.map_used()) {
     block_.tag = tag;
     block_.trusted_start = region.checked ? 0 : region.start;
     block_.trusted_end = region.checked ? 0 : region.end;
@@ -106,13 +109,17 @@ class BlockTranslator {
 
  private:
   void decode_block();
+  bool passes(const Instr& instr);
   void translate_body();
   bool translate_one(const Source& source);
   bool may_go_on_at(AppPc target) const;
   void translate_branch(const Source& source);
+  void translate_side_exit(const Source& source, uint32_t index);
   const uint8_t* bytes_of(AppPc pc) const { return block_.bytes + (raw(pc) - raw(block_.tag)); }
 
   CodeRegion& region_;
+  SideExits& side_exits_;
+  unsigned passed_ = 0;  // conditional jumps in the block's middle
   Emitter out_;
   uint8_t* entry_ = nullptr;
   bool may_continue_ = false;  // another block may be emitted behind this one
@@ -145,8 +152,21 @@ void BlockTranslator::decode_block() {
       ends_in_request_ = true;
       return;
     }
-    if (ends_block(instr) || (region_.writable && may_modify_code(instr))) return;
+    if ((ends_block(instr) && !passes(instr)) || (region_.writable && may_modify_code(instr))) return;
   }
+}
+
+// Whether the block goes on behind its last instruction, a conditional jump that is seldom followed: one forward. What
+// follows is then part of each block that comes to it, so it goes on only where there is no block yet.
+bool BlockTranslator::passes(const Instr& instr) {
+  const Instrumenter* tool = instrumenter();
+  if (instr.flow != Flow::kCondJump || tool == nullptr || tool->passes == nullptr || region_.checked ||
+      passed_ == SideExits::kMostInBlock || watches_entries())
+    return false;
+  const AppPc next = advance(block_.tag, block_.size);
+  if (instr.target <= raw(next) || find_fragment(next) != kNoFragment || !tool->passes(block_)) return false;
+  ++passed_;
+  return true;
 }
 
 // Whether the target's block can be emitted next, so that no jump is needed. A block is not left without any code.
@@ -180,6 +200,16 @@ void BlockTranslator::translate_branch(const Source& source) {
   if (!goes_on) return;
   end_ = BlockEnd::kGoesOn;
   next_ = target;
+}
+
+// A conditional jump in the block's middle.
+void BlockTranslator::translate_side_exit(const Source& source, uint32_t index) {
+  out_.byte(0x0f);
+  out_.byte(static_cast<uint8_t>(0x80 | source.instr.condition()));
+  uint8_t* place = out_.place_rel32();
+  out_.cover(source.offset);
+  side_exits_.add({place, block_.tag, block_.size, source.offset + source.instr.length, AppPc{source.instr.target},
+                   instrumenter()->side_exit(block_, index)});
 }
 
 // Emits one instruction; returns whether the block goes on after it.
@@ -249,7 +279,11 @@ void BlockTranslator::translate_body() {
     const Instr& instr = block_.instructions[i];
     Source source{block_.bytes + offset, advance(block_.tag, offset), offset, instr};
     if (tool != nullptr) tool->before(out_, block_, i, source);
-    goes_on = translate_one(source);
+    if (instr.flow == Flow::kCondJump && i + 1 < block_.count) {
+      translate_side_exit(source, i);
+    } else {
+      goes_on = translate_one(source);
+    }
     offset += instr.length;
   }
   if (goes_on) end_ = BlockEnd::kFallsThrough;
@@ -313,9 +347,12 @@ uint32_t translate(AppPc tag, Arrival arrival) {
   if (translated >= vsup_settings.translate_limit || in_vsyscall_page(tag)) return kNoFragment;
   CodeRegion& region = code_region_at(tag);
   if (!region.executable) return kNoFragment;
-  BlockResult block = BlockTranslator(tag, region).run(arrival == Arrival::kIndirect, true);
+  SideExits side_exits;
+  BlockResult block = BlockTranslator(tag, region, side_exits).run(arrival == Arrival::kIndirect, true);
   uint32_t index = block.index;
-  for (unsigned row = 2; block.continues; ++row) block = BlockTranslator(block.next, region).run(false, row < kMaxRow);
+  for (unsigned row = 2; block.continues; ++row)
+    block = BlockTranslator(block.next, region, side_exits).run(false, row < kMaxRow);
+  side_exits.emit();
   shared_block()->counters[protocol::kCounter_cache_bytes] = vsup_state.cache_used + vsup_state.cold_used;
   return index;
 }

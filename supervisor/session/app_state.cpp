@@ -200,7 +200,8 @@ void SessionImpl::leave_last_block(Task& task) {
                found && found->point.kind != protocol::StateKind::kLeaving && !found->point.leads_away) {
       const bool counted = !is_uncounted(found->point.kind);
       const bool summed = counted && found->point.kind != protocol::StateKind::kStepCounting;
-      task.left_block = {found->tag, found->tag + found->point.app_offset, counted, summed};
+      const bool exited = found->point.kind == protocol::StateKind::kStepExiting;
+      task.left_block = {found->tag, found->tag + found->point.app_offset, counted, summed, exited};
     }
   }
   leave_block(task);

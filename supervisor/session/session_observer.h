@@ -49,6 +49,7 @@ struct BlockLeft {
   uint64_t pc = 0;       // the next instruction
   bool counted = false;  // the tool's code that counts the block has been executed
   bool summed = false;   // so has that which adds the block's instructions to their sum
+  bool exited = false;   // the tool has counted that the block is left there, not yet what it takes back from the sum
 
   static BlockLeft last_instruction(uint64_t at) { return {0, at, true, true}; }
 };

@@ -18,6 +18,7 @@ MODE_OPTIONS = {
     "verify": ["--verify-fragments=yes"],
     "callgrind": ["--tool=callgrind"],
     "callgrind-toggle": ["--tool=callgrind", "--collapsed=yes"],
+    "callgrind-plain-toggle": ["--tool=callgrind", "--verify-fragments=yes"],
     "cachegrind": ["--tool=cachegrind", "--cache-sim=yes", "--branch-sim=yes"],
     "massif": ["--tool=massif"],
     "massif-toggle": ["--tool=massif"],

@@ -23,7 +23,7 @@ _start:
     mov     %rax, %rbx
     lea     2048(%rbx), %rdi
     mov     $places, %esi
-    mov     $10, %ecx
+    mov     $12, %ecx
 1:  mov     (%rsi), %rax
     mov     %rax, (%rdi)
     add     $8, %rsi
@@ -89,6 +89,11 @@ at6: incq   48(%rbx)
     .type inner, @function
 inner:
 at7: incq   56(%rbx)
+    testb   $1, 56(%rbx)
+    jz      6f                          # each second time, in the middle of what is counted as a whole
+at10: incq  80(%rbx)
+6:
+at11: addq  $1, 88(%rbx)
     ret
     .size inner, . - inner
     .type other, @function
@@ -103,7 +108,7 @@ at9: incq   72(%rbx)
     .balign 8
 where: .quad other
 a_while: .quad 0, 30000000
-places: .quad at0, at1, at2, at7, at3, at4, at5, at6, at8, at9
+places: .quad at0, at1, at2, at7, at10, at11, at3, at4, at5, at6, at8, at9
     .bss
     .balign 16
 stacks: .skip 9 * 1024

@@ -28,6 +28,7 @@ CountMode mode;
 
 // Of the block that is being translated; the engine's lock is held from begin() to its end.
 struct {
+  uint32_t first_part;  // of those that side exits leave
   uint32_t block;
   uint32_t place;
   bool flags_dead;
@@ -42,6 +43,9 @@ void begin(const Block& block) {
     ++header().lost_blocks;
     return;
   }
+  current.first_part = static_cast<uint32_t>(header().blocks);
+  for (uint32_t i = 0; i + 1 < block.count; ++i)
+    if (block.instructions[i].flow == Flow::kCondJump) add_part(block, i + 1);
   current.block = add_block(block);
   current.place = place_without_flags(block);
   current.flags_dead = current.place != kNowhere;
@@ -61,6 +65,22 @@ void before(Emitter& out, const Block& block, uint32_t index, const Source& sour
   if (index + 1 != block.count) return;
   emit_calls(out, mode, block, index, source);
   if (out.here() != counted_at && is_branch(source.instr.flow)) out.set_kind(protocol::StateKind::kLeaving);
+}
+
+// Where nothing but blocks and calls is counted, and the block will be.
+bool passes(const Block& block) {
+  return has_room_for_any() && !mode.tree && !mode.events && !mode.acts && !mode.budget && !mode.collect &&
+         may_pass(block);
+}
+
+SideExit side_exit(const Block& block, uint32_t index) {
+  uint32_t part = current.first_part;
+  for (uint32_t i = 0; i < index; ++i)
+    if (block.instructions[i].flow == Flow::kCondJump) ++part;
+  return {.counter = kBlockCountOffset + 8 * part,
+          .sum = kAccumulatorOffset + 64 * (current.block % kAccumulators),
+          .instructions = block.count - (index + 1),
+          .flags_dead = flags_dead_at(block, block.instructions[index].target)};
 }
 
 uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
@@ -178,6 +198,8 @@ Instrumenter own_instrumenter{.begin = begin,
                               .entered = entered,
                               .signal_returning = signal_returning,
                               .client_request = client_request,
+                              .passes = passes,
+                              .side_exit = side_exit,
                               .counts_blocks = true};
 
 void install() {

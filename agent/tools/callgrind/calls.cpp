@@ -136,7 +136,7 @@ bool is_switch(const Block& block, uint32_t index) {
   const Instr& jump = block.instructions[index];
   if (jump.mem.present) return jump.mem.index != kNoReg;
   auto reg = static_cast<uint16_t>(1u << ((jump.modrm & 7) | (jump.rex & 1 ? 8 : 0)));
-  for (uint32_t i = index; i-- > 0;) {
+  for (uint32_t i = index; i-- > 0 && block.instructions[i].flow == Flow::kNone;) {
     Effects what;
     effects(block.instructions[i], what);
     if ((what.gpr_written & reg) == 0) continue;
@@ -234,6 +234,13 @@ uint32_t call_length(uint64_t pc) {
 }
 
 }  // namespace
+
+bool may_pass(const Block& block) {
+  const Instr& last = block.instructions[block.count - 1];
+  const AppPc pc = advance(block.tag, block.size - last.length);
+  return !counts_jumps() &&
+         !leaves_function({block.bytes + block.size - last.length, pc, block.size - last.length, last});
+}
 
 void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_t index, const Source& source) {
   switch (source.instr.flow) {

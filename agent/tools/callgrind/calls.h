@@ -7,6 +7,9 @@
 
 namespace vsup::agent::callgrind {
 
+// Whether the conditional jump that is the block's last instruction yet is nothing to emit_calls().
+bool may_pass(const Block& block);
+
 // Before the last instruction of a block, whose index is given.
 void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_t index, const Source& source);
 

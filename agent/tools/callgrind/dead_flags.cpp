@@ -51,15 +51,24 @@ bool dead_from(const Block& block, uint64_t pc, uint32_t open, unsigned left) {
   return false;
 }
 
+// As pass(); a conditional jump in the block's middle is passed where it leads, too.
+bool pass_within(const Block& block, uint32_t index, uint32_t& open) {
+  const Instr& instr = block.instructions[index];
+  return pass(instr, open) && (instr.flow != Flow::kCondJump || index + 1 == block.count || open == 0 ||
+                               dead_from(block, instr.target, open, kLookAhead / 2));
+}
+
 }  // namespace
 
 uint32_t place_without_flags(const Block& block) {
   uint32_t open_at_end = 0;
   for (uint32_t start = 0; start < block.count && start < kPlacesTried; ++start) {
     uint32_t open = kFlagsArithmetic, i = start;
-    while (i < block.count && open != 0 && pass(block.instructions[i], open)) ++i;
+    while (i < block.count && open != 0 && pass_within(block, i, open)) ++i;
     if (open == 0) return start;
     if (start == 0 && i == block.count) open_at_end = open;
+    // The block is counted before the first jump that may leave it.
+    if (block.instructions[start].flow != Flow::kNone) break;
   }
   if (open_at_end == 0) return kNowhere;
   const Instr& last = block.instructions[block.count - 1];

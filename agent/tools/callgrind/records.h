@@ -186,13 +186,16 @@ enum Option : unsigned {
   kOptionSkipDirectRec,    // 1: a function that calls itself is on no further level
 };
 
+// The part of a block up to a conditional jump in its middle, by which it was left, is a record of its own in front of
+// the block's: executions of the block contain its.
 struct BlockRecord {
   uint64_t app_pc;
   uint32_t lengths;  // offset of its first instruction's length
   uint16_t count;    // instructions
-  uint16_t size;     // bytes
+  uint16_t size;     // bytes, or kBlockPart
 };
 static_assert(sizeof(BlockRecord) == 16);
+inline constexpr uint16_t kBlockPart = 0xffff;
 
 enum class EdgeKind : uint32_t {
   kCall,             // also a jump into another function

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "agent/engine/block.h"
+#include "agent/engine/side_exits.h"
 #include "agent/tools/callgrind/records.h"
 
 namespace vsup::agent::callgrind {
@@ -14,7 +15,25 @@ inline Header& header() {
 
 // Whether add_block() may be called for it. The next block's index and first length are header()'s blocks and lengths.
 inline bool has_room_for(const Block& block) {
-  return header().blocks < kMaxBlocks && header().lengths + block.count <= kMaxLengths;
+  return header().blocks + SideExits::kMostInBlock < kMaxBlocks && header().lengths + block.count <= kMaxLengths;
+}
+
+// Whether it may be called for any block.
+inline bool has_room_for_any() {
+  return header().blocks + SideExits::kMostInBlock < kMaxBlocks &&
+         header().lengths + kMaxBlockInstructions <= kMaxLengths;
+}
+
+// Adds the part of `block`, which is the next to be added, up to `count` instructions. Returns its index.
+inline uint32_t add_part(const Block& block, uint32_t count) {
+  Header& records = header();
+  const auto index = static_cast<uint32_t>(records.blocks);
+  reinterpret_cast<BlockRecord*>(kBlocksAt)[index] = {.app_pc = raw(block.tag),
+                                                      .lengths = static_cast<uint32_t>(records.lengths),
+                                                      .count = static_cast<uint16_t>(count),
+                                                      .size = kBlockPart};
+  records.blocks = index + 1;
+  return index;
 }
 
 // Returns its index.

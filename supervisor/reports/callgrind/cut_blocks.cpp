@@ -139,7 +139,7 @@ void CutBlocks::add(pid_t pid, pid_t tid, uint64_t slot, const BlockLeft& left) 
       return;
     cut->record.context = frame.context;
   }
-  if (!count_cut(tid, slot, cut->record)) return;
+  if (!left.exited && !count_cut(tid, slot, cut->record)) return;
   add_to(tid, slot + records::kAccumulatorOffset, cut->sum);
   if (simulation_.any()) take_back_totals(tid, slot, *cut);
 }

@@ -95,6 +95,22 @@ uint64_t read_ir(const StoppedProcess& process, uint64_t slot) {
   return ir;
 }
 
+// Executions of a block without those that were left in its middle.
+uint64_t ended(const StoppedProcess& process, uint64_t slot, uint32_t block) {
+  const auto executions = [&](uint32_t index) {
+    return read_or_zero<uint64_t>(process, slot + records::kBlockCountOffset + 8ull * index);
+  };
+  uint64_t parts = 0;
+  for (uint32_t i = block; i-- > 0;) {
+    const auto record =
+        read_or_zero<records::BlockRecord>(process, records::kBlocksAt + sizeof(records::BlockRecord) * i);
+    if (record.size != records::kBlockPart) break;
+    parts += executions(i);
+  }
+  const uint64_t all = executions(block);
+  return all - std::min(all, parts);
+}
+
 OpenFrame describe(const StoppedProcess& process, uint64_t slot, const records::Header& header,
                    const records::Frame& frame) {
   uint32_t edge_index = frame.cost;
@@ -116,8 +132,8 @@ OpenFrame describe(const StoppedProcess& process, uint64_t slot, const records::
     open.calls = number(records::kNodeCallsOffset, frame.cost);
     open.inclusive = number(records::kNodeInclusiveOffset, frame.cost);
   } else {
-    open.calls = edge.block < header.blocks ? number(records::kBlockCountOffset, edge.block)
-                                            : number(records::kCallsOffset, edge_index);
+    open.calls =
+        edge.block < header.blocks ? ended(process, slot, edge.block) : number(records::kCallsOffset, edge_index);
     open.inclusive = number(records::kInclusiveOffset, edge_index);
   }
   return open;

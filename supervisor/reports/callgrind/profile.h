@@ -27,6 +27,7 @@ struct BlockShape {
   uint64_t pc = 0;
   uint32_t first_length = 0;  // in Profile::lengths
   uint32_t instruction_count = 0;
+  uint32_t basic_blocks = 1;  // conditional jumps within it end one each
 };
 
 struct BlockCount {

@@ -19,7 +19,7 @@ constexpr size_t kLongestTrigger = 1000;
 uint64_t executed_blocks(const Profile& profile) {
   uint64_t sum = 0;
   for (const ThreadProfile& thread : profile.threads)
-    for (const BlockCount& block : thread.blocks) sum += block.count;
+    for (const BlockCount& block : thread.blocks) sum += block.count * profile.shapes[block.shape].basic_blocks;
   return sum;
 }
 

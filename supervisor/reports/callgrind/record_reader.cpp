@@ -111,6 +111,22 @@ void leave_out_cut(const Slot& slot, std::vector<uint64_t>& by_block) {
       by_block[block] -= std::min(by_block[block], cut.count);
 }
 
+// Executions of a block contain those that were left in its middle, which are its parts'. Of one that stood in the
+// block when the counts became zeros there is no execution: the block's instructions were counted before.
+void separate_parts(const Tables& tables, Slot& slot) {
+  uint64_t parts = 0;
+  for (size_t i = 0; i < tables.blocks.size(); ++i) {
+    if (tables.blocks[i].size == records::kBlockPart) {
+      parts += slot.executions[i];
+      continue;
+    }
+    const uint64_t missing = parts - std::min(parts, slot.executions[i]);
+    slot.executions[i] -= parts - missing;
+    if (missing != 0) slot.cuts.push_back({i, missing, records::kCutTail, 0});
+    parts = 0;
+  }
+}
+
 // Empty when the slot holds nothing of this process.
 std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, uint64_t generation,
                               uint64_t simulation) {
@@ -131,6 +147,7 @@ std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, ui
     return {};
   slot.cuts = read_cuts(tid, base);
   if (!tables.has_contexts()) {
+    separate_parts(tables, slot);
     slot.ended = slot.executions;
     leave_out_cut(slot, slot.ended);
   }
@@ -384,8 +401,14 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
       !read_table(tid, records::kCallersAt, tables.header.callers, profile.callers))
     return {};
   profile.shapes.reserve(tables.blocks.size());
-  for (const records::BlockRecord& block : tables.blocks)
-    profile.shapes.push_back({.pc = block.app_pc, .first_length = block.lengths, .instruction_count = block.count});
+  uint32_t basic_blocks = 0;
+  for (const records::BlockRecord& block : tables.blocks) {
+    profile.shapes.push_back({.pc = block.app_pc,
+                              .first_length = block.lengths,
+                              .instruction_count = block.count,
+                              .basic_blocks = ++basic_blocks});
+    if (block.size != records::kBlockPart) basic_blocks = 0;
+  }
   profile.contexts.clear();
   for (const records::ContextRecord& context : tables.contexts)
     profile.contexts.push_back({context.recursion, context.first_caller, context.caller_count, context.function});

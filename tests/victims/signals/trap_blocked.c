@@ -1,6 +1,7 @@
 // SIGTRAP that is blocked stays so over traps of vsup's own, and waits for who asks for it by sigwait.
 // RUN: none --trace-children=yes
 // SKIP: callgrind-toggle a breakpoint in native code resets what the app has made of SIGTRAP since it was set
+// SKIP: callgrind-plain-toggle a breakpoint in native code resets what the app has made of SIGTRAP since it was set
 // EXPECT: blocked all the time
 #include <dlfcn.h>
 #include "../victim.h"

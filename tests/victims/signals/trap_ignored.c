@@ -1,6 +1,7 @@
 // SIGTRAP set to be ignored stays so over traps of vsup's own, libraries that come and go, threads, a fork and an exec.
 // RUN: none --trace-children=yes
 // SKIP: callgrind-toggle a breakpoint in native code resets what the app has made of SIGTRAP since it was set
+// SKIP: callgrind-plain-toggle a breakpoint in native code resets what the app has made of SIGTRAP since it was set
 // EXPECT: ignored all the time
 #include <dlfcn.h>
 #include <sys/wait.h>

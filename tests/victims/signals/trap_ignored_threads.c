@@ -2,6 +2,7 @@
 // app's choice again drops the traps that wait in the others.
 // RUN: none --trace-children=yes
 // SKIP: callgrind-toggle a breakpoint in native code resets what the app has made of SIGTRAP since it was set
+// SKIP: callgrind-plain-toggle a breakpoint in native code resets what the app has made of SIGTRAP since it was set
 // EXPECT: all calls returned, ignored
 #include "../victim.h"
 enum { kThreads = 4, kCalls = 200 };
