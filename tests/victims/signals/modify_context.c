@@ -1,10 +1,15 @@
 // A handler that changes pc, registers, flags and vector state in the frame: the program goes on with those.
 // EXPECT: modified ok
 #include "../victim.h"
-extern char spin_end[];
+extern char spin[], spin_end[];
+static const struct itimerval soon = {{0, 0}, {0, 2000}};
 static void handler(int signal, siginfo_t* info, void* context) {
   ucontext_t* u = context;
   greg_t* r = u->uc_mcontext.gregs;
+  if (r[REG_RIP] < (greg_t)spin || r[REG_RIP] >= (greg_t)spin_end) {  // not there yet
+    setitimer(ITIMER_REAL, &soon, NULL);
+    return;
+  }
   r[REG_RIP] = (greg_t)spin_end;
   r[REG_RBX] = 0x123456789;
   r[REG_EFL] |= 1;
@@ -13,10 +18,9 @@ static void handler(int signal, siginfo_t* info, void* context) {
 int main(void) {
   on_signal(SIGALRM, handler);
   EACH_ROUND {
-    struct itimerval value = {{0, 0}, {0, 2000}};
-    setitimer(ITIMER_REAL, &value, NULL);
+    setitimer(ITIMER_REAL, &soon, NULL);
     long rbx, carry, xmm;
-    __asm__ volatile("xorl %%ebx, %%ebx; 1: clc; jmp 1b; ud2\n.globl spin_end\nspin_end: setc %%al; movzbl %%al, %%eax; movd %%xmm5, %%ecx"
+    __asm__ volatile(".globl spin\nspin: xorl %%ebx, %%ebx; 1: clc; jmp 1b; ud2\n.globl spin_end\nspin_end: setc %%al; movzbl %%al, %%eax; movd %%xmm5, %%ecx"
                      : "=b"(rbx), "=a"(carry), "=c"(xmm)::"cc", "xmm5");
     CHECK(rbx == 0x123456789 && carry == 1 && (uint32_t)xmm == 0xabcdef);
   }
