@@ -221,7 +221,7 @@ inline constexpr uint64_t kFaultSignals = uint64_t{1} << (kSigsegv - 1) | uint64
 enum FaultGuarding : uint32_t {
   kFaultsUnhandled = 0,
   kGuardFaults = 1,     // the app has handled SIGSEGV or SIGBUS
-  kFaultsFiltered = 2,  // its system calls are filtered: the agent makes none for this
+  kFaultsFiltered = 2,  // its system calls are filtered: the agent makes none that it can do without
 };
 
 // Stress knobs and engine options, written by the supervisor before the agent runs.

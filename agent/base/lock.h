@@ -8,6 +8,9 @@
 
 namespace vsup::agent {
 
+// A thread whose id was not asked for; the kernel's are below 1 << 22 (PID_MAX_LIMIT, include/linux/threads.h).
+inline constexpr uint32_t kUnknownThread = 1u << 30;
+
 class Lock {
  public:
   void lock() {
@@ -24,7 +27,9 @@ class Lock {
       }
       if ((seen & kWaitedFor) == 0 && !exchange_if(seen, seen | kWaitedFor)) continue;
       bool late = futex_wait(&word_, seen | kWaitedFor, kPatienceNanoseconds);
-      if (late && !thread_exists(seen & ~kWaitedFor) && exchange_if(seen | kWaitedFor, self | kWaitedFor)) return;
+      const uint32_t owner = seen & ~kWaitedFor;
+      if (late && owner != kUnknownThread && !thread_exists(owner) && exchange_if(seen | kWaitedFor, self | kWaitedFor))
+        return;
     }
   }
 

@@ -33,12 +33,17 @@ namespace {
 SyscallHandler syscall_handler;
 int (*entry_watch)(ThreadContext& ctx);
 
+// A filter of the app's might kill for the question.
+uint64_t thread_id() {
+  return vsup_settings.guard_faults == protocol::kFaultsFiltered ? kUnknownThread : own_thread_id();
+}
+
 void empty_branch_table(ThreadContext& ctx) {
   auto* table = reinterpret_cast<uint64_t*>(ctx.self + protocol::kBranchTableOffset);
   auto miss = reinterpret_cast<uint64_t>(&vsup_indirect_miss);
   for (uint64_t i = 0; i < protocol::kBranchTableEntries; ++i) table[i] = miss;
   ctx.branch_table_epoch = code_cache.epoch();
-  if (ctx.tid == 0) ctx.tid = own_thread_id();
+  if (ctx.tid == 0) ctx.tid = thread_id();
   if (instrumenter() != nullptr && ctx.tool_stack == 0) instrumenter()->thread_started(ctx);
 }
 
@@ -156,7 +161,7 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
     case VSUP_EXIT_AFTER_FORK:
       syscall_handler.after_fork();
       if (ctx.gpr[vsup::protocol::kRax] == 0) {
-        ctx.tid = own_thread_id();
+        ctx.tid = thread_id();
         ++vsup_state.generation;
         if (instrumenter() != nullptr) instrumenter()->forked(ctx);
       } else if (watches_system_calls()) {
