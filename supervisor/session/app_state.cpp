@@ -410,8 +410,7 @@ void SessionImpl::resume_app_state(Task& task) {
   }
   // An instruction with the app's trap flag set runs natively; the trap brings the thread back.
   const bool on = wants_cache(task) && (task.app.eflags & kTrapFlag) == 0;
-  if (continue_transfer(task) || continue_wait(task)) return;
-  restart_wait(task);
+  if (continue_transfer(task) || continue_wait(task, true)) return;
   task.at_app_state = false;
   const bool may_stay = on && !std::exchange(task.must_reenter, false);
   const auto registers = std::exchange(task.in_place, {});

@@ -78,7 +78,7 @@ void SessionImpl::seize_all_threads(pid_t pid, Process& process) {
 
 // In app state, nothing of ours is in its memory.
 void SessionImpl::leave(Task& task) {
-  restart_wait(task);
+  continue_wait(task, false);
   int signal = 0;
   if (!task.held.empty()) {
     if (!can_inject_signal(task)) make_injectable(task);

@@ -64,27 +64,13 @@ bool will_act_on_signal(const ProcessStatus& status) {
   return (deliverable & ~(unheeded & ~status.caught)) != 0;
 }
 
-}  // namespace
-
-// A signal that is about to be delivered is a reason for EINTR that the app is to see; then nothing is done.
-bool SessionImpl::is_cut_wait(Task& task) {
-  if (!is_eintr_of_unrestarted_syscall(task.app)) return false;
-  const auto status = read_status_of(task.tid);
+// A signal that is about to be delivered is a reason for the call's end that the app is to see.
+bool is_cut_by_us(pid_t tid) {
+  const auto status = read_status_of(tid);
   return status && !will_act_on_signal(*status);
 }
 
-void SessionImpl::restart_wait(Task& task) {
-  const auto end = std::exchange(task.wait_end_seconds, {});
-  if (!is_cut_wait(task)) return;
-  const auto limit = end && monotonic_seconds() >= *end ? time_limit_of(task.tid, task.app) : std::nullopt;
-  if (limit) {
-    task.app.rax = static_cast<uint64_t>(limit->result);
-    task.app.orig_rax = ~uint64_t{0};
-    return;
-  }
-  // The kernel starts it again, unless a handler is to run first: EINTR then.
-  task.app.rax = static_cast<uint64_t>(-kErestartNoHand);
-}
+}  // namespace
 
 bool SessionImpl::stands_behind_syscall(Task& task) {
   uint8_t code[2] = {};
@@ -109,8 +95,7 @@ void SessionImpl::continue_call(Task& task, ContinuedCall::Kind kind, const Syst
 // The app sees one call that returned the sum. When a signal comes first, it sees what was done by then.
 bool SessionImpl::continue_transfer(Task& task) {
   if (!may_be_cut_short(task.app) || task.group_stopped || !stands_behind_syscall(task)) return false;
-  const auto status = read_status_of(task.tid);
-  if (!status || will_act_on_signal(*status)) return false;
+  if (!is_cut_by_us(task.tid)) return false;
   const auto rest = rest_of_transfer(task.process->pid, task.tid, task.app);
   if (!rest) return false;
   ++task.process->counters.continued_transfers;
@@ -119,20 +104,29 @@ bool SessionImpl::continue_transfer(Task& task) {
 }
 
 // Only its exit stop tells when a wait has ended: the next one may be made at the same place, with the same registers.
-bool SessionImpl::continue_wait(Task& task) {
-  if (task.group_stopped || !is_cut_wait(task) || !stands_behind_syscall(task)) return false;
-  const auto limit = time_limit_of(task.tid, task.app);
-  if (!limit) return false;
-  const double now = monotonic_seconds();
-  if (!task.wait_end_seconds) task.wait_end_seconds = now + limit->seconds;
-  const double left = *task.wait_end_seconds - now;
-  if (left <= 0) return false;
-  SystemCall call{task.app.orig_rax,
-                  {task.app.rdi, task.app.rsi, task.app.rdx, task.app.r10, task.app.r8, task.app.r9}};
-  if (call.number == SYS_epoll_wait || call.number == SYS_epoll_pwait)
-    call.arguments[3] = static_cast<uint64_t>(std::ceil(left * 1e3));
-  continue_call(task, ContinuedCall::Kind::kWait, call);
-  return true;
+bool SessionImpl::continue_wait(Task& task, bool stays) {
+  const auto known_end = std::exchange(task.wait_end_seconds, {});
+  if (!is_eintr_of_unrestarted_syscall(task.app) || !is_cut_by_us(task.tid)) return false;
+  if (const auto limit = time_limit_of(task.tid, task.app)) {
+    const double now = monotonic_seconds(), end = known_end.value_or(now + limit->seconds);
+    if (now >= end) {
+      task.app.rax = static_cast<uint64_t>(limit->result);
+      task.app.orig_rax = ~uint64_t{0};
+      return false;
+    }
+    if (stays && !task.group_stopped && stands_behind_syscall(task)) {
+      task.wait_end_seconds = end;
+      SystemCall call{task.app.orig_rax,
+                      {task.app.rdi, task.app.rsi, task.app.rdx, task.app.r10, task.app.r8, task.app.r9}};
+      if (call.number == SYS_epoll_wait || call.number == SYS_epoll_pwait)
+        call.arguments[3] = static_cast<uint64_t>(std::ceil((end - now) * 1e3));
+      continue_call(task, ContinuedCall::Kind::kWait, call);
+      return true;
+    }
+  }
+  // The kernel starts it again, unless a handler is to run first: EINTR then.
+  task.app.rax = static_cast<uint64_t>(-kErestartNoHand);
+  return false;
 }
 
 bool SessionImpl::on_continued_call_stop(Task& task) {
@@ -151,13 +145,12 @@ bool SessionImpl::on_continued_call_stop(Task& task) {
   task.syscall_pc = task.continued->syscall_pc;
   task.at_app_state = true;
   task.continued.reset();
-  if (is_wait) {
-    if (interrupted) return false;
+  if (is_wait && !interrupted) {
     task.wait_end_seconds.reset();
     task.app.rax = static_cast<uint64_t>(result);
     task.app.orig_rax = ~uint64_t{0};
-    return false;
   }
+  if (is_wait) return false;
   if (result > 0) task.app.rax += static_cast<uint64_t>(result);
   // At its end, or with an error that the app's next call will meet: it is not tried again.
   if (result <= 0 && !interrupted) task.app.orig_rax = ~uint64_t{0};

@@ -136,15 +136,13 @@ class SessionImpl {
   void leave_block(Task& task);
   void leave_blocks(AddressSpace& space);
   void leave_last_block(Task& task);
-  // A wait that a stop of ours has interrupted, and no signal that the app is to see.
-  bool is_cut_wait(Task& task);
-  void restart_wait(Task& task);
   bool stands_behind_syscall(Task& task);
   void continue_call(Task& task, ContinuedCall::Kind kind, const SystemCall& call);
   // True: the task runs on in a further system call for the rest of a transfer.
   bool continue_transfer(Task& task);
-  // The same for a wait with a time limit, which ends when the app's was to.
-  bool continue_wait(Task& task);
+  // A wait that a stop of ours has interrupted, if there is one, goes on or has lasted. True: in a further system call,
+  // which ends when the app's was to; not if the thread does not stay with us.
+  bool continue_wait(Task& task, bool stays);
   // True: the stop belonged to the continued call alone. False: the task is in app state.
   bool on_continued_call_stop(Task& task);
   bool undo_cut_call(Task& task, int number);

@@ -19,7 +19,7 @@ bool counted;  // the block that is being translated
 
 void begin(const Block& block) {
   const auto index = static_cast<uint32_t>(header().blocks);
-  counted = has_room_for(block) &&
+  counted = has_room_for(block.count) &&
             cachesim::begin(block, static_cast<uint32_t>(header().lengths),
                             {kBlockCountOffset + 8 * index, kAccumulatorOffset + 64 * (index % kAccumulators)});
   if (counted) {

@@ -12,10 +12,6 @@ using protocol::kRax;
 using protocol::kRcx;
 using protocol::kRdx;
 
-uint32_t accumulator(unsigned i) {
-  return kAccumulatorOffset + 64 * i;
-}
-
 // What inserted code has taken beside rax and rcx.
 struct Borrowed {
   bool rdx = true;
@@ -38,8 +34,8 @@ void restore_borrowed(Emitter& out, const Borrowed& what = {}) {
 
 // reg = the thread's Ir so far; changes the flags.
 void load_ir(Emitter& out, GprIndex reg) {
-  out.gs_absolute(0x8b, reg, accumulator(0));
-  for (unsigned i = 1; i < kAccumulators; ++i) out.gs_absolute(0x03, reg, accumulator(i));
+  out.gs_absolute(0x8b, reg, accumulator_offset(0));
+  for (unsigned i = 1; i < kAccumulators; ++i) out.gs_absolute(0x03, reg, accumulator_offset(i));
 }
 
 // What a frame's cost is counted for: a constant, or what rdx holds.
@@ -179,7 +175,7 @@ void emit_count_in_context(Emitter& out, const CountMode& mode, const CountedBlo
     out.bytes({0x8b, 0x04, 0x90});  // mov eax, [rax + rdx * 4]
     out.gs_absolute(0x89, kRax, kMovedOffset);
   }
-  out.add_to(accumulator(block.index % kAccumulators), block.instructions);
+  out.add_to(accumulator_offset(block.index), block.instructions);
   add_totals(out, block);
   restore_borrowed(out);
   emit_miss(to_miss, cookie_of(kExitNewCounter, AppPc{block.pc}), kRax, retry);
@@ -188,7 +184,7 @@ void emit_count_in_context(Emitter& out, const CountMode& mode, const CountedBlo
 
 void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& source) {
   const uint32_t count = kBlockCountOffset + 8 * block.index;
-  const uint32_t ir = accumulator(block.index % kAccumulators);
+  const uint32_t ir = accumulator_offset(block.index);
   if (block.flags_dead) {
     out.add_to(count, 1);
     out.count_to(source.offset, protocol::StateKind::kStepCounting);

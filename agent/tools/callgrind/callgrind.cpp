@@ -37,8 +37,8 @@ struct {
 
 void begin(const Block& block) {
   current.counted =
-      has_room_for(block) && (!mode.events || cachesim::begin(block, static_cast<uint32_t>(header().lengths),
-                                                              {.executions = 0, .instructions = 0}));
+      has_room_for(block.count) && (!mode.events || cachesim::begin(block, static_cast<uint32_t>(header().lengths),
+                                                                    {.executions = 0, .instructions = 0}));
   if (!current.counted) {
     ++header().lost_blocks;
     return;
@@ -69,8 +69,8 @@ void before(Emitter& out, const Block& block, uint32_t index, const Source& sour
 
 // Where nothing but blocks and calls is counted, and the block will be.
 bool passes(const Block& block) {
-  return has_room_for_any() && !mode.tree && !mode.events && !mode.acts && !mode.budget && !mode.collect &&
-         may_pass(block);
+  return has_room_for(kMaxBlockInstructions) && !mode.tree && !mode.events && !mode.acts && !mode.budget &&
+         !mode.collect && may_pass(block);
 }
 
 SideExit side_exit(const Block& block, uint32_t index) {
@@ -78,7 +78,7 @@ SideExit side_exit(const Block& block, uint32_t index) {
   for (uint32_t i = 0; i < index; ++i)
     if (block.instructions[i].flow == Flow::kCondJump) ++part;
   return {.counter = kBlockCountOffset + 8 * part,
-          .sum = kAccumulatorOffset + 64 * (current.block % kAccumulators),
+          .sum = accumulator_offset(current.block),
           .instructions = block.count - (index + 1),
           .flags_dead = flags_dead_at(block, block.instructions[index].target)};
 }

@@ -46,6 +46,10 @@ inline constexpr uint64_t kMaxLengths = 0x0800'0000;
 
 inline constexpr unsigned kAccumulators = 3;
 inline constexpr uint32_t kAccumulatorOffset = 0x10'0000;
+// Of the one that a block adds to, by the block's number.
+constexpr uint32_t accumulator_offset(uint32_t block) {
+  return kAccumulatorOffset + 64 * (block % kAccumulators);
+}
 inline constexpr uint32_t kGenerationOffset = kAccumulatorOffset + 64 * kAccumulators;
 inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;     // all ones while the thread collects, else 0
 inline constexpr uint32_t kBudgetOffset = kGenerationOffset + 32;      // blocks until the next dump

@@ -14,41 +14,34 @@ inline Header& header() {
 }
 
 // Whether add_block() may be called for it. The next block's index and first length are header()'s blocks and lengths.
-inline bool has_room_for(const Block& block) {
-  return header().blocks + SideExits::kMostInBlock < kMaxBlocks && header().lengths + block.count <= kMaxLengths;
+inline bool has_room_for(uint32_t instructions) {
+  return header().blocks + SideExits::kMostInBlock < kMaxBlocks && header().lengths + instructions <= kMaxLengths;
 }
 
-// Whether it may be called for any block.
-inline bool has_room_for_any() {
-  return header().blocks + SideExits::kMostInBlock < kMaxBlocks &&
-         header().lengths + kMaxBlockInstructions <= kMaxLengths;
-}
-
-// Adds the part of `block`, which is the next to be added, up to `count` instructions. Returns its index.
-inline uint32_t add_part(const Block& block, uint32_t count) {
+// Its lengths are those that are added next. Returns its index.
+inline uint32_t add_record(AppPc pc, uint32_t count, uint32_t size) {
   Header& records = header();
   const auto index = static_cast<uint32_t>(records.blocks);
-  reinterpret_cast<BlockRecord*>(kBlocksAt)[index] = {.app_pc = raw(block.tag),
+  reinterpret_cast<BlockRecord*>(kBlocksAt)[index] = {.app_pc = raw(pc),
                                                       .lengths = static_cast<uint32_t>(records.lengths),
                                                       .count = static_cast<uint16_t>(count),
-                                                      .size = kBlockPart};
+                                                      .size = static_cast<uint16_t>(size)};
   records.blocks = index + 1;
   return index;
+}
+
+// Adds the part of `block`, which is the next to be added, up to `count` instructions.
+inline void add_part(const Block& block, uint32_t count) {
+  add_record(block.tag, count, kBlockPart);
 }
 
 // Returns its index.
 inline uint32_t add_block(const Block& block) {
   Header& records = header();
-  const auto index = static_cast<uint32_t>(records.blocks);
-  const auto first = static_cast<uint32_t>(records.lengths);
-  auto* lengths = reinterpret_cast<uint8_t*>(kLengthsAt) + first;
+  auto* lengths = reinterpret_cast<uint8_t*>(kLengthsAt) + records.lengths;
   for (uint32_t i = 0; i < block.count; ++i) lengths[i] = block.instructions[i].length;
-  reinterpret_cast<BlockRecord*>(kBlocksAt)[index] = {.app_pc = raw(block.tag),
-                                                      .lengths = first,
-                                                      .count = static_cast<uint16_t>(block.count),
-                                                      .size = static_cast<uint16_t>(block.size)};
+  const uint32_t index = add_record(block.tag, block.count, block.size);
   records.lengths += block.count;
-  records.blocks = index + 1;
   return index;
 }
 

@@ -33,7 +33,7 @@ inline void clear_cuts(const protocol::ThreadContext& ctx) {
 
 inline uint64_t ir_so_far(const protocol::ThreadContext& ctx) {
   uint64_t ir = 0;
-  for (unsigned i = 0; i < kAccumulators; ++i) ir += *in_slot<uint64_t>(ctx, kAccumulatorOffset + 64 * i);
+  for (unsigned i = 0; i < kAccumulators; ++i) ir += *in_slot<uint64_t>(ctx, accumulator_offset(i));
   return ir;
 }
 

@@ -9,12 +9,6 @@ namespace vsup::supervisor::leaks {
 namespace {
 
 constexpr uint64_t kAddressEnd = uint64_t{1} << 47;
-constexpr uint64_t kNumbersSize = (kAddressEnd >> 26) * sizeof(uint32_t);
-
-void* reserve(uint64_t size) {
-  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return memory == MAP_FAILED ? nullptr : memory;
-}
 
 }  // namespace
 
@@ -73,7 +67,7 @@ uint32_t BlockTable::number_regions() {
     const uint64_t start = block->start >> kRegionShift, last = (block->end() - 1) >> kRegionShift;
     if (numbers_[start] == 0) numbers_[start] = ++count;
     // Those wholly within the block have one number: a block of terabytes that is hardly used costs no more.
-    if (start + 1 < last) std::fill(numbers_ + start + 1, numbers_ + last, ++count);
+    if (start + 1 < last) std::fill(&numbers_[start + 1], &numbers_[last], ++count);
     if (start < last) numbers_[last] = ++count;
     block = std::partition_point(block + 1, blocks_.end(),
                                  [last](const Block& b) { return (b.end() - 1) >> kRegionShift <= last; });
@@ -88,8 +82,8 @@ void BlockTable::enter(size_t first, size_t end) {
                                 ? kUneven
                                 : uint64_t{1} << (kStartsShift + (block.start >> kSlotShift & (kSlots - 1)));
     const uint64_t number = i + 1;
-    uint64_t* const entry = pool_ + place(block.start);
-    *entry = (*entry >> kStartsShift << kStartsShift) | starts | number;
+    uint64_t& entry = pool_[place(block.start)];
+    entry = (entry >> kStartsShift << kStartsShift) | starts | number;
     const uint64_t last = (block.end() - 1) >> kGranuleShift;
     const uint64_t within = (block.start >> kRegionShift) + 2, last_region = last >> kEntryBits;
     for (uint64_t granule = (block.start >> kGranuleShift) + 1; granule <= last; ++granule) {
@@ -104,12 +98,13 @@ BlockTable::BlockTable(const Blocks& blocks, unsigned threads) : blocks_(blocks)
     valid_ = true;
     return;
   }
-  numbers_ = static_cast<uint32_t*>(reserve(kNumbersSize));
-  if (numbers_ == nullptr) return;
-  pool_size_ = (uint64_t{number_regions()} + 1) * (sizeof(uint64_t) << kEntryBits);
-  pool_ = static_cast<uint64_t*>(reserve(pool_size_));
-  if (pool_ == nullptr) return;
-  madvise(pool_, pool_size_, MADV_HUGEPAGE);
+  try {
+    numbers_ = ZeroedArray<uint32_t>(kAddressEnd >> kRegionShift);
+    pool_ = ZeroedArray<uint64_t>((uint64_t{number_regions()} + 1) << kEntryBits);
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+  madvise(&pool_[0], pool_.size() * sizeof(uint64_t), MADV_HUGEPAGE);
   // Shared out where no two blocks touch the same granule.
   std::vector<std::thread> helpers;
   size_t first = 0;
@@ -127,11 +122,6 @@ BlockTable::BlockTable(const Blocks& blocks, unsigned threads) : blocks_(blocks)
   low_ = blocks.front().start;
   span_ = blocks.back().end() - low_;
   valid_ = true;
-}
-
-BlockTable::~BlockTable() {
-  if (numbers_ != nullptr) munmap(numbers_, kNumbersSize);
-  if (pool_ != nullptr) munmap(pool_, pool_size_);
 }
 
 }  // namespace vsup::supervisor::leaks

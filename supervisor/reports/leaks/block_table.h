@@ -40,7 +40,6 @@ class BlockTable {
   static constexpr uint32_t kNone = ~uint32_t{0};
 
   explicit BlockTable(const Blocks& blocks, unsigned threads = 1);
-  ~BlockTable();
   BlockTable(const BlockTable&) = delete;
   BlockTable& operator=(const BlockTable&) = delete;
 
@@ -111,16 +110,15 @@ class BlockTable {
            (address >> kGranuleShift & ((1u << kEntryBits) - 1));
   }
   // `address` is in range.
-  const uint64_t* entry(uint64_t address) const { return pool_ + place(address); }
+  const uint64_t* entry(uint64_t address) const { return &pool_[place(address)]; }
 
   uint32_t number_regions();
   void enter(size_t first, size_t end);
 
   const Blocks& blocks_;
   uint64_t low_ = 0, span_ = 0;
-  uint32_t* numbers_ = nullptr;  // of the region in pool_; 0: the region of zeros
-  uint64_t* pool_ = nullptr;
-  uint64_t pool_size_ = 0;
+  ZeroedArray<uint32_t> numbers_;  // of the region in pool_; 0: the region of zeros
+  ZeroedArray<uint64_t> pool_;
   bool valid_ = false;
 };
 
