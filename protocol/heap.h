@@ -15,7 +15,7 @@
 //                   +0x3'0000'0000 chunk index: region of each MiB of addresses   (512 MiB)
 //                   +0x3'2000'0000 chunk index: pages of the regions' places      (8 MiB)
 //                   +0x3'2100'0000 chunk index: the regions' numbers              (128 KiB)
-//                   +0x3'4000'0000 chunk index: places, 512 KiB a region          (16 GiB)
+//                   +0x3'4000'0000 chunk index: places, 256 KiB a region          (8 GiB)
 //
 // A hook: the function's entry is overwritten by a jump to an island, a page of its own within reach.
 //
@@ -170,8 +170,8 @@ inline constexpr uint32_t heap_thread_slot(uint64_t thread_pointer) {
   return static_cast<uint32_t>((thread_pointer >> 4) * 0x9e37'79b9'7f4a'7c15 >> 48);
 }
 
-// A small block in the chunk index is a word at a place that follows from its address: small, at a multiple of 16. The
-// places of a MiB of addresses, a region, lie together. 0: no block.
+// A small block in the chunk index is two cells of 32 bits at a place that follows from its address: one for each 16
+// bytes, its own and the next one's. The cells of a MiB of addresses, a region, lie together. 0: nothing begins there.
 inline constexpr unsigned kRegionShift = 20;
 inline constexpr unsigned kPlaceShift = 4;
 inline constexpr uint64_t kRegionsEnd = uint64_t{1} << 47;  // addresses from here on have no region
@@ -180,31 +180,37 @@ inline constexpr uint32_t kPlacesPerRegion = 1u << (kRegionShift - kPlaceShift);
 inline constexpr uint32_t kNoRegion = ~uint32_t{0};  // there was no room left: all its blocks are nodes
 inline constexpr uint32_t kMaxRegions = 32768;
 static_assert(kRegionsBase + (kRegionsEnd >> kRegionShift) * sizeof(uint32_t) <= kPlacePagesBase);
-static_assert(kPlacesBase + uint64_t{kMaxRegions} * kPlacesPerRegion * sizeof(uint64_t) <=
+static_assert(kPlacesBase + uint64_t{kMaxRegions} * kPlacesPerRegion * sizeof(uint32_t) <=
               kHeapLayerBase + kHeapLayerSize);
-// Of each page of places, which stands for 8 KiB of addresses: whether it was ever written, and how many blocks of
-// these addresses are nodes.
+// Of each 512 cells, which stand for a page of 8 KiB of addresses: whether they were ever written, and how many blocks
+// of these addresses are nodes.
 inline constexpr uint32_t kPlacesPerPage = 512;
 inline constexpr uint32_t kPagesPerRegion = kPlacesPerRegion / kPlacesPerPage;
 inline constexpr uint16_t kPageWritten = 0x8000;
 static_assert(kPlacePagesBase + uint64_t{kMaxRegions} * kPagesPerRegion * sizeof(uint16_t) <= kRegionNumbersBase);
 static_assert(kRegionNumbersBase + uint64_t{kMaxRegions} * sizeof(uint32_t) <= kPlacesBase);
 
-// The word: stack in bits 0-25, function and 1 in bits 26-31, size in bits 32-47, mark in bits 48-51, slack in bits
-// 52-63. What does not fit is a node.
+// Both cells as one word: stack in bits 0-25, function and 1 in bits 26-31; size in bits 32-38, mark in bits 39-42,
+// slack in bits 43-54, bit 55 set. So what a cell is can be told without its neighbours. What does not fit is a node,
+// as is a block whose cells another one has, or would be in two regions.
 struct PlacedBlock {
   uint64_t word;
 
-  // Places take half as much memory as what they are for: for larger blocks more than twice what nodes take.
+  // Cells take a quarter of what they are for: for larger blocks more than nodes take.
   static constexpr uint64_t kMaxSize = 112;
   static constexpr uint32_t kMaxStack = (1u << 26) - 1;
   static constexpr unsigned kMaxFunction = 62, kMaxMark = 15, kMaxSlack = 4095;
+  static constexpr unsigned kCells = 2;
+  static constexpr uint64_t kSecondMark = uint64_t{1} << 55;
 
+  static bool begins(uint32_t cell) { return cell >> 26 != 0; }
+
+  bool present() const { return begins(static_cast<uint32_t>(word)) && word >> 55 == 1; }
   uint32_t stack() const { return word & kMaxStack; }
   uint32_t function() const { return static_cast<uint32_t>(word >> 26 & 63) - 1; }
-  uint64_t size() const { return word >> 32 & 0xffff; }
-  uint32_t mark() const { return word >> 48 & kMaxMark; }
-  uint32_t slack() const { return static_cast<uint32_t>(word >> 52); }
+  uint64_t size() const { return word >> 32 & 127; }
+  uint32_t mark() const { return word >> 39 & kMaxMark; }
+  uint32_t slack() const { return word >> 43 & kMaxSlack; }
 };
 
 // Any other block in the chunk index. Nodes are handed out in order, HeapControl::node_count of them so far.

@@ -45,17 +45,22 @@ uint32_t region_of(uint64_t address) {
              : known;
 }
 
-uint64_t& place_of(uint32_t region, uint64_t address) {
-  uint64_t within = address >> kPlaceShift & (kPlacesPerRegion - 1);
-  return reinterpret_cast<uint64_t*>(kPlacesBase)[uint64_t{region} * kPlacesPerRegion + within];
-}
-uint16_t& page_of(uint32_t region, uint64_t address) {
-  uint64_t within = (address >> kPlaceShift & (kPlacesPerRegion - 1)) / kPlacesPerPage;
-  return reinterpret_cast<uint16_t*>(kPlacePagesBase)[uint64_t{region} * kPagesPerRegion + within];
+uint64_t cell_number(uint64_t address) {
+  return address >> kPlaceShift & (kPlacesPerRegion - 1);
 }
 
+// The first of the two cells of a block at this address.
+uint32_t* cells_of(uint32_t region, uint64_t address) {
+  return reinterpret_cast<uint32_t*>(kPlacesBase) + uint64_t{region} * kPlacesPerRegion + cell_number(address);
+}
+uint16_t& page_of(uint32_t region, uint64_t address) {
+  return reinterpret_cast<uint16_t*>(
+      kPlacePagesBase)[uint64_t{region} * kPagesPerRegion + cell_number(address) / kPlacesPerPage];
+}
+
+// Both cells must be the region's.
 bool has_place(uint64_t address) {
-  return address % (1u << kPlaceShift) == 0;
+  return address % (1u << kPlaceShift) == 0 && cell_number(address) != kPlacesPerRegion - 1;
 }
 
 bool fits_place(const HeapBlock& block) {
@@ -64,8 +69,8 @@ bool fits_place(const HeapBlock& block) {
 }
 
 uint64_t pack(const HeapBlock& block) {
-  return block.stack | (block.function + uint64_t{1}) << 26 | block.size << 32 | uint64_t{block.mark} << 48 |
-         uint64_t{block.slack} << 52;
+  return block.stack | (block.function + uint64_t{1}) << 26 | block.size << 32 | uint64_t{block.mark} << 39 |
+         uint64_t{block.slack} << 43 | PlacedBlock::kSecondMark;
 }
 
 void unpack(uint64_t word, uint64_t address, HeapBlock& block) {
@@ -79,11 +84,56 @@ void unpack(uint64_t word, uint64_t address, HeapBlock& block) {
            .present = 1};
 }
 
-uint64_t exchange(uint64_t& place, uint64_t word) {
-  if (!heap_alone()) return __atomic_exchange_n(&place, word, __ATOMIC_ACQ_REL);
-  uint64_t former = place;
-  place = word;
-  return former;
+// The two cells as one word, in a process with one thread.
+uint64_t load_both(const uint32_t* cells) {
+  uint64_t word;
+  __builtin_memcpy(&word, cells, sizeof word);
+  return word;
+}
+void store_both(uint32_t* cells, uint64_t word) {
+  __builtin_memcpy(cells, &word, sizeof word);
+}
+
+bool claim(uint32_t& cell, uint32_t known, uint32_t value) {
+  return __atomic_compare_exchange_n(&cell, &known, value, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+// The block that begins there, or 0; its cells are empty then. Of several threads that ask for one block one gets it.
+uint64_t take_placed(uint32_t* cells) {
+  if (heap_alone()) {
+    uint64_t word = load_both(cells);
+    if (!PlacedBlock::begins(static_cast<uint32_t>(word))) return 0;
+    store_both(cells, 0);
+    return word;
+  }
+  uint32_t first = __atomic_load_n(&cells[0], __ATOMIC_ACQUIRE);
+  if (!PlacedBlock::begins(first) || !claim(cells[0], first, 0)) return 0;
+  return first | uint64_t{__atomic_exchange_n(&cells[1], 0, __ATOMIC_ACQ_REL)} << 32;
+}
+
+// False: another block has one of the cells. The second is written first, so that a thread that is killed in between
+// leaves no block without a size; it stands for the block's own bytes, unless those are few.
+bool put_placed(uint32_t* cells, uint64_t word) {
+  if (heap_alone()) {
+    if (load_both(cells) != 0) return false;
+    store_both(cells, word);
+    return true;
+  }
+  auto second = static_cast<uint32_t>(word >> 32);
+  if (PlacedBlock{word}.size() > 1u << kPlaceShift) {
+    if (__atomic_load_n(&cells[1], __ATOMIC_RELAXED) != 0) return false;
+    __atomic_store_n(&cells[1], second, __ATOMIC_RELEASE);
+  } else if (!claim(cells[1], 0, second)) {
+    return false;
+  }
+  if (claim(cells[0], 0, static_cast<uint32_t>(word))) return true;
+  __atomic_store_n(&cells[1], 0, __ATOMIC_RELEASE);
+  return false;
+}
+
+void mark_written(uint16_t& page) {
+  if ((__atomic_load_n(&page, __ATOMIC_RELAXED) & kPageWritten) == 0) [[unlikely]]
+    __atomic_fetch_or(&page, kPageWritten, __ATOMIC_RELAXED);
 }
 
 void count_node(uint16_t& page, int change) {
@@ -119,19 +169,27 @@ void chunk_insert(const HeapBlock& block, HeapBlock& former) {
     return;
   }
   uint16_t& page = page_of(region, block.address);
-  uint16_t seen = __atomic_load_n(&page, __ATOMIC_RELAXED);
-  bool fits = fits_place(block);
-  if (fits || (has_place(block.address) && (seen & kPageWritten) != 0)) {
-    if ((seen & kPageWritten) == 0) [[unlikely]]
-      __atomic_fetch_or(&page, kPageWritten, __ATOMIC_RELAXED);
-    uint64_t known = exchange(place_of(region, block.address), fits ? pack(block) : 0);
-    if (known != 0) [[unlikely]]
-      unpack(known, block.address, former);
+  uint32_t* cells = cells_of(region, block.address);
+  bool placed = false;
+  if (fits_place(block)) {
+    // Said before there is something, in both pages where the cells are in two.
+    mark_written(page);
+    if (cell_number(block.address) % kPlacesPerPage == kPlacesPerPage - 1) [[unlikely]]
+      mark_written(page_of(region, block.address + (1u << kPlaceShift)));
+    placed = put_placed(cells, pack(block));
   }
-  if (fits) {
-    if (has_nodes(seen) && former.present == 0) remove_node(page, block.address, former);
-  } else {
+  uint16_t seen = __atomic_load_n(&page, __ATOMIC_RELAXED);
+  if (!placed && has_place(block.address) && (seen & kPageWritten) != 0) {
+    uint64_t known = take_placed(cells);
+    if (known != 0) {
+      unpack(known, block.address, former);
+      placed = fits_place(block) && put_placed(cells, pack(block));
+    }
+  }
+  if (!placed) {
     insert_node(page, block, former);
+  } else if (has_nodes(seen) && former.present == 0) {
+    remove_node(page, block.address, former);
   }
 }
 
@@ -143,8 +201,7 @@ bool chunk_remove(uint64_t address, HeapBlock& block) {
   uint16_t& page = page_of(region, address);
   uint16_t seen = __atomic_load_n(&page, __ATOMIC_RELAXED);
   if (has_place(address) && (seen & kPageWritten) != 0) {
-    uint64_t& place = place_of(region, address);
-    uint64_t known = place == 0 ? 0 : exchange(place, 0);
+    uint64_t known = take_placed(cells_of(region, address));
     if (known != 0) {
       unpack(known, address, block);
       return true;
@@ -162,7 +219,7 @@ void chunk_set_mark(uint64_t address, uint8_t mark) {
 
 void chunk_expect(uint64_t address) {
   uint32_t region = region_of(address);
-  if (region != 0 && region != kNoRegion) __builtin_prefetch(&place_of(region, address), 1);
+  if (region != 0 && region != kNoRegion) __builtin_prefetch(cells_of(region, address), 1);
 }
 
 void chunk_lock_all() {

@@ -1,9 +1,9 @@
 // Purpose: the live blocks of the app's heap, by address.
 // Assumes: one thread at a time deals with one address, as allocators see to it; with two that do not, one of them
-// wins. Promises: threads use it at the same time; no system call but for a contended lock. Memory: 8 bytes for every
-// 16 of the heap where small blocks are, in pages for 8 KiB of heap; 28 bytes for any other block.
+// wins. Promises: threads use it at the same time; no system call but for a contended lock. Memory: 4 bytes for every
+// 16 of the heap where small blocks are, in pages for 16 KiB of heap; 28 bytes for any other block.
 //
-// A small block is one word at a place that follows from its address (protocol::PlacedBlock): no search, no lock, and
+// A small block is two cells at a place that follows from its address (protocol::PlacedBlock): no search, no lock, and
 // what is close together in the heap is so here. The others are in a hash table (chunk_table).
 #pragma once
 

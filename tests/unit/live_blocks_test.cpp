@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <set>
 
 using namespace vsup;
 using namespace vsup::supervisor;
@@ -56,18 +57,24 @@ class FakeIndex : public StoppedProcess {
     node.stack = stack;
     put(protocol::kChunkNodesBase + ++control.node_count * sizeof node, node);
   }
-  // Regions are numbered as their first blocks come.
-  void add_place(uint64_t address, uint64_t size, uint32_t stack, HeapFunction function) {
+  // Regions are numbered as their first blocks come. False: another block has the cells, or there is one alone.
+  bool add_place(uint64_t address, uint64_t size, uint32_t stack, HeapFunction function) {
     const auto [found, fresh] = regions_.try_emplace(address >> protocol::kRegionShift, control.region_count + 1);
     if (fresh) {
       ++control.region_count;
       put(protocol::kRegionNumbersBase + found->second * 4, static_cast<uint32_t>(found->first));
     }
     const uint64_t place = address >> protocol::kPlaceShift & (protocol::kPlacesPerRegion - 1);
-    put(protocol::kPlacesBase + (found->second * protocol::kPlacesPerRegion + place) * 8,
-        uint64_t{stack} | (static_cast<uint64_t>(function) + 1) << 26 | size << 32);
-    put(protocol::kPlacePagesBase + (found->second * protocol::kPagesPerRegion + place / protocol::kPlacesPerPage) * 2,
-        protocol::kPageWritten);
+    if (place + 1 == protocol::kPlacesPerRegion) return false;
+    if (cells_.contains(address) || cells_.contains(address + 16)) return false;
+    cells_.insert({address, address + 16});
+    put(protocol::kPlacesBase + (found->second * protocol::kPlacesPerRegion + place) * 4,
+        uint64_t{stack} | (static_cast<uint64_t>(function) + 1) << 26 | size << 32 |
+            protocol::PlacedBlock::kSecondMark);
+    for (const uint64_t cell : {place, place + 1})
+      put(protocol::kPlacePagesBase + (found->second * protocol::kPagesPerRegion + cell / protocol::kPlacesPerPage) * 2,
+          protocol::kPageWritten);
+    return true;
   }
   LiveBlocks read_blocks(unsigned threads) {
     protocol::HeapControl written = control;
@@ -81,6 +88,7 @@ class FakeIndex : public StoppedProcess {
   std::vector<ThreadRegisters> threads_;
   std::map<uint64_t, std::vector<uint8_t>> pages_;
   std::map<uint64_t, uint64_t> regions_;
+  std::set<uint64_t> cells_;
 };
 
 }  // namespace
@@ -105,11 +113,9 @@ TEST_CASE("live blocks: places and nodes come in the order of addresses, whoever
                                         HeapFunction::kPythonRealloc, HeapFunction::kPythonFree};
       const Given block{size, static_cast<uint32_t>(random() % 1000), functions[random() % 5]};
       if (!given.try_emplace(address, block).second) continue;
-      if (size > protocol::PlacedBlock::kMaxSize || random() % 3 == 0) {
+      const bool small = size <= protocol::PlacedBlock::kMaxSize && random() % 3 != 0;
+      if (!small || !index.add_place(address, size, block.stack, block.function))
         index.add_node(address, size, block.stack, block.function);
-      } else {
-        index.add_place(address, size, block.stack, block.function);
-      }
     }
     for (unsigned threads = 1; threads <= 3; ++threads) {
       CAPTURE(threads);
@@ -144,7 +150,7 @@ TEST_CASE("live blocks: numbers that cannot be") {
   FakeIndex index;
   CHECK(index.read_blocks(2).blocks.empty());
   index.add_place(0x1000, 16, 1, HeapFunction::kMalloc);
-  index.add_place(0x7fff'ffff'fff0, 112, 2, HeapFunction::kMalloc);  // ends beyond user space
+  index.add_place(0x7fff'ffff'ffe0, 112, 2, HeapFunction::kMalloc);  // ends beyond user space
   index.add_place(0x8000'0000'0000, 16, 2, HeapFunction::kMalloc);   // there is none
   index.add_node(0x7fff'ffff'0000, 0xffff'ffff'ffff, 3, HeapFunction::kMalloc);
   index.add_node(0x2000, 8, ~uint32_t{0}, HeapFunction::kNew);
@@ -154,8 +160,8 @@ TEST_CASE("live blocks: numbers that cannot be") {
   index.put(protocol::kRegionNumbersBase + index.control.region_count * 4, uint32_t{0});
   index.put(protocol::kPlacePagesBase + index.control.region_count * protocol::kPagesPerRegion * 2,
             protocol::kPageWritten);
-  index.put(protocol::kPlacesBase + (index.control.region_count * protocol::kPlacesPerRegion + 0x100) * 8,
-            uint64_t{7} | uint64_t{1} << 26 | uint64_t{16} << 32);
+  index.put(protocol::kPlacesBase + (index.control.region_count * protocol::kPlacesPerRegion + 0x100) * 4,
+            uint64_t{7} | uint64_t{1} << 26 | uint64_t{16} << 32 | protocol::PlacedBlock::kSecondMark);
   for (unsigned threads = 1; threads <= 3; ++threads) {
     const LiveBlocks live = index.read_blocks(threads);
     REQUIRE(live.blocks.size() == 2);

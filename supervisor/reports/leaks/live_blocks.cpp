@@ -106,7 +106,8 @@ struct Region {
   bool written(uint32_t page) const { return (pages[page] & kPageWritten) != 0; }
   size_t most_blocks() const {
     size_t count = 0;
-    for (uint32_t page = 0; page < kPagesPerRegion; ++page) count += written(page) ? kPlacesPerPage : 0;
+    for (uint32_t page = 0; page < kPagesPerRegion; ++page)
+      count += written(page) ? kPlacesPerPage / PlacedBlock::kCells : 0;
     return count;
   }
 };
@@ -154,22 +155,24 @@ class PlaceReader {
         ++page;
         continue;
       }
-      places_.resize(size_t{page - first} * kPlacesPerPage);
+      cells_.resize(size_t{page - first} * kPlacesPerPage);
       const uint64_t place = uint64_t{first} * kPlacesPerPage;
-      if (!process_.read(kPlacesBase + (region.number * kPlacesPerRegion + place) * sizeof(PlacedBlock), places_.data(),
-                         places_.size() * sizeof(PlacedBlock)))
+      if (!process_.read(kPlacesBase + (region.number * kPlacesPerRegion + place) * sizeof(uint32_t), cells_.data(),
+                         cells_.size() * sizeof(uint32_t)))
         return;
       add_places(region.start + (place << kPlaceShift));
     }
   }
 
   void add_places(uint64_t start) {
-    for (const PlacedBlock& placed : places_) {
-      const uint64_t address = std::exchange(start, start + (uint64_t{1} << kPlaceShift));
-      if (placed.word == 0) continue;
-      const Block block{address, placed.size()};
+    for (size_t i = 0; i + 1 < cells_.size(); ++i) {
+      if (cells_[i] == 0) continue;
+      const PlacedBlock placed{cells_[i] | uint64_t{cells_[i + 1]} << 32};
+      if (!placed.present()) continue;
+      const Block block{start + (i << kPlaceShift), placed.size()};
+      ++i;  // its second cell
       if (!makes_blocks(placed.function()) || !may_be_block(block)) continue;
-      if (address >= next_node_) add_nodes_before(address + 1);
+      if (block.start >= next_node_) add_nodes_before(block.start + 1);
       add(block, placed.stack(), static_cast<HeapFunction>(placed.function()));
     }
   }
@@ -208,7 +211,7 @@ class PlaceReader {
   Cursor* first_ = nullptr;  // where the next node is
   uint64_t next_node_ = 0;   // its start
   uint64_t last_end_ = 0;
-  std::vector<PlacedBlock> places_;
+  std::vector<uint32_t> cells_;
 };
 
 // Regions shared out so that each thread has about as much to read.
