@@ -180,6 +180,12 @@ void Tracee::wait_for_stop() {
     if (!gone) log_line(LogLevel::kWarning, "thread %d does not stop", tid);
     throw TraceeGone{tid};
   }
+  if (status->kind() == WaitStatus::Kind::kEvent && status->event() == PTRACE_EVENT_EXIT) {
+    // Its last stop, in which its records are read: nothing else is to be done with it.
+    waits.put_back({tid, *status});
+    gone = true;
+    throw TraceeGone{tid};
+  }
   note_stop(*status);
 }
 

@@ -153,7 +153,16 @@ void SessionImpl::receive_fork_child(Task& parent, Task& child) {
   settle(child);
 }
 
-void SessionImpl::on_exec(pid_t pid) {
+// At PTRACE_EVENT_EXIT. A thread that is killed while it executes a new image makes no stop for that
+// (kernel/signal.c: ptrace_stop does not stop with SIGKILL pending): the agent's memory is gone with the old one.
+bool SessionImpl::has_unseen_image(const Task& task) const {
+  uint32_t value = 0;
+  return task.tid == task.process->pid && task.process->space->injected &&
+         !read_value(task.tid, agent_.exports.settings, value);
+}
+
+// `killed`: at PTRACE_EVENT_EXIT, it executes no instruction of the image.
+void SessionImpl::on_exec(pid_t pid, bool killed) {
   Process* process = find_process(pid);
   if (process == nullptr) {
     // Seized in the middle of an exec: it is followed from its next stop on.
@@ -161,7 +170,7 @@ void SessionImpl::on_exec(pid_t pid) {
     return;
   }
   unsigned long former = 0;
-  ptrace(PTRACE_GETEVENTMSG, pid, 0, &former);
+  if (!killed) ptrace(PTRACE_GETEVENTMSG, pid, 0, &former);
   const std::vector<CounterValue> last = counter_values(*process);
   const std::shared_ptr<AddressSpace> old_space = process->space;
   std::deque<HeldSignal> held;
@@ -176,13 +185,12 @@ void SessionImpl::on_exec(pid_t pid) {
   process->note.clear();
   const bool first = pid == root_pid_ && !root_execed_;
   Task& task = add_task(pid, *process);
-  task.note_stop(WaitStatus((PTRACE_EVENT_EXEC << 16) | (SIGTRAP << 8) | 0x7f));
+  task.note_stop(WaitStatus(((killed ? PTRACE_EVENT_EXIT : PTRACE_EVENT_EXEC) << 16) | (SIGTRAP << 8) | 0x7f));
   task.held = std::move(held);
   refresh_image_facts(*process);
   if (first) {
     root_execed_ = true;
   } else {
-    if (process->announced) observer_.process_execed(pid, last);
     std::string why;
     if (!options_.trace_children) {
       why = "not followed (--trace-children=no)";
@@ -192,19 +200,27 @@ void SessionImpl::on_exec(pid_t pid) {
                                                     {process->executable, called}, process->arguments);
       if (!pattern.empty()) why = "skipped by pattern " + pattern;
     }
+    if (process->announced) {
+      if (!why.empty())
+        observer_.process_note(pid, "executes " + process->executable + ", " + why + ": runs native and untraced");
+      observer_.process_execed(pid, last);
+    }
+    process->announced = false;
     ++process->image;
     process->counters = {};
     process->started_seconds = realtime_seconds();
     if (!why.empty()) {
-      guarded(pid, [this, &why](Task& execed) {
-        let_go(execed, "executes " + execed.process->executable + ", " + why + ": runs native and untraced");
-      });
+      guarded(pid, [this](Task& execed) { let_go(execed); });
       check_world(old_space);
       return;
     }
   }
   process->traceable = true;
-  guarded(pid, [this](Task& execed) { setup_image(execed); });
+  if (killed) {
+    announce(*process);
+  } else {
+    guarded(pid, [this](Task& execed) { setup_image(execed); });
+  }
   check_world(old_space);
 }
 
@@ -225,6 +241,7 @@ void SessionImpl::setup_image(Task& task) {
   if (process.want_on && process.traceable) {
     leave_event_stop(task);
     const std::string error = inject(process);
+    if (task.gone) throw TraceeGone{task.tid};
     if (!error.empty()) {
       process.traceable = false;
       process.want_on = false;
@@ -240,9 +257,8 @@ void SessionImpl::setup_image(Task& task) {
 }
 
 // At PTRACE_EVENT_EXEC: the image is new, so nothing of ours is in it.
-void SessionImpl::let_go(Task& task, const std::string& why) {
+void SessionImpl::let_go(Task& task) {
   Process& process = *task.process;
-  if (process.announced) observer_.process_note(process.pid, why);
   task.detach();
   for (const HeldSignal& signal : task.held) syscall(SYS_tgkill, process.pid, task.tid, signal.number);
   remove_task(task.tid);
@@ -273,8 +289,10 @@ void SessionImpl::on_task_gone(pid_t tid, WaitStatus status) {
 
 void SessionImpl::end_process(Process& process, ProcessEnd end, int wait_status) {
   // Killed at its exec-stop; a program that could not be executed at all was never one.
-  if (!process.announced && process.pid == root_pid_ && root_execed_) announce(process);
-  if (process.announced) observer_.process_exited(process.pid, end, wait_status, counter_values(process));
+  const bool has_image = process.pid != root_pid_ || root_execed_;
+  if (!process.announced && has_image && end != ProcessEnd::kDetached) announce(process);
+  if (process.announced || process.image > 0)
+    observer_.process_exited(process.pid, end, wait_status, counter_values(process));
   processes_.erase(process.pid);
 }
 

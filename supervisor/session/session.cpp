@@ -183,10 +183,15 @@ void SessionImpl::handle(const WaitManager::Event& event) {
   // that a thread does: nobody needs to wait for it afterwards.
   const bool ends = event.status.kind() == WaitStatus::Kind::kEvent && event.status.event() == PTRACE_EVENT_EXIT;
   if (ends) task->gone = false;
-  guarded(event.tid, [this](Task& stopped) { dispatch(stopped); });
+  if (ends && has_unseen_image(*task)) {
+    on_exec(event.tid, true);
+  } else {
+    guarded(event.tid, [this](Task& stopped) { dispatch(stopped); });
+  }
   if (!ends) return;
   task = find_task(event.tid);
   if (task == nullptr) return;
+  if (task->stopped) ptrace(PTRACE_CONT, event.tid, 0, 0);  // whatever went wrong: its death is waited for
   task->gone = true;
   check_world(task->process->space);
 }

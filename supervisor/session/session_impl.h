@@ -98,11 +98,12 @@ class SessionImpl {
 
   // follow.cpp
   void on_birth(Task& parent);
-  void on_exec(pid_t pid);
+  bool has_unseen_image(const Task& task) const;
+  void on_exec(pid_t pid, bool killed = false);
   void on_task_gone(pid_t tid, WaitStatus status);
   void end_process(Process& process, ProcessEnd end, int wait_status);
   void setup_image(Task& task);
-  void let_go(Task& task, const std::string& why);
+  void let_go(Task& task);
   void receive_thread_or_vfork_child(Task& parent, Task& child);
   void receive_fork_child(Task& parent, Task& child);
 

@@ -18,6 +18,10 @@ namespace {
 
 constexpr uint64_t kArenaEnd = protocol::kArenaBase + protocol::kArenaSize;
 
+bool has_ended(const Process& process) {
+  return std::all_of(process.tasks.begin(), process.tasks.end(), [](const auto& entry) { return entry.second->gone; });
+}
+
 }  // namespace
 
 std::string SessionImpl::inject(Process& process) {
@@ -185,6 +189,7 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
                 refresh_stack_tables(*process->space);
               continue;
             }
+            if (has_ended(*process)) continue;
             process->traceable = false;
             process->want_on = false;
             note(*process, "not instrumented: " + error);

@@ -75,6 +75,26 @@ def kill_tracee(place):
         check(any(r.get("signal", {}).get("name") == "SIGKILL" for r in records.values()), f"no SIGKILL in {records}")
 
 
+def kill_while_executing(place):
+    """SIGKILL in the middle of an execve, or while the new image is made ready, is the program's end like any other."""
+    chain = 'exec sh -c "$chain"'
+    for tool in ("none", "callgrind", "massif"):
+        for moment in range(15):
+            process = place.start(["-q", f"--tool={tool}", "--trace-children=yes", "sh", "-c", chain],
+                                  env=dict(place.env, chain=chain))
+            wait_until(lambda: any(name.partition(".")[2][:1].isdigit() and not name.partition(".")[2].startswith("0")
+                                   for name in (os.listdir(place.log) if os.path.isdir(place.log) else [])),
+                       10, "the program executes itself")
+            time.sleep(0.003 * moment)
+            os.kill(procs.descendants(process.pid)[0], signal.SIGKILL)
+            output, errors = process.communicate(timeout=20)
+            check(process.returncode == -signal.SIGKILL and errors == "",
+                  f"{tool}: {session.name_of(process.returncode)} {output!r} {errors!r}")
+            records = place.check_complete()
+            last = max(records.values(), key=lambda record: record["image"])
+            check(last.get("signal", {}).get("name") == "SIGKILL" and not last.get("note"), f"{tool}: {last}")
+
+
 def broken_agent(place):
     """What breaks the agent ends its process, and the log says what was there: registers, code, the program's place."""
     program = ("memory = open('/proc/self/mem', 'r+b', buffering=0)\nmemory.seek(0x270000001000)\n"
@@ -350,6 +370,7 @@ def control_lists(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (statuses, summary, standard_streams, broken_agent, kill_tracee, kill_by_vctl,
-                                          kill_vsup, terminate_vsup, daemons, interrupt_key, job_control,
-                                          shell_under_vsup, full_disk, directories, control_lists)}, __doc__)
+    session.main({f.__name__: f for f in (statuses, summary, standard_streams, broken_agent, kill_tracee,
+                                          kill_while_executing, kill_by_vctl, kill_vsup, terminate_vsup, daemons,
+                                          interrupt_key, job_control, shell_under_vsup, full_disk, directories,
+                                          control_lists)}, __doc__)

@@ -54,7 +54,7 @@ static void generate(void) {
   if (!code) code = code_pages(4096);
   for (int i = 0; i < 20; ++i) {
     put_return(code + i * 16, ++n);
-    CHECK(((uint32_t (*)(void))(code + i * 16))() == n);
+    CHECK(((uint32_t(*)(void))(code + i * 16))() == n);
   }
 }
 

@@ -5,7 +5,9 @@
 static volatile int stop;
 static int pipes[2];
 
-static long fib(long n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }
+static long fib(long n) {
+  return n < 2 ? n : fib(n - 1) + fib(n - 2);
+}
 
 static void* busy(void* unused) {
   while (!stop) {
