@@ -307,6 +307,8 @@ int run(const Options& options, Front& front) {
   else if (session_options.walks_stacks)
     session_options.make_module_watch = stack_table_watches();
   session_options.describe_crash = describe_crash;
+  if (const std::string place = default_place(); !place.empty() && session_options.native_requests)
+    session_options.searched_code = place + "/searched-code";
   Session session(io, session_options, recorder);
   controller.set(session);
   try {

@@ -162,11 +162,14 @@ bool SessionImpl::take_native_breakpoint(Task& task, const siginfo_t& info) {
       task.app.rip += kXchgSize;
       answer_client_request(task);
       return true;
-    case NativeBreakpoint::Kind::kLoader:
+    case NativeBreakpoint::Kind::kLoader: {
       if (!space.breakpoints.active()) break;
-      space.breakpoints.set(task.tid, request_sites_);
-      if (!pass_loader_function(task, *breakpoint)) space.breakpoints.drop(task.tid, breakpoint->address);
+      uint64_t caller = 0;
+      read_value(task.tid, task.app.rsp, caller);
+      space.breakpoints.come_by_loader(task.tid, caller, request_sites_);
+      if (!pass_loader_function(task, *breakpoint, caller)) space.breakpoints.drop(task.tid, breakpoint->address);
       break;
+    }
     case NativeBreakpoint::Kind::kEntry:
       space.breakpoints.drop(task.tid, breakpoint->address);
       if (space.breakpoints.active()) space.breakpoints.set(task.tid, request_sites_);
@@ -177,13 +180,12 @@ bool SessionImpl::take_native_breakpoint(Task& task, const siginfo_t& info) {
 }
 
 // Acts for the instruction under the breakpoint, which is one of two everywhere: endbr64 or ret.
-bool SessionImpl::pass_loader_function(Task& task, const NativeBreakpoint& breakpoint) {
+bool SessionImpl::pass_loader_function(Task& task, const NativeBreakpoint& breakpoint, uint64_t caller) {
   constexpr uint8_t kRet = 0xc3, kEndbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
   if (breakpoint.original == kRet) {
-    uint64_t back = 0;
-    if (!read_value(task.tid, task.app.rsp, back)) return false;
-    task.app.rip = back;
-    task.app.rsp += sizeof back;
+    if (caller == 0) return false;
+    task.app.rip = caller;
+    task.app.rsp += sizeof caller;
     return true;
   }
   uint8_t code[sizeof kEndbr64] = {};

@@ -97,6 +97,7 @@ SessionImpl::SessionImpl(boost::asio::io_context& io, const SessionOptions& opti
       options_(options),
       observer_(observer),
       agent_(embedded_agent()),
+      request_sites_(options.searched_code),
       signal_fd_(io, open_child_signal_fd()),
       terminate_signals_(io),
       orphan_timer_(io),

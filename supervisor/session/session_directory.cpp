@@ -21,21 +21,6 @@ namespace {
   throw SessionDirectoryError("cannot " + what + " " + path + ": " + std::strerror(error));
 }
 
-// $XDG_STATE_HOME/vsup or ~/.local/state/vsup.
-std::string default_parent() {
-  const char* state = std::getenv("XDG_STATE_HOME");
-  if (state != nullptr && state[0] == '/') return std::string(state) + "/vsup";
-  const char* home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') {
-    const passwd* entry = getpwuid(getuid());
-    home = entry != nullptr ? entry->pw_dir : nullptr;
-  }
-  if (home == nullptr || home[0] != '/') {
-    throw SessionDirectoryError("there is no home directory for the results; give --log-dir=DIR");
-  }
-  return std::string(home) + "/.local/state/vsup";
-}
-
 void make_directories(const std::string& path) {
   if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return;
   if (errno != ENOENT) cannot("make the directory", path, errno);
@@ -53,7 +38,8 @@ std::string absolute(const std::string& path) {
 }
 
 std::string new_default_directory(std::string_view program) {
-  std::string parent = default_parent();
+  std::string parent = default_place();
+  if (parent.empty()) throw SessionDirectoryError("there is no home directory for the results; give --log-dir=DIR");
   make_directories(parent);
   char stamp[32] = "";
   time_t now = time(nullptr);
@@ -99,6 +85,17 @@ bool put_in_place(int directory, const std::string& temporary, const std::string
 }
 
 }  // namespace
+
+std::string default_place() {
+  const char* state = std::getenv("XDG_STATE_HOME");
+  if (state != nullptr && state[0] == '/') return std::string(state) + "/vsup";
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') {
+    const passwd* entry = getpwuid(getuid());
+    home = entry != nullptr ? entry->pw_dir : nullptr;
+  }
+  return home != nullptr && home[0] == '/' ? std::string(home) + "/.local/state/vsup" : std::string();
+}
 
 bool write_fully(int fd, std::string_view content) {
   while (!content.empty()) {

@@ -56,6 +56,10 @@ class SessionDirectory {
   std::function<void(const std::string&)> report_;
 };
 
+// Where the directories of sessions are by default, $XDG_STATE_HOME/vsup or ~/.local/state/vsup; empty when there is no
+// home. It may not exist yet.
+std::string default_place();
+
 // Puts the content into `name`, relative to the open directory (or AT_FDCWD), by a temporary file that is renamed.
 // False with errno set on failure.
 bool write_file_whole(int directory, const std::string& name, std::string_view content);

@@ -184,7 +184,7 @@ class SessionImpl {
   // True: it was one, and the task has been dealt with.
   bool end_native_call(Task& task, const Registers& registers);
   bool take_native_breakpoint(Task& task, const siginfo_t& info);
-  bool pass_loader_function(Task& task, const NativeBreakpoint& breakpoint);
+  bool pass_loader_function(Task& task, const NativeBreakpoint& breakpoint, uint64_t caller);
   void step_back_from_breakpoint(Task& task);
   // Some thread must be stopped, and none may run the app's code.
   void update_breakpoints(AddressSpace& space);

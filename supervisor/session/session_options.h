@@ -37,6 +37,7 @@ struct SessionOptions {
   bool wait_for_daemons = true;                   // --wait-for-daemons: else the observer hears when only they are left
   bool instrument_at_start = true;                // --instr-atstart
   bool native_requests = false;                   // client requests are answered in native code, too
+  std::string searched_code;                      // file of SearchedCode, empty: none
   protocol::AgentSettings settings = default_agent_settings();
   bool walks_stacks = false;  // ToolDescription::walks_stacks
   // For each address space, when settings.hook_heap or walks_stacks is set.

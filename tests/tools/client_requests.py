@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
@@ -76,6 +77,87 @@ def switched_by_the_program(place):
     check([t["on"] for t in record["toggles"]] == [True, False] * 5, f"{record['toggles']}")
 
 
+def modules_one_after_the_other(place):
+    """Whenever a module is loaded, and whatever was unloaded before, its first request is seen."""
+    once = cost_of_work(place, "start-stop", options=["--instr-atstart=no"]) // 5
+    copies = []
+    for number in range(4):
+        copies.append(os.path.join(place.folder, f"plugin{number}.so"))
+        shutil.copy(os.path.join(place.programs, "requests_plugin.so"), copies[-1])
+    a, b, c, d = copies
+    for arguments in ([a, b, c, d], [a, "-", b, "-", c, "-", d], [a, b, "-", c, "-", a, "-", d, "-", b],
+                      [a, "-"] * 20 + [b]):
+        expected = once * sum(argument != "-" for argument in arguments)
+        cost = cost_of_work(place, "plugins", *arguments, options=["--instr-atstart=no"])
+        check(cost == expected, f"{arguments}: {cost}, not {expected}")
+
+
+def modules_looked_through_before(place):
+    """A module that had no requests is not read again in the next session; when it is replaced it is."""
+    path = os.path.join(place.folder, "plugin.so")
+    silent = os.path.join(place.folder, "silent.c")
+    with open(silent, "w", encoding="utf-8") as source:
+        source.write("void measured(void) {}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", path, silent], check=True)
+    os.utime(path, (10**9, 10**9))
+    time.sleep(3.1)  # what has changed less than two seconds ago is not remembered
+    program = os.path.join(place.programs, "requests")
+    quiet = ["-q", "--tool=callgrind", "--instr-atstart=no", program, "plugins", path]
+    known = os.path.join(place.env["XDG_STATE_HOME"], "vsup", "searched-code")
+    check(place.run(quiet)[0] == 0, "no requests")
+    size = os.path.getsize(known)
+    check(size >= 16 * 3 and size % 16 == 0, f"{size} bytes: less than program, loader, libc and plugin")
+    check(place.run(quiet)[0] == 0 and os.path.getsize(known) == size, "the second session has something new")
+    shutil.copy(os.path.join(place.programs, "requests_plugin.so"), path)
+    os.utime(path, (10**9, 10**9))
+    cost = cost_of_work(place, "plugins", path, options=["--instr-atstart=no"])
+    check(cost > 0, "the module that has requests now was not looked through")
+    with open(known, "wb") as damaged:
+        damaged.write(os.urandom(4099))
+    check(cost_of_work(place, "plugins", path, options=["--instr-atstart=no"]) == cost, "with a damaged file")
+
+
+def whole_code_is_put_back(place):
+    """Also what the loader calls: after switches and a detach no byte of a file's code differs from the file."""
+    path, plugin = (os.path.join(place.programs, name) for name in ("requests", "requests_plugin.so"))
+    process = place.start_native([path, "plugins", "wait", plugin, "wait", plugin, "-"], stdin=subprocess.PIPE)
+    check(process.stdout.readline() == "ready\n", "not ready")
+    vsup = place.start(["-q", "--tool=callgrind", "--instr-atstart=no", f"--attach={process.pid}"])
+    control = place.control()
+    session.wait_until(lambda: changed_code(process.pid), 10, "breakpoints in native code")
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    check(process.stdout.readline() == "ready\n", "not ready again")
+    session.wait_until(lambda: changed_code(process.pid), 10, "breakpoints in native code")
+    control.toggle(True)
+    check(not changed_code(process.pid), f"while instrumented: {changed_code(process.pid)}")
+    control.toggle(False)
+    check(changed_code(process.pid), "no breakpoints after the switch off")
+    control.request("detach")
+    vsup.wait(timeout=20)
+    check(not changed_code(process.pid), f"after the detach: {changed_code(process.pid)}")
+    output, _ = process.communicate("go\n", timeout=20)
+    check(process.returncode == 0 and "plugins done" in output, f"{process.returncode}: {output}")
+
+
+def changed_code(pid):
+    """Addresses at which executable mappings differ from their files."""
+    changed = []
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in maps:
+            fields = line.split()
+            if "x" not in fields[1] or not fields[-1].startswith("/"):
+                continue
+            start, end = (int(word, 16) for word in fields[0].split("-"))
+            memory.seek(start)
+            text = memory.read(end - start)
+            with open(fields[-1], "rb") as file:
+                file.seek(int(fields[2], 16))
+                original = file.read(end - start)
+            changed += [hex(start + at) for at, byte in enumerate(original) if text[at] != byte][:10]
+    return changed
+
+
 def native_code_is_put_back(place):
     """An attached program has no breakpoint left when it is let go of, and runs on."""
     path = os.path.join(place.programs, "requests")
@@ -120,4 +202,6 @@ def breakpoints(pid, path):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (answers, switched_by_the_program, native_code_is_put_back)}, __doc__)
+    session.main({f.__name__: f for f in (answers, switched_by_the_program, modules_one_after_the_other,
+                                          modules_looked_through_before, whole_code_is_put_back,
+                                          native_code_is_put_back)}, __doc__)

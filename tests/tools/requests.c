@@ -1,4 +1,4 @@
-// Makes client requests of Valgrind's headers: requests KIND [PLUGIN]. `work(n)` costs the same for the same n.
+// Makes client requests of Valgrind's headers: requests KIND [PLUGIN ...]. `work(n)` costs the same for the same n.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
@@ -94,6 +94,22 @@ int main(int argc, char** argv) {
     void* plugin = dlopen(argv[2], RTLD_NOW);
     if (plugin == NULL) return 2;
     ((void (*)(void))dlsym(plugin, "measured"))();
+  } else if (strcmp(kind, "plugins") == 0) {  // "-": close the last one, "wait": for a line
+    char line[8];
+    void* plugin = NULL;
+    for (int i = 2; i < argc; ++i) {
+      if (strcmp(argv[i], "-") == 0) {
+        dlclose(plugin);
+      } else if (strcmp(argv[i], "wait") == 0) {
+        puts("ready");
+        fflush(stdout);
+        fgets(line, sizeof line, stdin);
+      } else {
+        plugin = dlopen(argv[i], RTLD_NOW);
+        if (plugin == NULL) return 2;
+        ((void (*)(void))dlsym(plugin, "measured"))();
+      }
+    }
   } else if (strcmp(kind, "parts") == 0) {
     CALLGRIND_ZERO_STATS;
     work(100);
