@@ -32,23 +32,27 @@ namespace vsup::protocol {
 
 // What a hooked function does, and with that where its arguments are.
 enum class HeapFunction : uint32_t {
-  kMalloc,           // (size)
-  kCalloc,           // (count, size)
-  kRealloc,          // (block, size)
-  kReallocArray,     // (block, count, size)
-  kMemalign,         // (alignment, size)
-  kPosixMemalign,    // (&block, alignment, size), returns an error number
-  kValloc,           // (size), at the start of a page
-  kPvalloc,          // (size), rounded up to pages
-  kNew,              // (size); throws
-  kNewAligned,       // (size, alignment); throws
-  kNewArray,         // (size); throws
+  kMalloc,         // (size)
+  kCalloc,         // (count, size)
+  kRealloc,        // (block, size)
+  kReallocArray,   // (block, count, size)
+  kMemalign,       // (alignment, size)
+  kPosixMemalign,  // (&block, alignment, size), returns an error number
+  kValloc,         // (size), at the start of a page
+  kPvalloc,        // (size), rounded up to pages
+  kNew,            // (size); throws
+  kNewNothrow,     // (size, std::nothrow)
+  kNewAligned,     // (size, alignment); throws
+  kNewAlignedNothrow,
+  kNewArray,  // (size); throws
+  kNewArrayNothrow,
   kNewArrayAligned,  // (size, alignment); throws
-  kFree,             // (block)
-  kDelete,           // (block)
-  kDeleteArray,      // (block)
-  kFork,             // (), the layer's locks are held inside
-  kFindFrame,        // (pc, &bases), returns a frame description entry
+  kNewArrayAlignedNothrow,
+  kFree,         // (block)
+  kDelete,       // (block)
+  kDeleteArray,  // (block)
+  kFork,         // (), the layer's locks are held inside
+  kFindFrame,    // (pc, &bases), returns a frame description entry
   // A Python allocator's, the first argument is its own: (ctx, size), (ctx, count, size), (ctx, block, size), (ctx,
   // block)
   kPythonMalloc,

@@ -189,15 +189,15 @@ void come_again(HookFrame& frame) {
   frame.thread->hold = kHoldAtEnd;
 }
 
-void resized(const HookFrame& frame, uint64_t size) {
+void resized(const HookFrame& frame, const Request& request) {
   if (frame.result == 0) {
-    // It failed and the block stays, but with size 0 it was freed.
+    // It failed and the block stays, but with size 0 it was freed. A product that overflows may look like 0.
     if (frame.former.present == 0) return;
-    if (size == 0) return events.freed(frame.former);
+    if (request.valid && request.size == 0) return events.freed(frame.former);
     HeapBlock lost;
     return chunk_insert(frame.former, lost);
   }
-  HeapBlock block = make_block(frame, frame.result, size);
+  HeapBlock block = make_block(frame, frame.result, request.size);
   if (frame.former.present == 0) {
     // Of realloc(NULL, ...). A block from before the hooks stays unknown: nobody saw its size.
     if (arguments_of(frame)[0] != 0) return;
@@ -272,7 +272,7 @@ void vsup_heap_after(vsup::agent::HookFrame* frame) {
   }
   frame->thread->call = frame->outer;
   Request request = requested(*frame);
-  if (is_resize(function)) return resized(*frame, request.size);
+  if (is_resize(function)) return resized(*frame, request);
   uint64_t address = frame->result;
   if (function == HeapFunction::kPosixMemalign)
     address = frame->result == 0 ? *reinterpret_cast<const uint64_t*>(frame->arguments[0]) : 0;

@@ -59,10 +59,10 @@ def without_templates(name):
 
 
 def function_name(text, place):
-    """The name of a function without parameters and versions."""
+    """The name of a function without parameters, but for operator new, and versions."""
     name = re.sub(r"@@?GLIBC.*", "", text)
     if name.startswith("operator new"):
-        return "operator new[]" if name.startswith("operator new[]") else "operator new", place
+        return name, place
     name = without_templates(name).split("(")[0].split("::")[-1].split(" ")[-1]
     if name == "clone3":  # Valgrind knows clone alone
         return "clone", "clone.S:100"

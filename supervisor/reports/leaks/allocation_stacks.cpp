@@ -9,7 +9,7 @@ namespace {
 
 using protocol::HeapFunction;
 
-// As Valgrind's replacements are called: no matter which form of operator new it was, but for arrays and alignment.
+// As Valgrind's replacements are called.
 const char* linkage_name(HeapFunction function) {
   switch (function) {
     case HeapFunction::kCalloc:
@@ -27,12 +27,20 @@ const char* linkage_name(HeapFunction function) {
       return "pvalloc";
     case HeapFunction::kNew:
       return "_Znwm";
+    case HeapFunction::kNewNothrow:
+      return "_ZnwmRKSt9nothrow_t";
     case HeapFunction::kNewAligned:
       return "_ZnwmSt11align_val_t";
+    case HeapFunction::kNewAlignedNothrow:
+      return "_ZnwmSt11align_val_tRKSt9nothrow_t";
     case HeapFunction::kNewArray:
       return "_Znam";
+    case HeapFunction::kNewArrayNothrow:
+      return "_ZnamRKSt9nothrow_t";
     case HeapFunction::kNewArrayAligned:
       return "_ZnamSt11align_val_t";
+    case HeapFunction::kNewArrayAlignedNothrow:
+      return "_ZnamSt11align_val_tRKSt9nothrow_t";
     case HeapFunction::kPythonMalloc:
       return "PyObject_Malloc";
     case HeapFunction::kPythonCalloc:

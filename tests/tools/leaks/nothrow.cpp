@@ -17,5 +17,7 @@ int main() {
   lose(new (std::nothrow) char[12]);
   lose(new Wide);
   lose(new Wide[2]);
+  lose(new (std::nothrow) Wide);
+  lose(new (std::nothrow) Wide[3]);
   return 0;
 }
