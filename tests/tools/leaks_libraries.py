@@ -40,4 +40,18 @@ def cleaned_up(place):
     check(123 <= with_clean_up < without, f"{with_clean_up} and {without} bytes in use")
 
 
-session.main({"kept": kept, "cleaned_up": cleaned_up}, __doc__)
+def static(place):
+    """Of a static program only its own blocks are lost: the C library in it keeps pointers where nothing is written
+    any more."""
+    status, _, errors = place.run(["--tool=leaks", "--leak-check=full", "--show-leak-kinds=all",
+                                   os.path.join(place.programs, "leaks_static")])
+    check(status == 0, f"status {status}: {errors}")
+    with open(glob.glob(os.path.join(place.log, "*", "log.txt"))[0], encoding="utf-8") as f:
+        log = f.read()
+    check("definitely lost: 50 bytes in 1 blocks" in log and "possibly lost: 40 bytes in 1 blocks" in log and
+          "indirectly lost: 0 bytes in 0 blocks" in log, log)
+    check(re.search(r"30 bytes in 1 blocks are still reachable in .*\n.*malloc.*\n.*: make \(leaks_static.c:8\)\n"
+                    r".*: main \(leaks_static.c:12\)", log), log)
+
+
+session.main({"kept": kept, "cleaned_up": cleaned_up, "static": static}, __doc__)

@@ -16,16 +16,23 @@ bool is_device(const MapEntry& entry) {
   return entry.path.starts_with("/dev/") && !entry.path.starts_with("/dev/shm/") && entry.path != "/dev/zero";
 }
 
+bool is_libc(const std::string& path) {
+  return path.find("/libc.so") != std::string::npos || path.find("/libc-2") != std::string::npos;
+}
+
 class RootFinder {
  public:
-  explicit RootFinder(const RootInput& input) : input_(input) {}
+  explicit RootFinder(const RootInput& input) : input_(input) {
+    is_static_ = std::none_of(input.mappings.begin(), input.mappings.end(),
+                              [](const MapEntry& entry) { return is_libc(entry.path); });
+  }
 
   std::vector<Range> find() {
     std::vector<Range> roots, holes = {input_.arena};
     holes.insert(holes.end(), input_.python_arenas.begin(), input_.python_arenas.end());
     for (size_t i = 0; i < input_.mappings.size(); ++i) {
       const MapEntry& entry = input_.mappings[i];
-      if (!entry.readable || !entry.writable || is_device(entry)) continue;
+      if (!entry.readable || !(entry.writable || is_sealed(i)) || is_device(entry)) continue;
       roots.push_back({entry.start, entry.end});
       if (entry.is_file()) {
         find_main_arena(entry, holes);
@@ -44,6 +51,15 @@ class RootFinder {
   }
 
  private:
+  // What a module had written before it was made read-only (PT_GNU_RELRO) lies before its data. The C library of a
+  // static program keeps pointers there to blocks from malloc.
+  bool is_sealed(size_t mapping) const {
+    const MapEntry& entry = input_.mappings[mapping];
+    if (mapping + 1 == input_.mappings.size() || entry.executable || !entry.is_file()) return false;
+    const MapEntry& next = input_.mappings[mapping + 1];
+    return next.writable && next.start == entry.end && next.path == entry.path;
+  }
+
   uint64_t word(uint64_t address) const {
     uint64_t value = 0;
     return input_.read(address, &value, sizeof value) == sizeof value ? value : 0;
@@ -67,13 +83,14 @@ class RootFinder {
     holes.push_back({entry.start, end});
   }
 
-  // glibc's main arena lies in libc's data and points to free chunks; their headers overlap the last bytes of the live
-  // block before. Its last bin is always empty and points to itself: 127 pairs of words, before them fastbinsY[10], top
-  // and last_remainder, after them binmap and the arena's links (struct malloc_state, glibc 2.26 to 2.40).
+  // glibc's main arena lies in the data of libc, or of a static program, and points to free chunks; their headers
+  // overlap the last bytes of the live block before. Its last bin is always empty and points to itself: 127 pairs of
+  // words, before them fastbinsY[10], top and last_remainder, after them binmap and the arena's links (struct
+  // malloc_state, glibc 2.26 to 2.40).
   void find_main_arena(const MapEntry& entry, std::vector<Range>& holes) const {
     constexpr uint64_t kMostData = uint64_t{1} << 20, kBins = 127, kBefore = uint64_t{12} * 8,
                        kAfter = 16 + uint64_t{5} * 8;
-    if (entry.path.find("/libc.so") == std::string::npos && entry.path.find("/libc-2") == std::string::npos) return;
+    if (!is_libc(entry.path) && !is_static_) return;
     std::vector<uint64_t> words(std::min(entry.end - entry.start, kMostData) / 8);
     words.resize(input_.read(entry.start, words.data(), words.size() * 8) / 8);
     for (size_t i = words.size(); i-- > kBins * 2;) {
@@ -142,6 +159,7 @@ class RootFinder {
   }
 
   const RootInput& input_;
+  bool is_static_;
 };
 
 template <typename Wanted>
