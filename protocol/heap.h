@@ -110,6 +110,7 @@ enum HookStatus : uint32_t {
   kHookTooShort,   // no room for a jump
   kHookImmovable,  // an instruction at its start cannot be moved
   kHookEntered,    // its own code jumps into what a jump would overwrite
+  kHookGone,       // by the supervisor: its module has been unloaded
 };
 
 inline constexpr unsigned kMaxHookCode = 112;

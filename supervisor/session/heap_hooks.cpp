@@ -247,13 +247,38 @@ void SessionImpl::refresh_hooks(Task& task) {
   if (!space.watch && options_.make_module_watch) space.watch = options_.make_module_watch();
   if (!space.watch || !space.hooks.on) return;
   const ModuleChanges changes = space.watch->update(task.tid);
-  std::erase_if(space.hooks.placed, [&changes](const PlacedHook& hook) {
-    return std::find(changes.gone.begin(), changes.gone.end(), hook.module_start) != changes.gone.end();
-  });
+  if (!changes.gone.empty()) forget_hooks(task, changes.gone);
   if (changes.loader_breakpoint != 0 && space.hooks.loader_breakpoint == 0)
     set_loader_breakpoint(task, changes.loader_breakpoint);
   if (!changes.named.empty()) tell_named_code(task, changes);
   if (!changes.places.empty() && options_.settings.hook_heap == kHookFunctions) place_hooks(task, changes.places);
+}
+
+// Of modules that have gone, with all that was made for them: a program may load and unload one for ever.
+void SessionImpl::forget_hooks(Task& task, const std::vector<uint64_t>& modules) {
+  HeapHooks& hooks = task.process->space->hooks;
+  const auto gone = [&modules](uint64_t start) {
+    return std::find(modules.begin(), modules.end(), start) != modules.end();
+  };
+  std::vector<uint64_t> kept = {hooks.loader_island};  // somebody may have copied a pointer to it
+  std::erase_if(hooks.placed, [&](const PlacedHook& hook) {
+    if (!gone(hook.module_start)) return false;
+    if (hook.is_pointer) {
+      kept.push_back(hook.island);
+      return true;
+    }
+    task.write_as<uint32_t>(kHookSitesBase + hook.site * kHookSiteStride + offsetof(HookSite, status), kHookGone);
+    hooks.free_sites.push_back(hook.site);
+    return true;
+  });
+  if (is_sandboxed(task.tid)) return;
+  RemoteCalls calls(task, agent_.exports.syscall_insn);
+  std::erase_if(hooks.islands, [&](const Island& island) {
+    const bool needed = std::any_of(kept.begin(), kept.end(), [&island](uint64_t address) {
+      return address >= island.start && address < island.start + kIslandSize;
+    });
+    return gone(island.module_start) && !needed && calls.syscall(SYS_munmap, {island.start, kIslandSize}) == 0;
+  });
 }
 
 // Functions of modules that have gone make room; entries are written before they count.
@@ -347,9 +372,9 @@ void SessionImpl::place_hooks(Task& task, const std::vector<HookPlace>& places) 
     note(*task.process, "its own seccomp filter might kill it for hooks in allocation functions: some are not seen");
     return;
   }
-  const uint64_t first = hooks.site_count;
+  std::vector<uint64_t> sites;
   for (const HookPlace& place : places) {
-    if (hooks.site_count == kMaxHooks) {
+    if (hooks.site_count == kMaxHooks && hooks.free_sites.empty()) {
       note(*task.process, "more than " + std::to_string(kMaxHooks) + " allocation functions: some are not seen");
       break;
     }
@@ -364,18 +389,27 @@ void SessionImpl::place_hooks(Task& task, const std::vector<HookPlace>& places) 
       log_line(LogLevel::kWarning, "process %d: no room for a hook near %#lx", task.process->pid, place.address);
       continue;
     }
-    task.write_as(kHookSitesBase + hooks.site_count++ * kHookSiteStride, site);
+    uint64_t index = hooks.site_count;
+    if (hooks.free_sites.empty()) {
+      ++hooks.site_count;
+    } else {
+      index = hooks.free_sites.back();
+      hooks.free_sites.pop_back();
+    }
+    task.write_as(kHookSitesBase + index * kHookSiteStride, site);
+    sites.push_back(index);
   }
-  if (hooks.site_count == first) return;
+  if (sites.empty()) return;
   task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, hook_count), hooks.site_count);
-  task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, hook_first), first);
+  task.write_as<uint64_t>(kHeapLayerBase + offsetof(HeapControl, hook_first),
+                          *std::min_element(sites.begin(), sites.end()));
   {
     RemoteCalls calls(task, agent_.exports.syscall_insn);
     const uint64_t context = slot_address(task.slot_ready ? static_cast<unsigned>(task.slot) : 0);
     calls.call(agent_.exports.place_hooks, context + kSlotSize, context, agent_.exports.remote_return);
   }
   want_flush(task);
-  for (uint64_t index = first; index < hooks.site_count; ++index) {
+  for (const uint64_t index : sites) {
     const auto site = task.read_as<HookSite>(kHookSitesBase + index * kHookSiteStride);
     if (site.status != kHookMade || site.code_size > kMaxHookCode || site.patch_size > sizeof site.patch ||
         site.patch_size < kJumpSize || site.move_count > std::size(site.moves)) {
@@ -384,6 +418,7 @@ void SessionImpl::place_hooks(Task& task, const std::vector<HookPlace>& places) 
       continue;
     }
     PlacedHook hook;
+    hook.site = index;
     hook.address = site.address;
     hook.island = site.island;
     hook.size = site.patch_size;

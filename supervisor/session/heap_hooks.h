@@ -10,6 +10,7 @@
 namespace vsup::supervisor {
 
 struct PlacedHook {
+  uint64_t site = 0;  // index of its HookSite
   uint64_t address = 0, module_start = 0;
   uint64_t island = 0;
   uint8_t size = 0;
@@ -28,7 +29,8 @@ struct HeapHooks {
   std::vector<NamedPlace> named;
   std::vector<PlacedHook> placed;
   std::vector<Island> islands;
-  uint64_t site_count = 0;  // HookSites handed out
+  uint64_t site_count = 0;           // HookSites handed out
+  std::vector<uint64_t> free_sites;  // of these, of modules that have gone
   uint64_t loader_breakpoint = 0;
   uint64_t loader_island = 0;                      // where the jump at the breakpoint leads; 0: it is an int3
   std::vector<uint8_t> loader_code, loader_patch;  // the app's at the breakpoint, and ours

@@ -214,6 +214,7 @@ class SessionImpl {
   void come_by_loader(Task& task);
   void tell_named_code(Task& task, const ModuleChanges& changes);
   void place_hooks(Task& task, const std::vector<HookPlace>& places);
+  void forget_hooks(Task& task, const std::vector<uint64_t>& modules);
   uint64_t island_for(Task& task, const HookPlace& place);
   // The world is stopped, or the process has one thread.
   void set_hooks(AddressSpace& space, bool on);

@@ -54,4 +54,19 @@ def static(place):
                     r".*: main \(leaks_static.c:12\)", log), log)
 
 
-session.main({"kept": kept, "cleaned_up": cleaned_up, "static": static}, __doc__)
+def reloaded(place):
+    """Libraries that come and go, and other C libraries beside the program's own, are followed; at the end the
+    program's own one alone is asked to free what it keeps."""
+    status, output, errors = place.run(["--tool=leaks", "--leak-check=full",
+                                        os.path.join(place.programs, "leaks_reloaded"),
+                                        os.path.join(place.programs, "libleaks_allocating.so")])
+    check(status == 0 and output == "done\n", f"status {status}: {output}{errors}")
+    with open(glob.glob(os.path.join(place.log, "*", "log.txt"))[0], encoding="utf-8") as f:
+        log = f.read()
+    check("are not seen" not in log, log)
+    sizes = re.findall(r"([\d,]+) bytes in (\d+) blocks are definitely lost", log)
+    total = sum(int(size.replace(",", "")) for size, _ in sizes)
+    check(total == 1000 + 6 * 2000 and sum(int(blocks) for _, blocks in sizes) == 7, log)
+
+
+session.main({"kept": kept, "cleaned_up": cleaned_up, "static": static, "reloaded": reloaded}, __doc__)

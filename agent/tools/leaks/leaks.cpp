@@ -44,12 +44,15 @@ void exit_called(uint64_t sp) {
   records.exit_tid = own_thread_id();
 }
 
-void call_all(HeapFunction wanted) {
+// That of the libraries which the program began with: those of other namespaces (dlmopen) would free again what belongs
+// to the loader that they share.
+void call_first(HeapFunction wanted) {
   const auto& control = *reinterpret_cast<const protocol::HeapControl*>(protocol::kHeapLayerBase);
   for (uint64_t i = 0; i < control.hook_count && i < protocol::kMaxHooks; ++i) {
     const auto& site =
         *reinterpret_cast<const protocol::HookSite*>(protocol::kHookSitesBase + i * protocol::kHookSiteStride);
-    if (site.function == wanted) reinterpret_cast<void (*)()>(site.address)();
+    if (site.function == wanted && site.status == protocol::kHookMade)
+      return reinterpret_cast<void (*)()>(site.address)();
   }
 }
 
@@ -78,12 +81,12 @@ bool leaving() {
     const bool alone = becomes_alone();
     if (free_libc) records.clean_up = alone ? kCleanUpDone : kCleanUpUnsafe;
     if (!alone) return false;
-    if (vsup_settings.tool_options[kOptionFreeCxx] != 0) call_all(HeapFunction::kFreeCxxResources);
+    if (vsup_settings.tool_options[kOptionFreeCxx] != 0) call_first(HeapFunction::kFreeCxxResources);
     return free_libc;
   }
   // glibc closes libraries then, and with them some that others have loaded.
   if (__atomic_exchange_n(&records.leaving, kLeft, __ATOMIC_RELAXED) == kLeaving && records.clean_up == kCleanUpDone)
-    call_all(HeapFunction::kFreeResources);
+    call_first(HeapFunction::kFreeResources);
   return false;
 }
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "agent/tools/leaks/records.h"
+#include "supervisor/reports/leaks/hooked_functions.h"
 #include "supervisor/reports/leaks/python_arenas.h"
 #include "supervisor/reports/leaks/python_objects.h"
 #include "supervisor/reports/leaks/roots.h"
@@ -80,7 +81,6 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
   snapshot.lost_records = live.lost;
   snapshot.all_known = live.all_known;
   snapshot.clean_up_missing = header.clean_up == records::kCleanUpUnsafe;
-  snapshot.functions = std::move(live.functions);
   snapshot.use = {live.bytes, snapshot.blocks.size(), header.allocations, header.frees, header.allocated_bytes};
 
   snapshot.modules = ModuleMap::of_process(process.tid());
@@ -122,6 +122,7 @@ std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, Sn
   for (const MapEntry& entry : snapshot.modules.entries()) {
     if (entry.executable) snapshot.modules.inspect(entry.start, read);
   }
+  snapshot.functions = hooked_functions(process, snapshot.modules);
   snapshot.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   return snapshot;
 }

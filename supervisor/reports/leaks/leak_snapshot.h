@@ -2,6 +2,7 @@
 // where these were made.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <vector>
 

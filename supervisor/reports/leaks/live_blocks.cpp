@@ -283,13 +283,7 @@ LiveBlocks read_live_blocks(const StoppedProcess& process, unsigned threads) {
                   .bytes = found.bytes,
                   .of_python = found.of_python,
                   .all_known = control.late == 0 && control.lost_blocks == 0,
-                  .lost = control.lost_blocks,
-                  .functions = {}};
-  for (uint64_t i = 0; i < std::min<uint64_t>(control.hook_count, kMaxHooks); ++i) {
-    HookSite site{};
-    if (!process.read(kHookSitesBase + i * kHookSiteStride, &site, sizeof site)) break;
-    live.functions.try_emplace(site.function, site.address);
-  }
+                  .lost = control.lost_blocks};
   return live;
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "protocol/heap.h"
@@ -38,7 +37,6 @@ struct LiveBlocks {
   bool of_python = false;    // some are of Python's own allocators
   bool all_known = true;     // false: the program has run without hooks, there may be others
   uint64_t lost = 0;         // not recorded, because the index was full
-  std::map<protocol::HeapFunction, uint64_t> functions;  // where hooked functions are, of several the first
 };
 
 // Empty if the process has no heap layer. By `threads` threads, at least one.
