@@ -9,6 +9,7 @@
 //                   +0x0040'0000  stack cache: 262,144 stacks by hash                 (1 MiB)
 //                   +0x0060'0000  Python code buckets: 65,536 heads                   (256 KiB)
 //                   +0x0070'0000  Python thread states by thread: 1,024               (16 KiB)
+//                   +0x0080'0000  Python code buckets: how many of their objects live  (128 KiB)
 //                   +0x0200'0000  depot buckets: 4,194,304 heads of chains of nodes   (16 MiB)
 //                   +0x0400'0000  as many for nodes whose parents have many           (16 MiB)
 //                   +0x1000'0000  rows of the modules' unwind tables                  (768 MiB)
@@ -67,6 +68,7 @@ inline constexpr uint64_t kDepotFarBucketsBase = kCallstackBase + 0x400'0000;
 inline constexpr unsigned kDepotBucketBits = 22;
 inline constexpr uint64_t kPythonBucketsBase = kCallstackBase + 0x60'0000;
 inline constexpr unsigned kPythonBucketBits = 16;
+inline constexpr uint64_t kPythonLivesBase = kCallstackBase + 0x80'0000;
 inline constexpr uint64_t kPythonThreadsBase = kCallstackBase + 0x70'0000;
 inline constexpr unsigned kPythonThreadBits = 10;
 inline constexpr uint64_t kRowsBase = kCallstackBase + 0x1000'0000;
@@ -140,6 +142,9 @@ struct CallstackControl {
   uint64_t directory;     // address of the UnwindDirectory in use, 0: none yet
   uint64_t python_ready;  // 1: `python` is complete, and is not changed any more
   PythonLayout python;
+  // Which time it is, from 1, that the ends of Python's code objects are told of: while their allocators are hooked.
+  // Begun by the agent; the next ones by the supervisor, which alone takes hooks away for a while. 0: they are not.
+  uint64_t code_period;
 
   // Written by the agent.
   uint64_t node_count;      // depot nodes handed out; node 0 is the root
@@ -148,6 +153,7 @@ struct CallstackControl {
   uint64_t full;            // stacks cut because the depot is full
   uint64_t python_bytes;    // of the Python code records, in use
   uint64_t walked_depth;    // frames that count of a stack, from the inside: further out it may be another's; 0: all
+  uint64_t code_ends;       // of code objects that stacks had passed through, as far as they were told of
   uint64_t python_misfits;  // Python frames left out because they did not look like those of this version
 };
 static_assert(sizeof(CallstackControl) <= 4096);
@@ -181,6 +187,7 @@ struct PythonCode {
   // Characters and how many bytes each has: 1 (Latin-1), 2 or 4.
   uint32_t name_length, file_length;
   uint8_t name_kind, file_kind;
+  uint16_t period;  // agent private: CallstackControl::code_period in which it was met, 0 when it has ended
   // Then name, file and table, each filled up to a multiple of 8 bytes.
 };
 inline constexpr uint64_t kPythonCodeAlignment = 16;  // an index counts these from kPythonRecordsBase; 0 is none

@@ -1,5 +1,6 @@
 #include "agent/callstack/cached_walk.h"
 
+#include "agent/callstack/python_codes.h"
 #include "agent/callstack/stack_depot.h"
 #include "protocol/callstack.h"
 
@@ -258,7 +259,9 @@ WalkStep step_outward(Position& at, PythonWalk& python, uint64_t& frame, ReadLog
 
 bool cached_walk(WalkCache& cache, const WalkState& start, unsigned depth, PythonWalk& python, uint32_t& stack) {
   static_assert(WalkCache::kMaxDepth < 128);
-  uint64_t generation = (unwind_epoch() << 1 | (python.stacks() != kPythonStacksNo ? 1 : 0)) << 7 | depth;
+  // Each of them only grows.
+  uint64_t generation =
+      ((unwind_epoch() + code_ends()) << 1 | (python.stacks() != kPythonStacksNo ? 1 : 0)) << 7 | depth;
   if (cache.generation != generation) {
     cache.generation = generation;
     cache.root = walked_root(depth);

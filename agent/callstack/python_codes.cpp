@@ -87,6 +87,27 @@ bool same(const PythonCode& a, const PythonCode& b) {
          a.first_line == b.first_line;
 }
 
+uint64_t bucket_of(uint64_t code) {
+  return (code * kSpread) >> (64 - kPythonBucketBits);
+}
+
+// How many records of the bucket are of objects that live.
+uint16_t& lives_of(uint64_t code) {
+  return reinterpret_cast<uint16_t*>(kPythonLivesBase)[bucket_of(code)];
+}
+
+uint16_t period() {
+  return static_cast<uint16_t>(__atomic_load_n(&control().code_period, __ATOMIC_ACQUIRE));
+}
+
+// Of the object at this address, met in this period and not ended since.
+uint32_t find_living(uint32_t index, uint64_t code, uint16_t now) {
+  for (; index != 0; index = record(index).next) {
+    if (record(index).address == code && __atomic_load_n(&record(index).period, __ATOMIC_RELAXED) == now) return index;
+  }
+  return 0;
+}
+
 uint32_t find(uint32_t index, uint32_t end, const PythonCode& wanted) {
   while (index != end && !same(record(index), wanted)) index = record(index).next;
   return index == end ? 0 : index;
@@ -125,12 +146,8 @@ uint32_t make_record(const PythonLayout& layout, const PythonCode& identity) {
   return index;
 }
 
-}  // namespace
-
-uint32_t python_code(const PythonLayout& layout, uint64_t code, ReadLog& log) {
-  PythonCode identity{};
-  if (!read_identity(layout, code, identity, log)) return 0;
-  uint32_t& bucket = reinterpret_cast<uint32_t*>(kPythonBucketsBase)[(code * kSpread) >> (64 - kPythonBucketBits)];
+// The record of what is there now.
+uint32_t find_or_make(const PythonLayout& layout, const PythonCode& identity, uint32_t& bucket) {
   uint32_t head = __atomic_load_n(&bucket, __ATOMIC_ACQUIRE);
   uint32_t index = find(head, 0, identity);
   if (index != 0) return index;
@@ -144,6 +161,49 @@ uint32_t python_code(const PythonLayout& layout, uint64_t code, ReadLog& log) {
     record(index).next = head;
   }
   return index;
+}
+
+}  // namespace
+
+uint32_t python_code(const PythonLayout& layout, uint64_t code, ReadLog& log) {
+  uint32_t& bucket = reinterpret_cast<uint32_t*>(kPythonBucketsBase)[bucket_of(code)];
+  const uint16_t now = period();
+  ReadLog none;
+  if (now != 0) {
+    uint32_t index = find_living(__atomic_load_n(&bucket, __ATOMIC_ACQUIRE), code, now);
+    if (index != 0) return index;
+  }
+  PythonCode identity{};
+  if (!read_identity(layout, code, identity, now != 0 ? none : log)) return 0;
+  uint32_t index = find_or_make(layout, identity, bucket);
+  if (index == 0 || now == 0) return index;
+  // Counted before it counts as living.
+  if (__atomic_load_n(&record(index).period, __ATOMIC_RELAXED) != now) {
+    __atomic_fetch_add(&lives_of(code), 1, __ATOMIC_RELAXED);
+    if (__atomic_exchange_n(&record(index).period, now, __ATOMIC_ACQ_REL) == now)
+      __atomic_fetch_sub(&lives_of(code), 1, __ATOMIC_RELAXED);
+  }
+  return index;
+}
+
+void code_ends_are_told() {
+  if (control().code_period == 0) __atomic_store_n(&control().code_period, 1, __ATOMIC_RELEASE);
+}
+
+void code_may_end(uint64_t address) {
+  uint16_t& lives = lives_of(address);
+  if (__atomic_load_n(&lives, __ATOMIC_RELAXED) == 0) return;
+  const uint16_t now = period();
+  uint32_t& bucket = reinterpret_cast<uint32_t*>(kPythonBucketsBase)[bucket_of(address)];
+  uint32_t index = find_living(__atomic_load_n(&bucket, __ATOMIC_ACQUIRE), address, now);
+  if (index == 0 || __atomic_exchange_n(&record(index).period, 0, __ATOMIC_ACQ_REL) != now) return;
+  __atomic_fetch_sub(&lives, 1, __ATOMIC_RELAXED);
+  __atomic_fetch_add(&control().code_ends, 1, __ATOMIC_RELEASE);
+}
+
+uint64_t code_ends() {
+  return __atomic_load_n(&control().code_ends, __ATOMIC_ACQUIRE) +
+         (__atomic_load_n(&control().code_period, __ATOMIC_ACQUIRE) << 32);
 }
 
 }  // namespace vsup::agent

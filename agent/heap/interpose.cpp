@@ -6,6 +6,7 @@
 // when that one's frame is still on the stack: its record says where, and hook_return lies there.
 #include "agent/base/safe_load.h"
 #include "agent/callstack/capture.h"
+#include "agent/callstack/python_codes.h"
 #include "agent/engine/code_cache.h"
 #include "agent/engine/trap_guard.h"
 #include "agent/heap/heap_events.h"
@@ -227,7 +228,10 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
   if (is_free(function)) {
     HeapBlock block;
     uint64_t address = arguments_of(*frame)[0];
-    if (address != 0 && chunk_remove(address, block)) events.freed(block);
+    if (address == 0) return 0;
+    bool known = chunk_remove(address, block);
+    if (!known || block.size >= kLeastCodeSize) code_may_end(address);
+    if (known) events.freed(block);
     return 0;
   }
   if (function == HeapFunction::kFork) {

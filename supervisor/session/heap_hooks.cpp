@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstddef>
 
+#include "protocol/callstack.h"
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
@@ -95,6 +96,14 @@ bool is_about_to_call(const Registers& registers, uint64_t island) {
                            registers.r13, registers.r14, registers.r15})
     if (value == island) return true;
   return false;
+}
+
+// Code objects may have ended while the hooks were away.
+void begin_code_period(pid_t tid) {
+  constexpr uint64_t kPeriod = kCallstackBase + offsetof(CallstackControl, code_period), kLast = 0xffff;
+  uint64_t period = 0;
+  if (!read_value(tid, kPeriod, period) || period == 0) return;
+  write_value<uint64_t>(tid, kPeriod, period < kLast ? period + 1 : 1);
 }
 
 }  // namespace
@@ -467,6 +476,7 @@ void SessionImpl::set_hooks(AddressSpace& space, bool on) {
   }
   if (!on) return;
   write_value<uint64_t>(runner->tid, kHeapLayerBase + offsetof(HeapControl, late), 1);
+  begin_code_period(runner->tid);
   refresh_hooks(*runner);
 }
 

@@ -16,6 +16,7 @@ import session  # noqa: E402
 from session import check, wait_until  # noqa: E402
 
 APP = os.path.join(HERE, "python_heap_app.py")
+CODES = os.path.join(HERE, "python_heap_codes.py")
 PYTHON = "/usr/bin/python3"
 EXACT = ["--threshold=0.001", "--detailed-freq=100000"]
 NODE = re.compile(r"^( *)n\d+: (\d+) (?:0x[0-9A-F]+: )?(\S+) \(.*python_heap_app\.py:(\d+)\)$")
@@ -100,6 +101,22 @@ def arenas(place):
     check(raw.get(bytes_place, 0) >= 1 << 20 and raw[bytes_place] % (1 << 18) == 0, f"{raw}")
 
 
+def dead_code(place):
+    """Functions whose code objects follow each other at the same addresses keep their own names, files and lines."""
+    for option in ("track", "ignore"):
+        status, output, errors = place.run(["--tool=massif", "--python-stacks=only", f"--python-malloc={option}",
+                                            "--threshold=0", "--peak-inaccuracy=0", PYTHON, CODES])
+        check(status == 0 and output == "400 True\n", f"status {status}: {output}{errors}")
+        path, = glob.glob(os.path.join(place.log, "*", "massif.out.*"))
+        with open(path, encoding="utf-8") as f:
+            peak = f.read().split("heap_tree=peak\n", 1)[1].split("#-----------\n", 1)[0]
+        # bytes(n) takes n + 33 bytes, a block of its own.
+        found = re.findall(r"n\d+: (\d+) 0x[0-9A-F]+: (made_\d+) \((/made/\d\.py):(\d+)\)", peak)
+        expected = {(str(100033 + i), f"made_{i}", f"/made/{i % 3}.py", str(i % 50 + 2)) for i in range(400)}
+        check(len(found) == 400 and set(found) == expected,
+              f"{option}: {len(found)} functions, {sorted(set(found) ^ expected)[:6]}")
+
+
 def working(place, options):
     process = place.start(["--tool=massif", *options, PYTHON, APP, "work"], stdin=subprocess.PIPE)
     check(process.stdout.readline() == "working\n", "it does not start")
@@ -151,5 +168,6 @@ def attached(place):
 
 
 session.main({name: test for name, test in list(globals().items())
-              if name in ("tracked_as_by_malloc", "with_native_frames", "arenas", "toggled", "detached", "attached")},
+              if name in ("tracked_as_by_malloc", "with_native_frames", "arenas", "dead_code", "toggled", "detached",
+                          "attached")},
              __doc__)
