@@ -12,6 +12,7 @@
 #include "supervisor/session/heap_hooks.h"
 #include "supervisor/session/module_watch.h"
 #include "supervisor/session/native_breakpoints.h"
+#include "supervisor/session/session_observer.h"
 
 namespace vsup::supervisor {
 
@@ -37,7 +38,7 @@ struct AddressSpace {
   SharedView shared;
   SlotTable slots;
   std::vector<Task*> tasks;
-  std::vector<uint64_t> reported_modules;
+  std::vector<MappedModule> reported_modules;  // those whose code was executed; none overlaps another
   NativeBreakpoints breakpoints;
   bool trap_ignored = false;           // by the app, when the breakpoints were set: each of them makes it the default
   std::unique_ptr<ModuleWatch> watch;  // for tools that hook the heap or walk stacks

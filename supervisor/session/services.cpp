@@ -214,6 +214,21 @@ void SessionImpl::run_native_from_now(Process& process, const std::string& why) 
     if (!task->stopped) request_stop(*task);
 }
 
+// Code of a file is about to be executed: said once, and again when it is where another file's was.
+void SessionImpl::report_code(Task& task, const MappedModule& module) {
+  AddressSpace& space = *task.process->space;
+  const auto overlaps = [&module](const MappedModule& one) { return one.start < module.end && module.start < one.end; };
+  const auto same = [&module](const MappedModule& one) {
+    return one.start == module.start && one.end == module.end && one.offset == module.offset &&
+           one.inode == module.inode && one.path == module.path;
+  };
+  if (std::any_of(space.reported_modules.begin(), space.reported_modules.end(), same)) return;
+  std::erase_if(space.reported_modules, overlaps);
+  space.reported_modules.push_back(module);
+  observer_.module_mapped(task.process->pid, module);
+  if (space.passes_rseq && rseq_sections_.in_file(module.path)) run_native_from_now(*task.process, kUsesRseq);
+}
+
 void SessionImpl::answer_map_query(Task& task, const ThreadContext& context) {
   AddressSpace& space = *task.process->space;
   if (!space.maps_fd) {
@@ -234,13 +249,8 @@ void SessionImpl::answer_map_query(Task& task, const ThreadContext& context) {
                 flag(mapping->writable, protocol::kMapWritable) | flag(mapping->executable, protocol::kMapExecutable) |
                 flag(mapping->file || mapping->path == "[vdso]", protocol::kMapFile) |
                 flag(mapping->shared || may_be_rewritten(*mapping), protocol::kMapShared);
-    if (mapping->file && mapping->executable && !mapping->path.empty() && mapping->path[0] == '/' &&
-        std::find(space.reported_modules.begin(), space.reported_modules.end(), mapping->start) ==
-            space.reported_modules.end()) {
-      space.reported_modules.push_back(mapping->start);
-      observer_.module_mapped(task.process->pid, {mapping->path, mapping->start, mapping->end, mapping->offset});
-      if (space.passes_rseq && rseq_sections_.in_file(mapping->path)) run_native_from_now(*task.process, kUsesRseq);
-    }
+    if (mapping->file && mapping->executable && !mapping->path.empty() && mapping->path[0] == '/')
+      report_code(task, {mapping->path, mapping->start, mapping->end, mapping->offset, true, mapping->inode});
   }
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
   task.write(context_address + offsetof(ThreadContext, request_result), answer, sizeof answer);

@@ -172,6 +172,7 @@ class SessionImpl {
   void finish_native_step(Task& task);
   void run_native_from_now(Process& process, const std::string& why);
   void run_in_agent(Task& task, Registers registers);
+  void report_code(Task& task, const MappedModule& module);
   void answer_map_query(Task& task, const protocol::ThreadContext& context);
   void flush_cache(Task& task);
   void reset_cache(AddressSpace& space);

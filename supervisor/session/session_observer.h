@@ -26,6 +26,7 @@ struct MappedModule {
   uint64_t end = 0;          // first byte after
   uint64_t offset = 0;       // file offset of `start`
   bool instrumented = true;  // its code is about to run in the cache
+  uint64_t inode = 0;        // of the mapping that has the code, when it is that; else 0
 };
 
 // How an image ended.

@@ -310,7 +310,7 @@ const char* try_callgrind(Decisions& next, ModuleCodeCache& cache) {
   simulation.system_calls = simulation.callgrind && simulated % 7 == 0;
   simulation.shapes = {{1024, 2, 64}, {1024, 2, 64}, {4096, 4, 64}};
   if (simulation.any()) fill_simulation(next);
-  const auto profile = callgrind::read_records(getpid(), kGeneration, simulation, next.byte() % 2 != 0);
+  const auto profile = callgrind::read_records(getpid(), kGeneration, simulation, {}, next.byte() % 2 != 0);
   if (!profile) return nullptr;
   callgrind::WriterOptions options;
   options.dump_instr = next.byte() % 2 != 0;

@@ -26,18 +26,24 @@ class Profile:
         names = {}
         function = callee = None
         pending = None
+        is_jump = False
         with open(path, encoding="utf-8") as lines:
             for line in lines:
                 line = line.rstrip("\n")
-                name = re.match(r"(c?fn)=(?:\((\d+)\))? ?(.*)", line)
+                name = re.match(r"([cj]?fn)=(?:\((\d+)\))? ?(.*)", line)
                 if name:
                     kind, number, text = name.groups()
                     if number and text:
                         names[number] = text
                     text = self.plain(text or names[number])
-                    function, callee = (text, callee) if kind == "fn" else (function, text)
+                    function = text if kind == "fn" else function
+                    callee = text if kind == "cfn" else callee
                 elif line.startswith("calls="):
                     pending = int(line[6:].split()[0])
+                elif line.startswith(("jump=", "jcnd=")):
+                    is_jump = True
+                elif is_jump:  # the line that says from where
+                    is_jump = False
                 elif re.match(r"[+*\-0-9]", line):
                     cost = int(line.split()[-1])
                     if pending is not None:

@@ -52,7 +52,7 @@ EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block, EdgeKind ki
           .callee_pc = callee,
           .passed_pc = {},
           .kind = kind,
-          .unused = 0};
+          .blocks = static_cast<uint32_t>(records.blocks)};
   records.edges = index + 1;
   return &edge;
 }

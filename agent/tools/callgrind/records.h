@@ -219,7 +219,7 @@ struct EdgeRecord {
   uint64_t callee_pc;     // 0: of an indirect site's head record, which has no count
   uint64_t passed_pc[3];  // blocks of a procedure linkage table on the way: their cost is the caller's
   EdgeKind kind;
-  uint32_t unused;
+  uint32_t blocks;  // records of blocks there were when the edge was met
 };
 static_assert(sizeof(EdgeRecord) == 72);
 inline constexpr uint32_t kNoBlock = ~0u;

@@ -46,11 +46,19 @@ ProfileReport::ProfileReport(const ToolContext& context, ProfileOutputOptions op
       log_(context.log) {}
 
 void ProfileReport::image_started(const ProcessSummary& process) {
-  images_[process.pid] = {process};
+  Image image{process};
+  // A fork's memory is its parent's, the records included.
+  if (const auto parent = images_.find(process.parent); process.image == 0 && parent != images_.end())
+    image.periods = parent->second.periods;
+  images_[process.pid] = std::move(image);
 }
 
 void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
   if (module.instrumented) output_.prepare(pid, module.path);
+  constexpr uint64_t kCountAt = agent::callgrind::kToolBase + offsetof(agent::callgrind::Header, blocks);
+  uint64_t blocks = 0;
+  if (const auto found = images_.find(pid); found != images_.end() && read_value(pid, kCountAt, blocks))
+    found->second.periods.note(module, blocks);
   if (functions_.module_mapped(pid, module)) return;
   const auto image = images_.find(pid);
   if (image == images_.end() || std::exchange(image->second.warned, true)) return;
@@ -78,7 +86,8 @@ void ProfileReport::session_finished() {
 
 std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger, bool end,
                                            unsigned only) {
-  std::optional<Profile> profile = read_records(process.tid(), process.generation(), simulation_, end, only);
+  std::optional<Profile> profile =
+      read_records(process.tid(), process.generation(), simulation_, images_[process.pid()].periods, end, only);
   if (!profile) return {};
   Image& image = images_[process.pid()];
   ProcessFacts& facts = profile->process;

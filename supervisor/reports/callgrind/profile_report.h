@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "supervisor/reports/cachesim/cache_options.h"
+#include "supervisor/reports/callgrind/code_periods.h"
 #include "supervisor/reports/callgrind/cut_blocks.h"
 #include "supervisor/reports/callgrind/live_records.h"
 #include "supervisor/reports/callgrind/named_functions.h"
@@ -52,6 +53,7 @@ class ProfileReport : public ToolReport {
     unsigned part = 1;    // the next one's number
     uint64_t blocks = 0;  // executed in the parts before
     bool warned = false;  // that options name too many functions
+    CodePeriods periods = {};
   };
 
   // `only`: the number of the only thread wanted, 0 for all.

@@ -393,13 +393,15 @@ void start_stacks(const Tables& tables, Profile& profile) {
 
 }  // namespace
 
-std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation, bool end,
-                                    unsigned only) {
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation,
+                                    const CodePeriods& periods, bool end, unsigned only) {
   Tables tables;
   Profile profile;
   if (!tables.read(tid) || !read_table(tid, records::kLengthsAt, tables.header.lengths, profile.lengths) ||
       !read_table(tid, records::kCallersAt, tables.header.callers, profile.callers))
     return {};
+  profile.modules = ModuleMap::of_process(tid).modules();
+  periods.apply(tables.blocks, tables.edges, profile.modules);
   profile.shapes.reserve(tables.blocks.size());
   uint32_t basic_blocks = 0;
   for (const records::BlockRecord& block : tables.blocks) {
@@ -445,7 +447,6 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
     add_cuts(tables, *slot, profile, events, thread);
     move_skipped(tables, profile, thread);
   }
-  profile.modules = ModuleMap::of_process(tid).modules();
   return profile;
 }
 

@@ -8,13 +8,14 @@
 #include <optional>
 
 #include "supervisor/reports/cachesim/cache_options.h"
+#include "supervisor/reports/callgrind/code_periods.h"
 #include "supervisor/reports/callgrind/profile.h"
 
 namespace vsup::supervisor::callgrind {
 
 // `generation` is AgentState's. None when `tid` has no records or is gone. The caller fills Profile::process,
 // but for its descriptions. `end`: the process does not go on. `only`: the number of the only thread wanted, 0 for all.
-std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation, bool end,
-                                    unsigned only = 0);
+std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation,
+                                    const CodePeriods& periods, bool end, unsigned only = 0);
 
 }  // namespace vsup::supervisor::callgrind
