@@ -52,7 +52,8 @@
 //          detail    compared with the check before: increased, changed, new; kinds: as --show-leak-kinds, with a delta
 //                    all unless given; detail: full or summary
 //
-// PROCESS: pid, parent, image, executable, arguments[], mode (instrumented, native, not-traceable, exited), note,
+// PROCESS: pid, parent (0: not of this session), image, executable, arguments[], mode (instrumented, native,
+// not-traceable, exited), note,
 //          directory, started (seconds since 1970), threads[{tid, name, instrumented}]
 // FRAME:   address ("0x..."), function, offset, module, file, line, inlined; innermost first, what is unknown is absent
 #pragma once

@@ -31,10 +31,10 @@ void stop_like(int number, pid_t session) {
 int serve(pid_t session, int status_pipe) {
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int number : {SIGCHLD, SIGTERM, SIGHUP}) sigaddset(&mask, number);
+  for (const int number : {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM})
+    sigaddset(&mask, number);
   sigprocmask(SIG_BLOCK, &mask, nullptr);
-  // The terminal's reach the session, too.
-  for (const int number : {SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) signal(number, SIG_IGN);
+  for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) signal(number, SIG_IGN);
   const UniqueFd signals(signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
   for (;;) {
     int status = 0;
@@ -54,7 +54,9 @@ int serve(pid_t session, int status_pipe) {
     }
     signalfd_siginfo info{};
     while (read(signals.get(), &info, sizeof info) == sizeof info)
-      if (info.ssi_signo != SIGCHLD) kill(session, static_cast<int>(info.ssi_signo));
+      // The terminal's (SI_KERNEL) reach the session, too, but for the end of the terminal.
+      if (info.ssi_signo != SIGCHLD && (info.ssi_code != SI_KERNEL || info.ssi_signo == SIGHUP))
+        kill(session, static_cast<int>(info.ssi_signo));
   }
 }
 

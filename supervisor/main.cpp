@@ -24,6 +24,7 @@
 #include "supervisor/reports/html/session_loader.h"
 #include "supervisor/reports/stack_table_watch.h"
 #include "supervisor/reports/stack_text.h"
+#include "supervisor/session/inherited_state.h"
 #include "supervisor/session/recorder.h"
 #include "supervisor/session/session.h"
 #include "supervisor/session/session_directory.h"
@@ -351,6 +352,7 @@ int make_report(const std::string& directory) {
 
 int main_program(int argc, char** argv) {
   fill_standard_descriptors();
+  raise_limits();
   std::vector<std::string> warnings;
   Options options;
   try {
@@ -385,6 +387,8 @@ int main_program(int argc, char** argv) {
     return end_like(run(options, front));
   } catch (const SessionDirectoryError& error) {
     return fail(error.what());
+  } catch (const std::exception& error) {
+    return fail(std::string("cannot start: ") + error.what());
   }
 }
 

@@ -266,6 +266,17 @@ std::vector<pid_t> list_threads(pid_t pid) {
   return threads;
 }
 
+pid_t living_thread(pid_t pid) {
+  const auto lives = [](pid_t tid) {
+    const auto status = read_status_of(tid);
+    return status && status->state != 'Z' && status->state != 'X';
+  };
+  if (lives(pid)) return pid;
+  for (const pid_t tid : list_threads(pid))
+    if (tid != pid && lives(tid)) return tid;
+  return 0;
+}
+
 uint64_t read_auxv(pid_t pid, uint64_t type) {
   const std::string bytes = read_file("/proc/" + std::to_string(pid) + "/auxv");
   for (size_t at = 0; at + 16 <= bytes.size(); at += 16) {

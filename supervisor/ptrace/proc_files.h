@@ -62,6 +62,9 @@ std::string read_link(const std::string& path);
 std::vector<std::string> read_command_line(pid_t pid);
 std::string thread_name(pid_t pid, pid_t tid);
 std::vector<pid_t> list_threads(pid_t pid);
+// The leader, or where that has ended before them another thread, whose files in /proc still show the process's memory
+// and names; 0 when all have ended.
+pid_t living_thread(pid_t pid);
 // A value of /proc/PID/auxv, 0 when absent.
 uint64_t read_auxv(pid_t pid, uint64_t type);
 

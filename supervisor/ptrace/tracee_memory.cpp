@@ -55,7 +55,10 @@ bool write_words(pid_t tid, std::initializer_list<RemoteWord> words) {
     local[count] = {const_cast<uint64_t*>(&word.value), sizeof word.value};
     remote[count++] = {reinterpret_cast<void*>(word.address), sizeof word.value};
   }
-  return process_vm_writev(tid, local, count, remote, count, 0) == static_cast<ssize_t>(count * sizeof(uint64_t));
+  if (process_vm_writev(tid, local, count, remote, count, 0) == static_cast<ssize_t>(count * sizeof(uint64_t)))
+    return true;
+  return std::all_of(words.begin(), words.end(),
+                     [tid](const RemoteWord& word) { return write_value(tid, word.address, word.value); });
 }
 
 std::optional<std::string> read_string(pid_t tid, uint64_t address, size_t limit) {

@@ -29,7 +29,7 @@ struct RemoteWord {
   uint64_t address, value;
 };
 
-// At most 8 words, in one system call.
+// At most 8 words, in one system call where that is allowed.
 bool write_words(pid_t tid, std::initializer_list<RemoteWord> words);
 
 // A NUL-terminated string of at most `limit` bytes.

@@ -24,20 +24,22 @@ constexpr uint64_t kAuxvVdso = 33;  // AT_SYSINFO_EHDR
 void SessionImpl::attach(pid_t pid) {
   const std::string name = "process " + std::to_string(pid);
   const auto status = read_status_of(pid);
-  if (!status || status->state == 'Z' || status->state == 'X') throw StartError(name + ": no such process", 1);
+  if (!status) throw StartError(name + ": no such process", 1);
   if (status->tgid != pid)
     throw StartError(name + ": a thread of process " + std::to_string(status->tgid) + "; attach to that", 1);
   if (pid == getpid()) throw StartError(name + ": this is vsup itself", 1);
+  const pid_t living = living_thread(pid);
+  if (living == 0) throw StartError(name + ": it has ended already", 1);
   if (status->tracer != 0) throw StartError(name + ": traced already, by process " + std::to_string(status->tracer), 1);
   if (options_.instrument_at_start) {
-    const std::string occupied = check_ranges_free(pid);
+    const std::string occupied = check_ranges_free(living);
     if (!occupied.empty()) throw StartError(name + ": " + occupied, 1);
   }
-  Process& process = add_process(pid, 0);
+  Process& process = add_process(pid, status->ppid);
   process.space = std::make_shared<AddressSpace>();
   process.want_on = false;
-  process.space->vdso_syscall = find_vdso_syscall(read_auxv(pid, kAuxvVdso));
-  refresh_image_facts(process);
+  process.space->vdso_syscall = find_vdso_syscall(read_auxv(living, kAuxvVdso));
+  refresh_image_facts(process, living);
   try {
     seize_all_threads(pid, process);
   } catch (...) {

@@ -24,9 +24,10 @@ struct ThreadSummary {
 
 struct ProcessSummary {
   pid_t pid = 0;
-  pid_t parent = 0;        // the traced parent, 0 for the first
-  unsigned image = 0;      // counts this pid's execs, from 0
-  std::string executable;  // absolute path
+  pid_t parent = 0;         // the traced parent, 0 for the first
+  pid_t system_parent = 0;  // whoever getppid() named when it was first seen
+  unsigned image = 0;       // counts this pid's execs, from 0
+  std::string executable;   // absolute path
   std::vector<std::string> arguments;
   ProcessMode mode = ProcessMode::kNative;
   std::string note;            // why not traceable, else empty

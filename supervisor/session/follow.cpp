@@ -187,7 +187,7 @@ void SessionImpl::on_exec(pid_t pid, bool killed) {
   Task& task = add_task(pid, *process);
   task.note_stop(WaitStatus(((killed ? PTRACE_EVENT_EXIT : PTRACE_EVENT_EXEC) << 16) | (SIGTRAP << 8) | 0x7f));
   task.held = std::move(held);
-  refresh_image_facts(*process);
+  refresh_image_facts(*process, pid);
   if (first) {
     root_execed_ = true;
   } else {
@@ -284,6 +284,7 @@ void SessionImpl::on_task_gone(pid_t tid, WaitStatus status) {
     root_ended_ = true;
     root_status_ = status.raw();
     if (!options_.wait_for_daemons) watch_for_daemons();
+    watch_left_behind();
   }
 }
 

@@ -8,21 +8,25 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <iterator>
 #include <vector>
 
 namespace vsup::supervisor {
 
 namespace {
 
+// Those that vsup would come to before the program does.
+constexpr __rlimit_resource kLimits[] = {RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU};
+
 struct Inherited {
   sigset_t mask;
   bool ignored[NSIG] = {};
   std::vector<int> descriptors;
-  rlimit descriptor_limit{};
+  rlimit limits[std::size(kLimits)]{};
 
   Inherited() {
     sigprocmask(SIG_SETMASK, nullptr, &mask);
-    getrlimit(RLIMIT_NOFILE, &descriptor_limit);
+    for (size_t i = 0; i < std::size(kLimits); ++i) getrlimit(kLimits[i], &limits[i]);
     for (int number = 1; number < NSIG; ++number) {
       struct sigaction action {};
       if (sigaction(number, nullptr, &action) == 0) ignored[number] = action.sa_handler == SIG_IGN;
@@ -55,14 +59,18 @@ void restore_inherited_state_signal_safe() {
     next = static_cast<unsigned>(fd) + 1;
   }
   close_range(next, ~0u, CLOSE_RANGE_CLOEXEC);
-  setrlimit(RLIMIT_NOFILE, &inherited.descriptor_limit);
+  for (size_t i = 0; i < std::size(kLimits); ++i) setrlimit(kLimits[i], &inherited.limits[i]);
   sigprocmask(SIG_SETMASK, &inherited.mask, nullptr);
 }
 
-void raise_descriptor_limit() {
-  rlimit limit = inherited.descriptor_limit;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
+void raise_limits() {
+  for (size_t i = 0; i < std::size(kLimits); ++i) {
+    rlimit limit = inherited.limits[i];
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(kLimits[i], &limit);
+  }
+  // Beyond a limit on the size of files a write fails, and is reported as every other.
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 }  // namespace vsup::supervisor

@@ -1,6 +1,5 @@
-// Purpose: what vsup was started with (signal mask, ignored signals, open descriptors), so that the program can be
-// started with exactly that.
-// Promises: captured before main(), so whatever vsup changes later is not passed on.
+// Purpose: what vsup was started with (signal mask, ignored signals, open descriptors, limits), so that the program can
+// be started with exactly that. Promises: captured before main(), so whatever vsup changes later is not passed on.
 #pragma once
 
 namespace vsup::supervisor {
@@ -9,7 +8,8 @@ namespace vsup::supervisor {
 // close-on-exec. Async-signal-safe.
 void restore_inherited_state_signal_safe();
 
-// As many descriptors as the system lets us have; the child gets the old limit back.
-void raise_descriptor_limit();
+// As many descriptors, bytes in files and seconds of processor time as the system lets us have; the child gets the old
+// limits back.
+void raise_limits();
 
 }  // namespace vsup::supervisor

@@ -27,7 +27,8 @@ struct EndedThread {
 
 struct Process {
   pid_t pid = 0;
-  pid_t parent = 0;  // the traced parent
+  pid_t parent = 0;         // the traced parent
+  pid_t system_parent = 0;  // as for ProcessSummary
   unsigned image = 0;
   std::string executable;
   std::vector<std::string> arguments;

@@ -265,7 +265,7 @@ std::string Recorder::process_started(const ProcessSummary& process) {
 
   std::string header = "vsup " VSUP_VERSION ", tool " + record.tool + "\nCommand: " + join_command(record.arguments) +
                        "\nExecutable: " + join_command({record.executable}) +
-                       "\nParent PID: " + std::to_string(record.parent);
+                       "\nParent PID: " + std::to_string(process.system_parent);
   if (!record.note.empty()) header += "\n" + record.note;
   impl_->write_log(record, '=', header);
   if (record.directory.empty()) return {};
@@ -361,6 +361,21 @@ void Recorder::say_daemons_left() {
   impl_->say(prefix_lines("vsup", '=',
                           plural(count, "process goes", "processes go") + " on in the background, recorded in " +
                               impl_->directory.path() + "\n"));
+}
+
+void Recorder::waits_for_rest(const std::vector<ProcessSummary>& rest) {
+  constexpr size_t kMostNamed = 3;
+  if (impl_->options.quiet || impl_->session.in_background) return;
+  std::string names;
+  for (size_t i = 0; i < rest.size() && i < kMostNamed; ++i)
+    names += (i == 0 ? " (" : ", ") + std::to_string(rest[i].pid) + " " +
+             join_command({rest[i].executable.substr(rest[i].executable.rfind('/') + 1)});
+  names += rest.size() > kMostNamed ? ", ...)" : ")";
+  const auto count = static_cast<unsigned>(rest.size());
+  impl_->say(prefix_lines("vsup", '=',
+                          "the program has ended; waiting for " + plural(count, "process", "processes") +
+                              " that it left behind" + names + ", ^C lets go of " + (count == 1 ? "it" : "them") +
+                              "\n"));
 }
 
 void Recorder::log(LogLevel level, const std::string& line) {

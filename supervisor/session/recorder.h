@@ -59,6 +59,7 @@ class Recorder : public SessionObserver {
   void records_ready(StoppedProcess&, RecordsMoment) override {}
   void agent_crashed(pid_t pid, pid_t tid, const std::string& text) override;
   void session_ended(int wait_status) override;
+  void waits_for_rest(const std::vector<ProcessSummary>& rest) override;
   void log(LogLevel level, const std::string& line) override;
 
   // The program has ended, and only its daemons are recorded on.

@@ -16,7 +16,6 @@
 #include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
-#include "supervisor/session/inherited_state.h"
 #include "supervisor/session/session_impl.h"
 
 namespace vsup::supervisor {
@@ -99,9 +98,10 @@ SessionImpl::SessionImpl(boost::asio::io_context& io, const SessionOptions& opti
       agent_(embedded_agent()),
       request_sites_(options.searched_code),
       signal_fd_(io, open_child_signal_fd()),
-      terminate_signals_(io),
+      own_signal_fd_(io, open_own_signal_fd()),
       orphan_timer_(io),
-      daemon_timer_(io) {
+      daemon_timer_(io),
+      left_behind_timer_(io) {
   set_log_sink([&observer](LogLevel level, const std::string& line) { observer.log(level, line); });
 }
 
@@ -111,8 +111,7 @@ SessionImpl::~SessionImpl() {
 }
 
 void SessionImpl::start() {
-  raise_descriptor_limit();
-  watch_terminal_signals();
+  watch_own_signals();
   watch_children();
   if (!options_.arguments.empty()) {
     spawn();
@@ -289,9 +288,10 @@ void SessionImpl::end_if_last() {
   ended_ = true;
   boost::system::error_code ignored;
   signal_fd_.close(ignored);
-  terminate_signals_.cancel(ignored);
+  own_signal_fd_.close(ignored);
   orphan_timer_.cancel();
   daemon_timer_.cancel();
+  left_behind_timer_.cancel();
   observer_.session_ended(root_status_);
 }
 
@@ -343,15 +343,18 @@ Process& SessionImpl::add_process(pid_t pid, pid_t parent) {
   auto process = std::make_unique<Process>();
   Process& added = *process;
   added.pid = pid;
-  added.parent = parent;
+  added.parent = find_process(parent) != nullptr ? parent : 0;
+  added.system_parent = parent;
   added.started_seconds = realtime_seconds();
   processes_[pid] = std::move(process);
   return added;
 }
 
-void SessionImpl::refresh_image_facts(Process& process) {
-  process.executable = read_link("/proc/" + std::to_string(process.pid) + "/exe");
-  process.arguments = read_command_line(process.pid);
+void SessionImpl::refresh_image_facts(Process& process, pid_t living) {
+  constexpr std::string_view kDeleted = " (deleted)";
+  process.executable = read_link("/proc/" + std::to_string(living) + "/exe");
+  if (process.executable.ends_with(kDeleted)) process.executable.resize(process.executable.size() - kDeleted.size());
+  process.arguments = read_command_line(living);
 }
 
 void SessionImpl::announce(Process& process) {
@@ -367,7 +370,7 @@ void SessionImpl::note(Process& process, const std::string& text) {
 
 void SessionImpl::report_modules(Process& process) {
   std::vector<MappedModule> modules;
-  for (const Mapping& mapping : read_maps(process.pid)) {
+  for (const Mapping& mapping : read_maps(process.tasks.begin()->first)) {
     if (!mapping.file || mapping.path.empty() || mapping.path[0] != '/') continue;
     if (!modules.empty() && modules.back().path == mapping.path) {
       modules.back().end = mapping.end;
@@ -382,6 +385,7 @@ ProcessSummary SessionImpl::summary(const Process& process) const {
   ProcessSummary result;
   result.pid = process.pid;
   result.parent = process.parent;
+  result.system_parent = process.system_parent;
   result.image = process.image;
   result.executable = process.executable;
   result.arguments = process.arguments;
@@ -463,12 +467,12 @@ void SessionImpl::adopt_orphans() {
     if (!facts) continue;
     Process* process = find_process(facts->tgid);
     if (process == nullptr) {
-      process = &add_process(facts->tgid, find_process(facts->ppid) != nullptr ? facts->ppid : 0);
+      process = &add_process(facts->tgid, facts->ppid);
       process->space = std::make_shared<AddressSpace>();
       process->space->vdso_syscall = find_vdso_syscall(read_auxv(facts->tgid, 33));
       process->space->injected = !check_ranges_free(facts->tgid).empty();
       process->want_on = process->space->injected && options_.instrument_at_start;
-      refresh_image_facts(*process);
+      refresh_image_facts(*process, tid);
       announce(*process);
     }
     Task& task = add_task(tid, *process);

@@ -11,10 +11,11 @@
 // Invariant: a task is handled only while it is stopped; whoever handles it ends with settle(), run_on() or its death.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <csignal>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -78,15 +79,19 @@ class SessionImpl {
   ProcessSummary summary(const Process& process) const;
   std::vector<CounterValue> counter_values(const Process& process) const;
   std::vector<Process*> select(const std::vector<pid_t>& pids) const;
-  void refresh_image_facts(Process& process);
+  void refresh_image_facts(Process& process, pid_t living);
   void report_modules(Process& process);
 
   // spawn.cpp
   // The options that processes are seized with.
   unsigned long trace_options() const;
   void spawn();
-  void watch_terminal_signals();
+  static int open_own_signal_fd();
+  void watch_own_signals();
+  void on_own_signal(int number, bool from_kernel);
   void forward_signal(int number);
+  void let_go_of_rest(int number);
+  void watch_left_behind();
   void follow_job_control(Task& task);
 
   // attach.cpp
@@ -265,8 +270,8 @@ class SessionImpl {
   WaitManager waits_;
   EventBursts bursts_;
   boost::asio::posix::stream_descriptor signal_fd_;
-  boost::asio::signal_set terminate_signals_;
-  boost::asio::steady_timer orphan_timer_, daemon_timer_;
+  boost::asio::posix::stream_descriptor own_signal_fd_;
+  boost::asio::steady_timer orphan_timer_, daemon_timer_, left_behind_timer_;
   std::map<pid_t, std::unique_ptr<Process>> processes_;
   std::unordered_map<pid_t, std::unique_ptr<Task>> tasks_;
   std::map<pid_t, WaitStatus> orphans_;  // stopped newborns whose parent's event has not come yet
@@ -279,8 +284,7 @@ class SessionImpl {
   bool ended_ = false;
   bool drain_scheduled_ = false;
   bool attach_session_ = false;
-  int last_root_signal_ = 0;
-  double last_root_signal_seconds_ = 0;
+  std::array<double, NSIG> root_signal_seconds_{};  // when the program was last given each signal
 };
 
 double realtime_seconds();

@@ -107,6 +107,9 @@ class SessionObserver {
   // wait_for_daemons off. Once at most; session_ended comes when they have gone, too.
   virtual void only_daemons_left(int) {}
 
+  // The program has ended a while ago, and these, which it has left behind, are waited for. Once at most.
+  virtual void waits_for_rest(const std::vector<ProcessSummary>&) {}
+
   // One line of the supervisor's own log.
   virtual void log(LogLevel level, const std::string& line) = 0;
 };

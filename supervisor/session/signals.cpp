@@ -169,8 +169,7 @@ void SessionImpl::on_signal(Task& task) {
   ++task.process->counters.signals;
   bursts_.note_stop(task.tid, monotonic_seconds());
   if (task.process->pid == root_pid_) {
-    last_root_signal_ = number;
-    last_root_signal_seconds_ = monotonic_seconds();
+    root_signal_seconds_[static_cast<size_t>(number)] = monotonic_seconds();
   }
   // A fault that was queued while the thread was moved out of the cache.
   if (!task.instrumented && task.process->space->injected && is_fault_signal(number)) {

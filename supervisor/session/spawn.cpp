@@ -26,7 +26,6 @@ namespace {
 
 constexpr int kNotFound = 127;
 constexpr int kNotExecutable = 126;
-constexpr double kSameSignalSeconds = 0.1;
 
 // As the shell does: a name without a slash is looked up in PATH.
 std::string find_program(const std::string& name) {
@@ -114,7 +113,7 @@ void SessionImpl::spawn() {
     throw StartError("cannot trace the program: " + why, 1);
   }
   root_pid_ = child;
-  Process& process = add_process(child, 0);
+  Process& process = add_process(child, vsup);
   process.space = std::make_shared<AddressSpace>();
   process.want_on = options_.instrument_at_start;
   add_task(child, process);
@@ -144,58 +143,6 @@ void SessionImpl::spawn() {
   ended.started_seconds = realtime_seconds();
   announce(ended);
   observer_.process_exited(child, ProcessEnd::kExited, root_status_, counter_values(ended));
-}
-
-// The terminal sends its signals to the whole foreground process group: the app acts on them, vsup stays to record.
-void SessionImpl::watch_terminal_signals() {
-  const bool spawned = !options_.arguments.empty();
-  for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) signal(number, SIG_IGN);
-  if (spawned) {
-    for (const int number : {SIGINT, SIGQUIT}) signal(number, SIG_IGN);
-    for (const int number : {SIGTERM, SIGHUP}) terminate_signals_.add(number);
-  } else {
-    for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP}) terminate_signals_.add(number);
-  }
-  const auto wait = [this](const auto& self) -> void {
-    terminate_signals_.async_wait([this, self](boost::system::error_code error, int number) {
-      if (error || ended_) return;
-      if (attach_session_) {
-        detach({}, [](unsigned) {});
-      } else {
-        forward_signal(number);
-      }
-      self(self);
-    });
-  };
-  wait(wait);
-}
-
-// A signal sent to vsup alone is meant for the program; one sent to the whole group has reached it already.
-void SessionImpl::forward_signal(int number) {
-  const auto timer = std::make_shared<boost::asio::steady_timer>(io_, std::chrono::milliseconds(50));
-  timer->async_wait([this, timer, number](boost::system::error_code error) {
-    if (error || ended_ || root_pid_ == 0 || root_ended_) return;
-    const bool has_it =
-        last_root_signal_ == number && monotonic_seconds() - last_root_signal_seconds_ < kSameSignalSeconds;
-    if (!has_it) ::kill(root_pid_, number);
-  });
-}
-
-// When the program is stopped from the terminal, vsup stops, too, so that the shell sees its job stop.
-void SessionImpl::follow_job_control(Task& task) {
-  const int number = task.stop.signal();
-  if (attach_session_ || task.tid != root_pid_) return;
-  if (number != SIGTSTP && number != SIGTTIN && number != SIGTTOU) return;
-  if (getpgid(root_pid_) != getpgrp()) return;
-  boost::asio::post(io_, [this, number] {
-    const Task* root = find_task(root_pid_);
-    if (ended_ || root == nullptr || !root->group_stopped) return;
-    drain();
-    signal(number, SIG_DFL);
-    ::kill(getpid(), number);
-    signal(number, SIG_IGN);
-    schedule_drain();
-  });
 }
 
 }  // namespace vsup::supervisor

@@ -111,10 +111,13 @@ void SessionImpl::pass_on_rseq(AddressSpace& space) {
 // Native code may unmap, map and protect code, and the agent hears nothing of it: then its blocks are out of date.
 // What it writes into writable or anonymous code the blocks notice themselves.
 void SessionImpl::refresh_code(AddressSpace& space, bool on) {
-  if (space.tasks.empty()) return;
+  const auto standing = std::find_if(space.tasks.begin(), space.tasks.end(),
+                                     [](const Task* task) { return task->stopped && !task->gone; });
+  if (standing == space.tasks.end()) return;
+  const Task& reader = **standing;  // not a leader that has ended: it has no memory any more
   uint64_t fingerprint = 1;
   const auto mix = [&fingerprint](uint64_t value) { fingerprint = (fingerprint ^ value) * 0x100000001b3; };
-  for (const Mapping& mapping : read_maps(space.tasks.front()->tid)) {
+  for (const Mapping& mapping : read_maps(reader.tid)) {
     if (!mapping.executable || (mapping.start >= protocol::kArenaBase && mapping.start < kArenaEnd)) continue;
     mix(mapping.start);
     mix(mapping.end);
@@ -125,7 +128,7 @@ void SessionImpl::refresh_code(AddressSpace& space, bool on) {
   if (on && space.code_fingerprint != 0 && space.code_fingerprint != fingerprint) {
     // By the first thread that enters the cache, not by a remote call now: one that stands at a signal's delivery would
     // lose the mask that pselect and others set for just that signal.
-    want_flush(*space.tasks.front());
+    want_flush(reader);
   }
   space.code_fingerprint = on ? 0 : fingerprint;
 }

@@ -13,7 +13,7 @@ namespace vsup::supervisor {
 
 RawStacks walk_stacks(pid_t pid, const std::vector<ThreadRegisters>& threads) {
   RawStacks stacks;
-  RemoteUnwinder unwinder(pid);
+  RemoteUnwinder unwinder(threads.empty() ? pid : threads.front().tid);  // the leader may have ended
   for (const ThreadRegisters& registers : threads) {
     stacks.threads.push_back({registers.tid, registers.name, unwinder.unwind(registers)});
   }

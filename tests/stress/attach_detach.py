@@ -117,6 +117,29 @@ def blocked_vctl(place):
     attach_and_vctl(place, "blocked")
 
 
+def leader_ended(place):
+    """A process whose first thread has ended, and whose /proc/PID says nothing: attached to, shown, toggled, let go."""
+    for kind in ("busy", "blocked"):
+        process = place.start_native([os.path.join(place.programs, "target"), kind, "leaderless"],
+                                     stdin=subprocess.PIPE)
+        check(process.stdout.readline() == "ready\n", "the target did not start")
+        wait_until(lambda: procs.stat_fields(process.pid)[0] == "Z", 10, "the first thread has ended")
+        vsup = place.start(["-q", f"--attach={process.pid}"])
+        place.control().close()
+        for arguments, wanted in ((["-l"], f"{place.programs}/target {kind} leaderless"), (["-b"], f"{kind} at "),
+                                  (["-i", "off"], "4 threads"), (["-b"], f"{kind} at "), (["-i", "on"], "4 threads"),
+                                  (["detach"], "1 process")):
+            status, output, errors = place.ctl(*arguments)
+            check(status == 0 and wanted in output, f"vctl {arguments}: {status} {output} {errors}")
+        _, errors = vsup.communicate(timeout=20)
+        check(vsup.returncode == 0 and errors == "", f"vsup ends with {session.name_of(vsup.returncode)}: {errors}")
+        check(all(record["executable"].endswith("/target") and record["modules"]
+                  for record in place.process_records().values()), f"records: {place.process_records()}")
+        output, _ = process.communicate("go on\n", timeout=20)
+        check(process.returncode == 0 and output == "unharmed 6765\n",
+              f"status {session.name_of(process.returncode)}, output {output!r}")
+
+
 def again(place):
     """Five times in a row, each time with toggles in between."""
     for kind in ("busy", "blocked"):
@@ -211,5 +234,5 @@ def children_later(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (busy_interrupt, blocked_interrupt, busy_vctl, blocked_vctl, again,
-                                          native_attach, python, transfer, children_later)}, __doc__)
+    session.main({f.__name__: f for f in (busy_interrupt, blocked_interrupt, busy_vctl, blocked_vctl, leader_ended,
+                                          again, native_attach, python, transfer, children_later)}, __doc__)

@@ -1,5 +1,6 @@
-// Purpose: a program to attach to: `target busy|blocked`. It prints "ready", works or blocks in three threads until a
-// line comes on standard input, then computes once more and prints its result.
+// Purpose: a program to attach to: `target busy|blocked [leaderless]`, whose first thread has ended with the last word.
+// It prints "ready", works or blocks in three threads until a line comes on standard input, then computes once more and
+// prints its result.
 #include "../victims/victim.h"
 
 static volatile int stop;
@@ -45,10 +46,10 @@ static void* blocked(void* argument) {
   return NULL;
 }
 
-int main(int argc, char** argv) {
+static void* run_all(void* kind) {
   CHECK(pipe(pipes) == 0);
   pthread_t threads[3];
-  void* (*run)(void*) = strcmp(argv[1], "busy") == 0 ? busy : blocked;
+  void* (*run)(void*) = strcmp(kind, "busy") == 0 ? busy : blocked;
   for (long i = 0; i < 3; ++i) pthread_create(&threads[i], NULL, run, (void*)i);
   puts("ready");
   fflush(stdout);
@@ -62,4 +63,12 @@ int main(int argc, char** argv) {
   int status;
   CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3);
   printf("unharmed %ld\n", fib(20));
+  exit(0);
+}
+
+int main(int argc, char** argv) {
+  if (argc == 2) run_all(argv[1]);
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, run_all, argv[1]) == 0);
+  pthread_exit(NULL);
 }

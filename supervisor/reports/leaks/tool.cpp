@@ -209,7 +209,7 @@ class LeaksReport : public ToolReport {
     if (!context_.options.yes("xml")) return;
     XmlProgram program;
     program.pid = image.summary.pid;
-    program.parent = image.summary.parent;
+    program.parent = image.summary.system_parent;
     program.preamble = {"vsup " VSUP_VERSION ", tool leaks", "Command: " + command_line(image.summary)};
     program.user_comment = context_.options.text("xml-user-comment");
     program.vsup_words = leaks::given_words(context_.options, kOptions);

@@ -1,0 +1,104 @@
+// Purpose: what becomes of signals that vsup itself gets: the terminal's reach the program without it, those that
+// somebody sends to vsup alone are meant for the program, and once that has ended for those who wait for it.
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <iterator>
+
+#include <boost/asio/post.hpp>
+
+#include "supervisor/session/session_impl.h"
+
+namespace vsup::supervisor {
+
+namespace {
+
+constexpr double kSameSignalSeconds = 0.1;
+constexpr auto kGroupDelay = std::chrono::milliseconds(50);
+constexpr auto kLeftBehindDelay = std::chrono::seconds(2);
+
+constexpr int kTerminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+constexpr int kOthers[] = {SIGUSR1, SIGUSR2, SIGALRM};
+
+}  // namespace
+
+int SessionImpl::open_own_signal_fd() {
+  sigset_t mask;
+  sigemptyset(&mask);
+  for (const int number : kTerminating) sigaddset(&mask, number);
+  for (const int number : kOthers) sigaddset(&mask, number);
+  sigprocmask(SIG_BLOCK, &mask, nullptr);
+  return signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+void SessionImpl::watch_own_signals() {
+  for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) signal(number, SIG_IGN);
+  own_signal_fd_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
+    if (error || ended_) return;
+    signalfd_siginfo info{};
+    while (read(own_signal_fd_.native_handle(), &info, sizeof info) == sizeof info)
+      on_own_signal(static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL);
+    if (!ended_) watch_own_signals();
+  });
+}
+
+void SessionImpl::on_own_signal(int number, bool from_kernel) {
+  if (attach_session_) {
+    detach({}, [](unsigned) {});
+    return;
+  }
+  // ^C and ^\\ of the terminal: the whole foreground process group has them. A terminal that closes tells the session's
+  // leader alone, too.
+  if (from_kernel && number != SIGHUP && !root_ended_) return;
+  forward_signal(number);
+}
+
+// A signal sent to vsup alone is meant for the program; one sent to the whole group has reached it already.
+void SessionImpl::forward_signal(int number) {
+  const auto timer = std::make_shared<boost::asio::steady_timer>(io_, kGroupDelay);
+  timer->async_wait([this, timer, number](boost::system::error_code error) {
+    if (error || ended_ || root_pid_ == 0) return;
+    if (root_ended_) {
+      let_go_of_rest(number);
+      return;
+    }
+    const bool has_it = monotonic_seconds() - root_signal_seconds_[static_cast<size_t>(number)] < kSameSignalSeconds;
+    if (!has_it) ::kill(root_pid_, number);
+  });
+}
+
+// Nothing is left to wait for but what the program has left behind: that goes on by itself.
+void SessionImpl::let_go_of_rest(int number) {
+  if (std::find(std::begin(kTerminating), std::end(kTerminating), number) != std::end(kTerminating))
+    detach({}, [](unsigned) {});
+}
+
+// From the program's end on.
+void SessionImpl::watch_left_behind() {
+  left_behind_timer_.expires_after(kLeftBehindDelay);
+  left_behind_timer_.async_wait([this](boost::system::error_code error) {
+    if (!error && !ended_ && !processes_.empty()) observer_.waits_for_rest(summaries());
+  });
+}
+
+// When the program is stopped from the terminal, vsup stops, too, so that the shell sees its job stop.
+void SessionImpl::follow_job_control(Task& task) {
+  const int number = task.stop.signal();
+  if (attach_session_ || task.tid != root_pid_) return;
+  if (number != SIGTSTP && number != SIGTTIN && number != SIGTTOU) return;
+  if (getpgid(root_pid_) != getpgrp()) return;
+  boost::asio::post(io_, [this, number] {
+    const Task* root = find_task(root_pid_);
+    if (ended_ || root == nullptr || !root->group_stopped) return;
+    drain();
+    signal(number, SIG_DFL);
+    ::kill(getpid(), number);
+    signal(number, SIG_IGN);
+    schedule_drain();
+  });
+}
+
+}  // namespace vsup::supervisor
