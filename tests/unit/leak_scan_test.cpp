@@ -23,6 +23,7 @@ struct FakeProcess {
   std::vector<Range> roots, files, code;
   std::vector<uint64_t> registers;
   unsigned threads = 2;
+  bool plain = false;
 
   uint64_t block(uint64_t offset, uint64_t size) {
     blocks.push_back({kBase + offset, size});
@@ -50,8 +51,9 @@ struct FakeProcess {
     const auto sorted = normalized_blocks(blocks, order);
     GraphInput input{sorted, {{kBase, kBase + bytes.size()}}, roots, registers, heuristics, files, code, {}, threads};
     input.read = reader();
+    input.plain = plain;
     const PointerGraph graph = read_pointers(input);
-    const auto found = scan_for_leaks(sorted, graph);
+    const auto found = scan_for_leaks(sorted, graph, threads);
     REQUIRE(found.size() == sorted.size());
     std::vector<BlockResult> results(blocks.size());
     for (size_t i = 0; i < order.size(); ++i) results[order[i]] = found[i];
@@ -330,6 +332,7 @@ TEST_CASE("leak scan: random heaps, as the algorithm to the letter finds them") 
     Oracle oracle(process, normalized_blocks(process.blocks, order));
     oracle.run();
     process.threads = 1 + seed % 3;
+    process.plain = seed % 2 == 0;
     const auto results = process.scan(0);
     for (size_t i = 0; i < order.size(); ++i) {
       const LeakKind kinds[] = {kDefinite, kReachable, kPossible, kIndirect};
@@ -407,4 +410,48 @@ TEST_CASE("leak scan: memory with holes is read around them") {
   for (size_t i = 1; i < 4; ++i) CHECK(graph.first[i] == 2);
   CHECK(graph.bytes_read == 19 * page + 64 + 8);
   munmap(memory, 64 * page);
+}
+
+TEST_CASE("leak scan: several threads find what one does, in a graph that is large enough to be shared") {
+  constexpr uint32_t kBlocks = 200'000;
+  uint64_t random = 7;
+  const auto number = [&random](uint32_t below) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<uint32_t>((random >> 33) % below);
+  };
+  Blocks blocks;
+  PointerGraph graph;
+  graph.first = ZeroedArray<uint64_t>(kBlocks + 1);
+  const auto pointer = [&](uint32_t to) {
+    const uint32_t kind = number(8);
+    Pointer made(to, kind < 4);
+    if (kind >= 4 && kind < 7) made.set_heuristic(static_cast<uint8_t>(1u << (kind - 4)));
+    return made;
+  };
+  for (uint32_t i = 0; i < kBlocks; ++i) {
+    blocks.push_back({0x10'0000 + i * uint64_t{64}, 48});
+    // To far ones and to the next one, so that there are both many ways at once and long ones.
+    for (uint32_t p = number(3); p > 0; --p) graph.pointers.push_back(pointer(number(kBlocks)));
+    if (number(10) > 0) graph.pointers.push_back(pointer((i + 1) % kBlocks));
+    graph.first[i + 1] = graph.pointers.size();
+  }
+  for (int i = 0; i < 5; ++i) graph.roots.push_back(pointer(number(kBlocks)));
+  const LeakResults expected = scan_for_leaks(blocks, graph, 1);
+  size_t reachable = 0, heuristic = 0;
+  for (uint32_t i = 0; i < kBlocks; ++i) {
+    reachable += expected[i].kind == kReachable;
+    heuristic += expected[i].kind == kReachable && expected[i].heuristic != kNoHeuristic;
+  }
+  CHECK(reachable > kBlocks / 2);
+  CHECK(heuristic > 100);
+  for (unsigned threads = 2; threads < 6; ++threads) {
+    const LeakResults found = scan_for_leaks(blocks, graph, threads);
+    size_t differing = 0;
+    for (uint32_t i = 0; i < kBlocks; ++i) {
+      const bool by_another = expected[i].kind == kReachable && found[i].heuristic != expected[i].heuristic;
+      differing +=
+          by_another || found[i].kind != expected[i].kind || found[i].indirect_bytes != expected[i].indirect_bytes;
+    }
+    CHECK(differing == 0);
+  }
 }

@@ -94,7 +94,7 @@ struct LeakChecks::Impl {
   void report(Job& job, const std::vector<bool>& owned, CheckAnswer& answer) {
     const LeakSnapshot& snapshot = job.snapshot;
     ImageChecks& image = *job.image;
-    const LeakResults results = scan_for_leaks(snapshot.blocks, snapshot.graph);
+    const LeakResults results = scan_for_leaks(snapshot.blocks, snapshot.graph, leak_check_threads());
     if (results.size() != snapshot.blocks.size()) {
       answer.text += "There is no memory for a leak check of this heap\n";
       return;

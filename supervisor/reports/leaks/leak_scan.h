@@ -37,6 +37,7 @@ class LeakResults {
   LargeVector<uint64_t> indirect_bytes_;  // empty if nothing is lost
 };
 
-LeakResults scan_for_leaks(const Blocks& blocks, const PointerGraph& graph);
+// What is reachable is found by `threads` threads.
+LeakResults scan_for_leaks(const Blocks& blocks, const PointerGraph& graph, unsigned threads = 1);
 
 }  // namespace vsup::supervisor::leaks

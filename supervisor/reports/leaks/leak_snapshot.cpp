@@ -68,13 +68,17 @@ void leave_out_collector(LeakSnapshot& snapshot, PythonObjects& python) {
 
 }  // namespace
 
+unsigned leak_check_threads() {
+  return std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+}
+
 std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, SnapshotRequest request) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   records::Header header{};
   if (!process.read(records::kToolBase, &header, sizeof header)) return {};
   LeakSnapshot snapshot;
-  const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1u, kMostThreads);
+  const unsigned threads = leak_check_threads();
   LiveBlocks live = read_live_blocks(process, threads);
   snapshot.blocks = std::move(live.blocks);
   snapshot.origins = std::move(live.origins);

@@ -36,6 +36,9 @@ struct SnapshotRequest {
   std::optional<LibraryData> libraries;  // as they were before the clean-up
 };
 
+// By so many threads all parts of a leak check are done that can be shared.
+unsigned leak_check_threads();
+
 // None if the process has no heap layer.
 std::optional<LeakSnapshot> take_leak_snapshot(const StoppedProcess& process, SnapshotRequest request);
 

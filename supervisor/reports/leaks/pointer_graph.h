@@ -51,6 +51,7 @@ struct GraphInput {
   ReadMemory read;
   unsigned threads = 2;
   std::vector<SavedMemory> saved{};  // that is not there any more, and holds roots
+  bool plain = false;                // reads words one by one, as where the processor cannot read eight at once
 };
 
 // Empty `first` if there is no memory for it.
