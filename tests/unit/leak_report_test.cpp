@@ -18,7 +18,7 @@ struct Check {
   std::map<uint32_t, std::vector<ReportFrame>> stacks;
 
   void block(LeakKind kind, uint32_t origin, uint64_t size, uint64_t indirect = 0, uint8_t heuristic = kNoHeuristic) {
-    records.add(kind, origin, {0x1000, size}, {kind, heuristic, indirect});
+    records.add(kind, origin, {size, indirect, 1}, heuristic);
     const std::string name = "f" + std::to_string(origin);
     stacks[origin] = {{0x10a0, "malloc", "malloc", "/usr/lib/libc.so.6", "", 0},
                       {0x2000 + origin, name + "(int)", "_Z2" + name + "i", "/tmp/prog", "/src/a & b/prog.cpp", 7}};

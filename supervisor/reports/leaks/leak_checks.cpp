@@ -91,6 +91,33 @@ struct LeakChecks::Impl {
     return owned;
   }
 
+  // Neighbours are often of one place and kind: they are added together.
+  void add_records(Job& job, const std::vector<bool>& owned, const LeakResults& results) {
+    const LeakSnapshot& snapshot = job.snapshot;
+    LossRecords& records = job.image->records;
+    Amount sum;
+    size_t first = 0;
+    BlockResult alike;
+    const auto add_sum = [&] {
+      if (sum.blocks > 0) records.add(alike.kind, origin_of(job, first), sum, alike.heuristic);
+    };
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (owned[i]) continue;
+      const BlockResult result = results[i];
+      if (sum.blocks == 0 || snapshot.origins[i] != snapshot.origins[first] || result.kind != alike.kind ||
+          result.heuristic != alike.heuristic) {
+        add_sum();
+        sum = {};
+        first = i;
+        alike = result;
+      }
+      sum.bytes += snapshot.blocks[i].size;
+      sum.indirect_bytes += result.indirect_bytes;
+      ++sum.blocks;
+    }
+    add_sum();
+  }
+
   void report(Job& job, const std::vector<bool>& owned, CheckAnswer& answer) {
     const LeakSnapshot& snapshot = job.snapshot;
     ImageChecks& image = *job.image;
@@ -100,11 +127,7 @@ struct LeakChecks::Impl {
       return;
     }
     image.records.begin_check();
-    for (size_t i = 0; i < results.size(); ++i) {
-      if (owned[i]) continue;
-      const BlockResult result = results[i];
-      image.records.add(result.kind, origin_of(job, i), snapshot.blocks[i], result);
-    }
+    add_records(job, owned, results);
     const auto stack_of = [&](uint32_t origin) -> const std::vector<ReportFrame>& { return frames(job, origin); };
     LeakReport made =
         make_leak_report(image.records, image.totals, job.request.report, stack_of, suppressions, image.dedup);

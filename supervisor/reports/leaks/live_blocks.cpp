@@ -37,8 +37,9 @@ struct Found {
   }
   void append(const Found& other) {
     if (!blocks.empty() && !other.blocks.empty()) overlap |= other.blocks.front().start < blocks.back().end();
+    std::thread helper([&] { origins.insert(origins.end(), other.origins.begin(), other.origins.end()); });
     blocks.insert(blocks.end(), other.blocks.begin(), other.blocks.end());
-    origins.insert(origins.end(), other.origins.begin(), other.origins.end());
+    helper.join();
     for (const Range& touched : other.pages) add_pages(touched);
     bytes += other.bytes;
     of_python |= other.of_python;

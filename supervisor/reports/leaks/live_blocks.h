@@ -20,6 +20,7 @@ class BlockOrigin {
       : bits_((stack > protocol::PlacedBlock::kMaxStack ? 0 : stack) | static_cast<uint32_t>(function) << kStackBits) {}
 
   uint32_t stack() const { return bits_ & protocol::PlacedBlock::kMaxStack; }
+  bool operator==(const BlockOrigin&) const = default;
   protocol::HeapFunction function() const { return static_cast<protocol::HeapFunction>(bits_ >> kStackBits); }
 
  private:

@@ -41,21 +41,21 @@ uint32_t& LossRecords::number_of(LeakKind kind, uint32_t origin) {
   return numbers_[place];
 }
 
-void LossRecords::add(LeakKind kind, uint32_t origin, const Block& block, const BlockResult& result) {
+void LossRecords::add(LeakKind kind, uint32_t origin, const Amount& amount, uint8_t heuristic) {
   uint32_t& number = number_of(kind, origin);
   if (number == 0) {
     records_.push_back({kind, origin, {}, {}});
     number = static_cast<uint32_t>(records_.size());
   }
   LossRecord& record = records_[number - 1];
-  record.now.bytes += block.size;
-  record.now.indirect_bytes += result.indirect_bytes;
-  ++record.now.blocks;
-  if (result.heuristic == kNoHeuristic) return;
+  record.now.bytes += amount.bytes;
+  record.now.indirect_bytes += amount.indirect_bytes;
+  record.now.blocks += amount.blocks;
+  if (heuristic == kNoHeuristic) return;
   for (unsigned i = 0; i < kHeuristicCount; ++i) {
-    if (result.heuristic != 1u << i) continue;
-    heuristic_[i].bytes += block.size;
-    ++heuristic_[i].blocks;
+    if (heuristic != 1u << i) continue;
+    heuristic_[i].bytes += amount.bytes;
+    heuristic_[i].blocks += amount.blocks;
   }
 }
 

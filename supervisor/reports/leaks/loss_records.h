@@ -34,7 +34,8 @@ class LossRecords {
  public:
   // A check begins: what was found becomes what was before.
   void begin_check();
-  void add(LeakKind kind, uint32_t origin, const Block& block, const BlockResult& result);
+  // Blocks of one kind and origin, reachable by one heuristic if at all.
+  void add(LeakKind kind, uint32_t origin, const Amount& amount, uint8_t heuristic);
 
   // In the order in which Memcheck shows them: smallest first (cmp_LossRecords).
   std::vector<LossRecord> sorted() const;

@@ -239,6 +239,9 @@ PointerGraph read_pointers(const GraphInput& input) {
   for (std::thread& thread : threads) thread.join();
   read_roots(input, table, graph);
 
+  std::thread sums([&] {
+    for (size_t i = 0; i < blocks.size(); ++i) graph.first[i + 1] += graph.first[i];
+  });
   LargeVector<Pointer>& all = readers.front()->pointers;
   graph.bytes_read += readers.front()->bytes_read;
   for (size_t i = 1; i < readers.size(); ++i) {
@@ -247,7 +250,7 @@ PointerGraph read_pointers(const GraphInput& input) {
     readers[i].reset();
   }
   graph.pointers = std::move(all);
-  for (size_t i = 0; i < blocks.size(); ++i) graph.first[i + 1] += graph.first[i];
+  sums.join();
   return graph;
 }
 
