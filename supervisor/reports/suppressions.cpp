@@ -121,14 +121,15 @@ std::string_view parse_leak_line(Lines& lines, std::string_view line, Suppressio
   return lines.inside("a location");
 }
 
+// What is beyond those that count is read and left out.
 void parse_locations(Lines& lines, std::string_view line, unsigned max_callers, Suppression& entry) {
+  const size_t most = std::min<size_t>(max_callers, kMaxLocations);
   size_t count = 0;
   bool any_bound = false;
   for (; line != "}"; line = lines.inside("a location or the closing '}'")) {
-    if (count == kMaxLocations) lines.fail("more than " + std::to_string(kMaxLocations) + " locations");
     SuppressionLocation location = parse_location(lines, line);
     any_bound |= location.kind != SuppressionLocation::Kind::kAnyFrames;
-    if (count++ < max_callers) entry.locations.push_back(std::move(location));
+    if (count++ < most) entry.locations.push_back(std::move(location));
   }
   if (count == 0) lines.fail("an entry without locations");
   if (!any_bound) lines.fail("at least one location must be another than ...");

@@ -131,7 +131,7 @@ LeakReport make_leak_report(const LossRecords& records, const LeakTotals& before
       count(report.totals.suppressed, record);
       ++known->used;
       known->used_blocks += record.now.blocks;
-      known->used_bytes += record.now.bytes;
+      known->used_bytes += record.total_bytes();
       if (is_error) dedup.add_suppressed(static_cast<unsigned>(record.kind), place);
       continue;
     }
