@@ -183,6 +183,8 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     }
     apply(*row, value, arguments);
   }
+  if (arguments.action == Action::kNone && !arguments.targets.empty())
+    throw ArgumentError("nothing to do with '" + arguments.targets.front() + "'; vctl --help lists what can be done");
   if (arguments.action == Action::kNone)
     throw ArgumentError("nothing to do; vctl -l lists sessions, vctl --help explains");
   if (arguments.action == Action::kList && !arguments.targets.empty()) {

@@ -91,6 +91,13 @@ std::string error_text(const Json& error) {
   return message.empty() ? "vsup refused without a reason" : message;
 }
 
+std::string words_of(const Json& targets) {
+  std::string text = targets.size() == 1 ? "a process" : "all the processes";
+  for (const Json& target : targets)
+    text += target.is_string() ? " '" + target.get<std::string>() + "'" : " " + target.dump();
+  return text;
+}
+
 }  // namespace
 
 Connection::Connection(int fd, const std::string& path) : path_(path), fd_(fd) {
@@ -222,7 +229,7 @@ std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>&
   return sessions;
 }
 
-std::unique_ptr<Connection> choose_session(const std::string& name, const std::string& directory) {
+std::unique_ptr<Connection> choose_session(const std::string& name, const std::string& directory, const Json& targets) {
   std::vector<std::string> problems;
   auto sessions = find_sessions(problems, directory);
   if (!name.empty()) {
@@ -241,6 +248,20 @@ std::unique_ptr<Connection> choose_session(const std::string& name, const std::s
   }
   if (sessions.empty()) {
     throw ClientError(problems.empty() ? "there is no running vsup session" : problems.front());
+  }
+  if (sessions.size() > 1 && !targets.empty()) {
+    const auto lacks_them = [&targets](const auto& session) {
+      try {
+        session->ask({{"request", protocol::kRequestStatus}, {"targets", targets}});
+        return false;
+      } catch (const ClientError&) {
+        return true;
+      }
+    };
+    const auto some =
+        std::partition(sessions.begin(), sessions.end(), [&](const auto& one) { return !lacks_them(one); });
+    if (some == sessions.begin()) throw ClientError("no session has " + words_of(targets));
+    sessions.erase(some, sessions.end());
   }
   if (sessions.size() > 1) {
     std::string message = "there are several sessions, choose with --session=:";

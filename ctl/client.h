@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -55,9 +55,10 @@ class Connection {
 std::vector<std::unique_ptr<Connection>> find_sessions(std::vector<std::string>& problems,
                                                        const std::string& directory = protocol::control_directory());
 
-// The one that `name` (pid or session directory, also of a session whose socket is elsewhere) means; the only one when
-// it is empty. Throws ClientError.
+// The one that `name` (pid or session directory, also of a session whose socket is elsewhere) means; when it is empty
+// the only one, or of several the only one that has all of `targets`. Throws ClientError.
 std::unique_ptr<Connection> choose_session(const std::string& name,
-                                           const std::string& directory = protocol::control_directory());
+                                           const std::string& directory = protocol::control_directory(),
+                                           const nlohmann::ordered_json& targets = {});
 
 }  // namespace vsup::ctl

@@ -2,6 +2,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <nlohmann/json.hpp>
@@ -35,7 +36,7 @@ double now_seconds() {
 Json targets_of(const Arguments& arguments) {
   Json targets = Json::array();
   for (const std::string& word : arguments.targets) {
-    bool number = word.size() < 10 && word.find_first_not_of("0123456789") == std::string::npos;
+    bool number = !word.empty() && word.size() < 10 && word.find_first_not_of("0123456789") == std::string::npos;
     if (number) {
       targets.push_back(std::stol(word));
     } else {
@@ -43,6 +44,24 @@ Json targets_of(const Arguments& arguments) {
     }
   }
   return targets;
+}
+
+std::unique_ptr<Connection> session_for(const Arguments& arguments) {
+  return choose_session(arguments.session, protocol::control_directory(), targets_of(arguments));
+}
+
+void check_events(const Json& result, const std::vector<std::string>& wanted) {
+  std::vector<std::string> known;
+  for (const Json& process : result.value("processes", Json::array()))
+    for (const Json& event : process.value("result", Json::object()).value("events", Json::array()))
+      if (event.is_string()) known.push_back(event.get<std::string>());
+  for (const std::string& name : wanted) {
+    if (known.empty() || std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string names;
+    for (auto event = known.begin(); event != known.end(); ++event)
+      if (std::find(known.begin(), event, *event) == event) names += " " + *event;
+    throw ClientError("no event '" + name + "' is counted; there are:" + names);
+  }
 }
 
 // Every session is shown, whatever is wrong with others.
@@ -87,7 +106,7 @@ Json ask_tool(Connection& session, Json request) {
 // The costliest functions, again and again on a terminal.
 int show_top(const Arguments& arguments) {
   const bool once = arguments.once || arguments.json || isatty(STDOUT_FILENO) == 0;
-  const std::unique_ptr<Connection> session = choose_session(arguments.session);
+  const std::unique_ptr<Connection> session = session_for(arguments);
   for (;;) {
     winsize size{};
     if (once || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) size = {};
@@ -133,8 +152,9 @@ int ask_session(const Arguments& arguments) {
   request["targets"] = targets_of(arguments);
   // The names for a first stack may come from large files or the network.
   const bool takes_names = arguments.action == Action::kStacks || arguments.action == Action::kDump;
-  const std::unique_ptr<Connection> session = choose_session(arguments.session);
+  const std::unique_ptr<Connection> session = session_for(arguments);
   Json result = session->ask(std::move(request), takes_names ? 600 : 30);
+  if (arguments.action == Action::kEvents) check_events(result, arguments.events);
   Json more = Json::object();
   if (arguments.action == Action::kStatus || arguments.action == Action::kStacks) {
     const bool status = arguments.action == Action::kStatus;
@@ -178,7 +198,7 @@ int ask_leaks(const Arguments& arguments) {
   if (!arguments.leaks.kinds.empty()) request["kinds"] = arguments.leaks.kinds;
   if (arguments.leaks.summary) request["detail"] = "summary";
   // A large heap takes its time, and so do the names for a first stack.
-  const Json result = choose_session(arguments.session)->ask(std::move(request), 600);
+  const Json result = session_for(arguments)->ask(std::move(request), 600);
   if (!print(arguments.json ? as_json(result) : show_leaks(result))) return 1;
   return tool_succeeded(result) ? 0 : 1;
 }
@@ -187,7 +207,7 @@ int take_snapshot(const Arguments& arguments) {
   const Json request = {
       {"request", protocol::kRequestSnapshot}, {"targets", targets_of(arguments)}, {"detailed", arguments.detailed}};
   // The names for a first stack may come from large files or the network.
-  const Json result = choose_session(arguments.session)->ask(request, 600);
+  const Json result = session_for(arguments)->ask(request, 600);
   if (!print(arguments.json ? as_json(result) : show_snapshot(result))) return 1;
   return tool_succeeded(result) ? 0 : 1;
 }

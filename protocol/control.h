@@ -53,8 +53,7 @@
 //                    all unless given; detail: full or summary
 //
 // PROCESS: pid, parent (0: not of this session), image, executable, arguments[], mode (instrumented, native,
-// not-traceable, exited), note,
-//          directory, started (seconds since 1970), threads[{tid, name, instrumented}]
+//          not-traceable, exited), note, directory, started (seconds since 1970), threads[{tid, name, instrumented}]
 // FRAME:   address ("0x..."), function, offset, module, file, line, inlined; innermost first, what is unknown is absent
 #pragma once
 

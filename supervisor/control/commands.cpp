@@ -325,7 +325,8 @@ void Conversation::handle(Request& request) {
     job->processes = resolve(context_.controller, line);
     ask_tool(open_request(request), job);
   } else {
-    throw Refusal{protocol::kErrorUnknownRequest, "there is no request '" + request.name.substr(0, 64) + "'"};
+    throw Refusal{protocol::kErrorUnknownRequest,
+                  "the tool " + context_.tool + " has no request '" + request.name.substr(0, 64) + "'"};
   }
 }
 

@@ -369,8 +369,36 @@ def control_lists(place):
     check(process.returncode == 0, f"storm ends with {session.name_of(process.returncode)}")
 
 
+def several_sessions(place):
+    """Of several sessions vctl takes the one that is named, or the only one that has the processes that are."""
+    first = place.start(["-q", "/bin/sleep", "100"])
+    place.control().close()
+    second = place.start(["-q", "--tool=callgrind", "/bin/sh", "-c", "while :; do :; done"])
+    wait_until(lambda: place.ctl("-l")[1].count("instrumented") == 2, 10, "both sessions run")
+    (sleeper,), (shell,) = procs.descendants(first.pid), procs.descendants(second.pid)
+    for arguments, wanted in ((["-i", "off", str(sleeper)], "1 thread of 1 process"), (["-s", "sh"], f"{shell} "),
+                              (["-b", "sleep"], f"{sleeper} sleep"), (["-e", "Ir", "sh"], "Ir"),
+                              (["-i", "off", f"--session={second.pid}"], "1 thread")):
+        status, output, errors = place.ctl(*arguments)
+        check(status == 0 and wanted in output, f"vctl {arguments}: {status} {output!r} {errors!r}")
+    for arguments, wanted in ((["-s"], "several sessions"), (["-s", "sleep", "sh"], "no session has all the processes"),
+                              (["-s", "1"], "no session has a process 1"), (["-s", ""], "no session has a process ''"),
+                              (["-e", "Nope", "sh"], "no event 'Nope' is counted; there are: Ir"),
+                              (["-d", "--session", str(first.pid)], "the tool none has no request 'dump'"),
+                              (["stop", "sh"], "nothing to do with 'stop'")):
+        status, output, errors = place.ctl(*arguments)
+        check(status == 1 and wanted in errors and len(errors.splitlines()) == 1 and output == "",
+              f"vctl {arguments}: {status} {output!r} {errors!r}")
+    for name in ("sleep", "sh"):
+        status, _, errors = place.ctl("-k", name)
+        check(status == 0, f"vctl -k {name}: {errors}")
+    for process in (first, second):
+        process.communicate(timeout=20)
+        check(process.returncode == -signal.SIGKILL, f"{session.name_of(process.returncode)}")
+
+
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (statuses, summary, standard_streams, broken_agent, kill_tracee,
                                           kill_while_executing, kill_by_vctl, kill_vsup, terminate_vsup, daemons,
                                           interrupt_key, job_control, shell_under_vsup, full_disk, directories,
-                                          control_lists)}, __doc__)
+                                          control_lists, several_sessions)}, __doc__)
