@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 
@@ -156,7 +157,10 @@ void SessionImpl::detach(const std::vector<pid_t>& pids, std::function<void(unsi
           }
           update_breakpoints(*space);
           bool ejected = !space->injected;
-          for (Task* task : std::vector<Task*>(space->tasks)) {
+          std::vector<Task*> leaving_tasks = space->tasks;
+          std::stable_partition(leaving_tasks.begin(), leaving_tasks.end(),
+                                [](const Task* task) { return !is_sandboxed(task->tid); });
+          for (Task* task : leaving_tasks) {
             guarded(task->tid, [this, space, &ejected](Task& leaving) {
               if (!leaving.parked) return;
               if (!ejected) {

@@ -27,7 +27,9 @@ bool has_ended(const Process& process) {
 std::string SessionImpl::inject(Process& process) {
   AddressSpace& space = *process.space;
   if (space.vdso_syscall == 0) return "no vdso to make system calls by";
-  if (is_sandboxed(process.pid)) return "its own seccomp filter might kill it for the agent's system calls";
+  // A filter may be one thread's alone, and each of them would make the agent's calls.
+  if (std::any_of(space.tasks.begin(), space.tasks.end(), [](const Task* task) { return is_sandboxed(task->tid); }))
+    return "its own seccomp filter might kill it for the agent's system calls";
   std::vector<Task*> tasks = space.tasks;
   // For the same reason as in refresh_code, rather by one without a signal.
   std::stable_partition(tasks.begin(), tasks.end(), [](const Task* task) { return task->held.empty(); });
@@ -57,6 +59,8 @@ std::string SessionImpl::inject(Process& process) {
 }
 
 void SessionImpl::guard_signals(AddressSpace& space, bool was_native) {
+  const bool filtered =
+      std::any_of(space.tasks.begin(), space.tasks.end(), [](const Task* task) { return is_sandboxed(task->tid); });
   for (Task* task : space.tasks) {
     if (!task->stopped || task->gone) continue;
     const auto status = read_status_of(task->tid);
@@ -65,7 +69,7 @@ void SessionImpl::guard_signals(AddressSpace& space, bool was_native) {
     const uint32_t guard = 1, ignore = ignored ? 1 : 0;
     const uint64_t settings = agent_.exports.settings;
     if (caught || ignored) write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_trap), guard);
-    const uint32_t faults = is_sandboxed(task->tid)                           ? protocol::kFaultsFiltered
+    const uint32_t faults = filtered                                          ? protocol::kFaultsFiltered
                             : (status->caught & protocol::kFaultSignals) != 0 ? protocol::kGuardFaults
                                                                               : protocol::kFaultsUnhandled;
     write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_faults), faults);
