@@ -296,6 +296,9 @@ void apply(const OptionRow& row, const std::string& value, Options& options) {
   for (const ToolDescription* tool : all_tools())
     for (const ToolOption& row : tool->options) names.emplace_back(row.name);
   std::string nearest = nearest_name(word, names);
+  for (const ToolDescription* tool : all_tools())
+    for (const LeftOutOption& row : tool->left_out)
+      if (word == row.name) throw OptionError("there is no option '--" + word + "': " + row.reason);
   std::string message = "unknown option '" + given + "'";
   if (!nearest.empty()) {
     const OptionRow* row = find_row(nearest);

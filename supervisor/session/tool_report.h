@@ -96,6 +96,12 @@ class ToolReport {
   virtual std::optional<int> exit_code() const { return {}; }
 };
 
+// An option that Valgrind's tool has and ours has not, and why.
+struct LeftOutOption {
+  const char* name;
+  const char* reason;
+};
+
 struct ToolDescription {
   const char* name;        // --tool=NAME
   const char* help;        // what it does, for --help
@@ -109,6 +115,7 @@ struct ToolDescription {
   bool native_requests = false;
   // Its agent's half walks the stacks of threads that enter the cache from native code, by unwind tables.
   bool walks_stacks = false;
+  std::span<const LeftOutOption> left_out = {};
 };
 
 }  // namespace vsup::supervisor

@@ -133,6 +133,13 @@ def what_is_refused(place):
     check(result.returncode == 0 and "--vex-guest-max-insns=50 has no meaning" in result.stderr, f"{result}")
     result = call(place, "valgrind", "--tool=none", "--vex-guest-max-insns=50", "true")
     check("no meaning" not in result.stderr, result.stderr)
+    # Valgrind's debugging options, as they are by default, and the old name of --LL=.
+    result = call(place, "valgrind", "--tool=callgrind", "--collect-alloc=no", "--dump-bb=no", "--mangle-names=yes",
+                  "--cache-sim=yes", "--L2=1048576,8,64", "--callgrind-out-file=old-names", "true")
+    with open(os.path.join(place.work, "old-names"), encoding="utf-8") as profile:
+        check("desc: LL cache: 1048576 B, 64 B, 8-way associative" in profile.read(), f"{result}")
+    check("no counterpart" in call(place, "valgrind", "--tool=callgrind", "--collect-alloc=yes", "true").stderr,
+          "--collect-alloc=yes")
 
 
 def control(place):

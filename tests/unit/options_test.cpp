@@ -90,6 +90,17 @@ TEST_CASE("attach is repeatable, in both spellings") {
   CHECK(contains(error_of({"--attach=0"}), "bad value"));
 }
 
+TEST_CASE("options that Valgrind's callgrind has and ours has not are refused with a reason") {
+  for (const char* option : {"--collect-alloc=yes", "--compress-events=yes", "--dump-bb=yes", "--dump-bbs=yes",
+                             "--dump-objs=yes", "--dump-skipped=yes", "--mangle-names=no", "--L2=262144,8,64"}) {
+    const std::string error = error_of({"--tool=callgrind", option, "p"});
+    CAPTURE(error);
+    CHECK(
+        contains(error, "there is no option '" + std::string(option).substr(0, std::string(option).find('=')) + "': "));
+    CHECK_FALSE(contains(error, "nearest"));
+  }
+}
+
 TEST_CASE("unknown names are answered with the nearest") {
   CHECK(contains(error_of({"--trace-childen=yes", "p"}), "the nearest is '--trace-children=yes|no'"));
   CHECK(contains(error_of({"--instr-atstrat=no", "p"}), "the nearest is '--instr-atstart=yes|no'"));

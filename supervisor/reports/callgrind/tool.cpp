@@ -29,6 +29,12 @@ constexpr ToolOption kCachegrindOptions[] = {
 #undef CACHEGRIND_OPTION
 };
 
+constexpr LeftOutOption kLeftOut[] = {
+#define CALLGRIND_LEFT_OUT(name, reason) {name, reason},
+#include "supervisor/reports/callgrind/left_out.def"
+#undef CALLGRIND_LEFT_OUT
+};
+
 callgrind::ProfileOutputOptions callgrind_output(const ToolOptionValues& options) {
   callgrind::ProfileOutputOptions output;
   output.name_pattern = options.text("callgrind-out-file");
@@ -115,7 +121,7 @@ constexpr ToolDescription kTools[] = {
            context, callgrind_output(context.options), cachesim::simulation_of(context.options, true),
            function_rules(context.options), "--dump-every-bb=" + context.options.text("dump-every-bb"));
      },
-     true, true},
+     true, true, kLeftOut},
     {"cachegrind", "counts instructions by line, simulates caches and branches; writes cachegrind.out", "cachegrind",
      kCachegrindOptions, configure_cachegrind,
      [](const ToolContext& context) -> std::unique_ptr<ToolReport> {
