@@ -3,6 +3,7 @@
 #include "agent/base/entry_points.h"
 #include "agent/engine/code_cache.h"
 #include "agent/engine/instrumenter.h"
+#include "agent/tools/callgrind/code_bytes.h"
 #include "agent/tools/callgrind/dead_flags.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/function_starts.h"
@@ -227,9 +228,9 @@ const EdgeRecord& edge_of(const CountMode& mode, const Frame& frame) {
 // The length of the call instruction at `pc`, 0 when there is none.
 uint32_t call_length(uint64_t pc) {
   Instr instr;
-  uint8_t code[15] = {};
-  if (!vsup_safe_copy(code, reinterpret_cast<const void*>(pc), sizeof code) || !decode(code, sizeof code, pc, instr))
-    return 0;
+  uint8_t code[15];
+  const size_t size = read_code(pc, code, sizeof code);
+  if (size == 0 || !decode(code, size, pc, instr)) return 0;
   return instr.flow == Flow::kCall || instr.flow == Flow::kCallIndirect ? instr.length : 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "agent/base/memory.h"
 #include "agent/base/safe_load.h"
+#include "agent/tools/callgrind/code_bytes.h"
 
 namespace vsup::agent::callgrind {
 
@@ -11,6 +12,10 @@ namespace {
 class Code {
  public:
   explicit Code(uint64_t pc) : pc_(pc) {
+    if (pc % kPage > kPage - kSize) {
+      ok_ = read_code(pc, bytes_, kSize) != 0;
+      return;
+    }
     uint64_t first = 0, second = 0;
     ok_ = safe_load(pc, first) && safe_load(pc + sizeof first, second);
     store(bytes_, first);
@@ -35,6 +40,7 @@ class Code {
 
  private:
   static constexpr size_t kSize = 16;
+  static constexpr uint64_t kPage = 4096;
   uint64_t pc_;
   uint8_t bytes_[kSize] = {};
   size_t at_ = 0;
