@@ -98,9 +98,6 @@ std::string show_events(const Json& result, const std::vector<std::string>& want
       row(std::to_string(number_of(thread, "tid")) + " " + text_of(thread, "name"),
           [&](size_t i) { return value_at(values, shown[i]); });
     }
-    for (const std::string& name : wanted)
-      if (std::find(events.begin(), events.end(), Json(name)) == events.end())
-        text += "  " + name + " is not counted\n";
     if (list_of(answer, "threads").size() != 1) row("all", [&](size_t i) { return sums[i]; });
     return text;
   }));

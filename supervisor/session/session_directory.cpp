@@ -200,7 +200,7 @@ bool SessionDirectory::append_file(const std::string& name, std::string_view con
 
 void SessionDirectory::failed(const std::string& name, int error) {
   if (failures_++ != 0) return;
-  report_("cannot write " + path_ + "/" + name + ": " + std::strerror(error) +
+  report_("cannot write " + (name.starts_with('/') ? name : path_ + "/" + name) + ": " + std::strerror(error) +
           "; the program goes on, what was written before is kept");
 }
 

@@ -321,4 +321,17 @@ TEST_CASE("build ids") {
 }
 
 }  // namespace
+
+TEST_CASE("a file elsewhere that cannot be written is named as it is") {
+  const std::string path = "/tmp/session_directory_elsewhere." + std::to_string(getpid());
+  std::vector<std::string> said;
+  {
+    SessionDirectory directory(path, "program", [&said](const std::string& line) { said.push_back(line); });
+    CHECK_FALSE(directory.write_file("/nowhere/at/all", "text"));
+  }
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].starts_with("cannot write /nowhere/at/all: "));
+  std::filesystem::remove_all(path);
+}
+
 }  // namespace vsup::supervisor
