@@ -257,6 +257,9 @@ void SessionImpl::refresh_hooks(Task& task) {
   if (!space.watch || !space.hooks.on) return;
   const ModuleChanges changes = space.watch->update(task.tid);
   if (!changes.gone.empty()) forget_hooks(task, changes.gone);
+  // In the cache the agent tells what is mapped.
+  if (options_.settings.run_native != 0)
+    for (const MappedModule& module : changes.added) observer_.module_mapped(task.process->pid, module);
   if (changes.loader_breakpoint != 0 && space.hooks.loader_breakpoint == 0)
     set_loader_breakpoint(task, changes.loader_breakpoint);
   if (!changes.named.empty()) tell_named_code(task, changes);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "protocol/heap.h"
+#include "supervisor/session/session_observer.h"
 
 namespace vsup::supervisor {
 
@@ -28,10 +29,11 @@ struct NamedPlace {
 };
 
 struct ModuleChanges {
-  std::vector<NamedPlace> named;   // in modules that were not there before
-  std::vector<HookPlace> places;   // in modules that were not there before
-  std::vector<uint64_t> gone;      // starts of modules that are not there any more
-  uint64_t loader_breakpoint = 0;  // where the loader comes by after each change, 0: not known
+  std::vector<MappedModule> added;  // that were not there before, whole
+  std::vector<NamedPlace> named;    // in modules that were not there before
+  std::vector<HookPlace> places;    // in modules that were not there before
+  std::vector<uint64_t> gone;       // starts of modules that are not there any more
+  uint64_t loader_breakpoint = 0;   // where the loader comes by after each change, 0: not known
 };
 
 class ModuleWatch {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -217,11 +218,21 @@ const char* SymbolModule::nearest_symbol(uint64_t address, uint64_t* offset) {
   return dwfl_module_addrinfo(module_, address, offset, &symbol, nullptr, nullptr, nullptr);
 }
 
+void SymbolModule::read_symbols() {
+  if (symbols_) return;
+  const auto debug_file = memory_ ? std::nullopt : open_debug_file(elf_, name_);
+  has_debug_file_ = debug_file.has_value();
+  symbols_ = std::make_unique<SymbolTable>(elf_, debug_file ? &*debug_file : nullptr);
+}
+
+bool SymbolModule::may_have_debug_information() {
+  read_symbols();
+  return has_debug_file_ || elf_.section(".debug_info") != nullptr || elf_.section(".zdebug_info") != nullptr ||
+         std::getenv("DEBUGINFOD_URLS") != nullptr;
+}
+
 std::string SymbolModule::linkage_name(uint64_t vaddr) {
-  if (!symbols_) {
-    const auto debug_file = memory_ ? std::nullopt : open_debug_file(elf_, name_);
-    symbols_ = std::make_unique<SymbolTable>(elf_, debug_file ? &*debug_file : nullptr);
-  }
+  read_symbols();
   const uint32_t index = symbols_->find(vaddr);
   if (index == SymbolTable::kNone) return {};
   const FunctionSymbol& symbol = symbols_->functions()[index];

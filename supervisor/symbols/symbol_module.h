@@ -38,6 +38,9 @@ class SymbolModule {
   // names for a function the one that Valgrind shows, and suppressions mean. Empty: unknown.
   std::string linkage_name(uint64_t vaddr);
 
+  // Whether there may be debug information, which knows functions that linkage_name() does not. Quick.
+  bool may_have_debug_information();
+
   // The debug information, looked for on the first call; null: there is none. *bias: its addresses are link-time
   // addresses plus this.
   Dwarf* dwarf(uint64_t* bias);
@@ -62,11 +65,13 @@ class SymbolModule {
   };
 
   void open_debug_information();
+  void read_symbols();
 
   ElfFile elf_;
   int fd_ = -1;  // of the file, until debug information is asked for
   std::string name_;
   std::unique_ptr<SymbolTable> symbols_;     // made for the first address
+  bool has_debug_file_ = false;              // found then
   std::unique_ptr<NearestSymbols> nearest_;  // likewise
   std::shared_ptr<const std::vector<uint8_t>> memory_;
   Dwfl* dwfl_ = nullptr;

@@ -47,6 +47,13 @@ class Symbolizer::Implementation {
     return vaddr ? symbols->linkage_name(*vaddr) : std::string();
   }
 
+  bool may_have_debug_information(const ModuleMap& modules, uint64_t lookup) {
+    std::lock_guard lock(mutex_);
+    const Module* module = modules.module_at(lookup);
+    SymbolModule* symbols = module ? symbols_of(*module, modules.pid()) : nullptr;
+    return symbols != nullptr && symbols->may_have_debug_information();
+  }
+
   void open_debug_information(const ModuleMap& modules, uint64_t address) {
     std::lock_guard lock(mutex_);
     const Module* module = modules.module_at(address);
@@ -123,6 +130,10 @@ std::vector<Frame> Symbolizer::symbolize(const ModuleMap& modules, uint64_t addr
 
 std::string Symbolizer::linkage_name(const ModuleMap& modules, uint64_t lookup) {
   return implementation_->linkage_name(modules, lookup);
+}
+
+bool Symbolizer::may_have_debug_information(const ModuleMap& modules, uint64_t lookup) {
+  return implementation_->may_have_debug_information(modules, lookup);
 }
 
 void Symbolizer::open_debug_information(const ModuleMap& modules, uint64_t address) {

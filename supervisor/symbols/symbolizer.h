@@ -46,6 +46,9 @@ class Symbolizer {
   // debug information is opened.
   std::string linkage_name(const ModuleMap& modules, uint64_t lookup);
 
+  // Whether debug information may know a function there that linkage_name() does not. Quick.
+  bool may_have_debug_information(const ModuleMap& modules, uint64_t lookup);
+
   // Of the module at an address, so that later questions find it open.
   void open_debug_information(const ModuleMap& modules, uint64_t address);
 

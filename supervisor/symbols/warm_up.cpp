@@ -44,4 +44,12 @@ void warm_up(Symbolizer& symbolizer, pid_t pid) {
     if (module.path == program) return open(symbolizer, map, &module);
 }
 
+void warm_up_module(Symbolizer& symbolizer, pid_t pid, uint64_t address) {
+  ModuleMap map = ModuleMap::of_file_at(pid, address);
+  if (map.modules().empty()) return;
+  ProcessMemory memory(pid);
+  map.inspect(address, [&memory](uint64_t at, void* to, size_t size) { return memory.read(at, to, size); });
+  symbolizer.linkage_name(map, address);
+}
+
 }  // namespace vsup::supervisor

@@ -10,5 +10,7 @@
 namespace vsup::supervisor {
 
 void warm_up(Symbolizer& symbolizer, pid_t pid);
+// The symbol tables of the module at this address, as soon as it has been loaded.
+void warm_up_module(Symbolizer& symbolizer, pid_t pid, uint64_t address);
 
 }  // namespace vsup::supervisor

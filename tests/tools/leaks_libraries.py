@@ -2,6 +2,7 @@
 """What a library keeps is not lost when the C library closes it as it frees its own at the end. Memcheck says that it
 is: that is how the test knows that it was closed."""
 import glob
+import json
 import os
 import re
 import subprocess
@@ -30,6 +31,15 @@ def kept(place):
         check(re.search(r"123 bytes in 1 blocks are still reachable in .*\n.*malloc.*\n"
                         r".*: keep_inside \(inner.c:7\)\n.*: keep \(outer.c:4\)\n.*: main \(leaks_libraries.c:14\)",
                         log), log)
+
+
+def listed(place):
+    """What a program loads while it runs natively is in process.json, with its build id."""
+    report(place)
+    with open(glob.glob(os.path.join(place.log, "*", "process.json"))[0], encoding="utf-8") as f:
+        modules = {os.path.basename(module["path"]): module for module in json.load(f)["modules"]}
+    for name in ("leaks_libraries", "libleaks_outer.so", "libleaks_inner.so", "libc.so.6"):
+        check(name in modules and modules[name]["build_id"], f"{name} in {sorted(modules)}")
 
 
 def cleaned_up(place):
@@ -69,4 +79,5 @@ def reloaded(place):
     check(total == 1000 + 6 * 2000 and sum(int(blocks) for _, blocks in sizes) == 7, log)
 
 
-session.main({"kept": kept, "cleaned_up": cleaned_up, "static": static, "reloaded": reloaded}, __doc__)
+session.main({"kept": kept, "listed": listed, "cleaned_up": cleaned_up, "static": static, "reloaded": reloaded},
+             __doc__)

@@ -35,10 +35,12 @@ const DescribedFrame& FrameDescriber::operator()(const CapturedFrame& frame) {
   return found->second;
 }
 
-std::string FrameDescriber::symbol(const CapturedFrame& frame) {
-  if (frame.kind == protocol::kFramePython) return {};
+std::optional<std::string> FrameDescriber::symbol(const CapturedFrame& frame) {
+  if (frame.kind == protocol::kFramePython) return "";
   const std::string name = symbolizer_.linkage_name(modules_, frame.lookup());
-  return name.empty() ? name : demangle(name.c_str());
+  if (!name.empty()) return demangle(name.c_str());
+  if (symbolizer_.may_have_debug_information(modules_, frame.lookup())) return std::nullopt;
+  return "";
 }
 
 std::string frame_text(uint64_t address, const DescribedFrame& frame, const DescribedFrame::Line& line) {

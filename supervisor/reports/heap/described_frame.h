@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,8 +34,9 @@ class FrameDescriber {
 
   const DescribedFrame& operator()(const CapturedFrame& frame);
 
-  // The function's name alone, by symbol tables; empty where these have none, and of Python frames.
-  std::string symbol(const CapturedFrame& frame);
+  // The function's name alone, by symbol tables; empty where nothing has one, and of Python frames. None: debug
+  // information may have one.
+  std::optional<std::string> symbol(const CapturedFrame& frame);
 
  private:
   Symbolizer& symbolizer_;

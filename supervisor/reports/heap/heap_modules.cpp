@@ -96,6 +96,7 @@ class HeapModules : public ModuleWatch {
       present[listed.start] = key;
       const auto [known, is_new] = known_.try_emplace(listed.start, key);
       if (!is_new && known->second == key) continue;
+      changes.added.push_back({listed.path, listed.start, listed.end, listed.mappings.front().offset, false});
       if (const Module* module = map.inspect(code->start, read)) add(*module, code->start, tid, changes);
     }
     return present;

@@ -118,11 +118,13 @@ Contexts::FrameClass Contexts::classify(const CapturedFrame& frame, const std::s
                                         const Describe& describe, const NameSymbol& name_symbol) {
   if (frame.kind == protocol::kFramePython || frame.kind == protocol::kFrameNone)
     return {frame, false, MainKind::kNeither};
-  const std::string symbol = name_symbol(frame);
-  const std::string whole = symbol.substr(0, symbol.find('.'));
-  const bool all_known = alloc_fns.size() == default_alloc_fns().size();
-  if (all_known && !whole.empty() && whole != "main" && !alloc_fns.contains(whole))
-    return {frame, false, main_kind(symbol)};
+  const std::optional<std::string> symbol = name_symbol(frame);
+  if (symbol) {
+    const std::string whole = symbol->substr(0, symbol->find('.'));
+    const bool all_known = alloc_fns.size() == default_alloc_fns().size();
+    if (symbol->empty() || (all_known && !whole.empty() && whole != "main" && !alloc_fns.contains(whole)))
+      return {frame, false, main_kind(*symbol)};
+  }
   const DescribedFrame& described = describe(frame);
   return {frame, is_alloc_fn(described, alloc_fns), kind_of(described)};
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,8 +17,9 @@
 namespace vsup::supervisor::massif {
 
 using Describe = std::function<const DescribedFrame&(const CapturedFrame& frame)>;
-// The function's name by symbol tables, without its lines: much quicker. Empty: they have none.
-using NameSymbol = std::function<std::string(const CapturedFrame& frame)>;
+// The function's name by symbol tables, without its lines: much quicker. Empty: it has none; none: debug information
+// may have one.
+using NameSymbol = std::function<std::optional<std::string>(const CapturedFrame& frame)>;
 
 // The names that are allocation functions without being said to be.
 const std::vector<std::string>& default_alloc_fns();

@@ -41,6 +41,10 @@ void MassifOutput::expect(pid_t pid) {
   worker_.run([pid](Symbolizer& symbolizer) { warm_up(symbolizer, pid); }, [] {});
 }
 
+void MassifOutput::expect_module(pid_t pid, uint64_t address) {
+  worker_.run([pid, address](Symbolizer& symbolizer) { warm_up_module(symbolizer, pid, address); }, [] {});
+}
+
 void MassifOutput::add(HeapProfile profile, Done done) {
   auto texts = std::make_shared<Texts>();
   worker_.run([this, texts, given = std::make_shared<const HeapProfile>(std::move(profile))](

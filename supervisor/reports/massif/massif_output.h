@@ -24,6 +24,8 @@ class MassifOutput {
 
   // A process has begun.
   void expect(pid_t pid);
+  // It has loaded the module at this address: its symbols are read while the program goes on.
+  void expect_module(pid_t pid, uint64_t address);
   void add(HeapProfile profile, Done done);
   // Calls `then` on the event loop's thread when all that was added before is done.
   void when_done(std::function<void()> then) { worker_.when_done(std::move(then)); }

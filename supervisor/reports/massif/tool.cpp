@@ -95,6 +95,10 @@ class MassifReport : public ToolReport {
     if (process.mode == ProcessMode::kInstrumented) output_.expect(process.pid);
   }
 
+  void module_mapped(pid_t pid, const MappedModule& module) override {
+    if (images_.contains(pid)) output_.expect_module(pid, module.start);
+  }
+
   void records_ready(StoppedProcess& process, RecordsMoment) override {
     auto profile = massif::read_profile(process, context_.options.yes("collapsed"));
     if (!profile) return;
