@@ -41,7 +41,9 @@ bool is_state_of(const PythonLayout& layout, uint64_t state, uint64_t thread, Re
   return false;
 }
 
-uint64_t search_state(const PythonLayout& layout, uint64_t thread, ReadLog& log) {
+// The first of the thread's states, one for each interpreter that it has run, that `accepts`; 0: none.
+template <typename Accepts>
+uint64_t search_state(const PythonLayout& layout, uint64_t thread, ReadLog& log, const Accepts& accepts) {
   uint64_t interpreter;
   if (!log.load(layout.interpreters_head, interpreter)) return 0;
   for (unsigned i = 0; i < kMaxInterpreters && interpreter != 0; ++i) {
@@ -50,7 +52,7 @@ uint64_t search_state(const PythonLayout& layout, uint64_t thread, ReadLog& log)
     for (unsigned n = 0; n < kMaxThreads && state != 0; ++n) {
       uint64_t id;
       if (!log.load(state + layout.thread_id, id)) break;
-      if (id == thread) return state;
+      if (id == thread && accepts(state)) return state;
       if (!log.load(state + layout.thread_next, state)) break;
     }
     if (!log.load(interpreter + layout.interpreter_next, interpreter)) return 0;
@@ -67,7 +69,7 @@ uint64_t own_state(const PythonLayout& layout, ReadLog& log) {
   if (__atomic_load_n(&known.thread, __ATOMIC_RELAXED) == thread && state != 0 &&
       is_state_of(layout, state, thread, log))
     return state;
-  state = search_state(layout, thread, log);
+  state = search_state(layout, thread, log, [](uint64_t) { return true; });
   __atomic_store_n(&known.thread, thread, __ATOMIC_RELAXED);
   __atomic_store_n(&known.state, state, __ATOMIC_RELAXED);
   return state;
@@ -98,11 +100,30 @@ void PythonWalk::start(Position& at, ReadLog& log) {
 }
 
 bool PythonWalk::is_loop(const WalkState& inner, const Position& at) const {
-  if (layout_->frames == kPythonCframes) return at.python_cframe >= inner.sp && at.python_cframe < at.state.sp;
+  if (layout_->frames == kPythonCframes)
+    return at.python_frame != 0 && at.python_cframe >= inner.sp && at.python_cframe < at.state.sp;
+  return at.python_frame != 0 && is_loop_code(inner);
+}
+
+bool PythonWalk::is_loop_code(const WalkState& inner) const {
   uint64_t place = inner.exact ? inner.pc : inner.pc - 1;
   for (int i = 0; i < 2; ++i)
     if (place >= layout_->loop_start[i] && place < layout_->loop_end[i]) return true;
   return false;
+}
+
+// A thread that runs a subinterpreter has a state and a chain of frames for each interpreter on its stack.
+bool PythonWalk::find_other_chain(const WalkState& inner, Position& at, ReadLog& log) const {
+  uint64_t cframe = 0;
+  const auto has_frame_here = [&](uint64_t state) {
+    if (!log.load(state + layout_->thread_frame, cframe)) return false;
+    for (unsigned n = 0; n < kMaxStackDepth && cframe != 0 && cframe < inner.sp; ++n)
+      if (!log.load(cframe + layout_->cframe_previous, cframe)) return false;
+    return cframe >= inner.sp && cframe < at.state.sp;
+  };
+  if (search_state(*layout_, own_thread(), log, has_frame_here) == 0) return false;
+  at.python_cframe = cframe;
+  return log.load(cframe + layout_->cframe_frame, at.python_frame) && at.python_frame != 0;
 }
 
 // 0 when it is none.
@@ -138,7 +159,9 @@ bool PythonWalk::ends_call(uint64_t frame, bool& is_frame, ReadLog& log) const {
 
 bool PythonWalk::enter_loop(const WalkState& inner, uint64_t frame, Position& at, ReadLog& log) {
   if (!at.python_started) start(at, log);
-  if (at.python_frame == 0 || !is_loop(inner, at)) return false;
+  if (!is_loop(inner, at) &&
+      !(layout_->frames == kPythonCframes && is_loop_code(inner) && find_other_chain(inner, at, log)))
+    return false;
   at.in_loop = true;
   at.loop_frame = frame;
   return true;

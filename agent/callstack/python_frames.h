@@ -33,6 +33,8 @@ class PythonWalk {
  private:
   void start(Position& at, ReadLog& log);
   bool is_loop(const WalkState& inner, const Position& at) const;
+  bool is_loop_code(const WalkState& inner) const;
+  bool find_other_chain(const WalkState& inner, Position& at, ReadLog& log) const;
   uint64_t take_frame(uint64_t frame, ReadLog& log);
   bool ends_call(uint64_t frame, bool& is_frame, ReadLog& log) const;
 

@@ -68,7 +68,7 @@ int main(int argc, char** argv) {
     dup2(from_child[1], 1);
     for (int fd : {to_child[0], to_child[1], from_child[0], from_child[1]}) close(fd);
     setenv("PYTHONIOENCODING", "utf-8", 1);
-    execl(argv[1], argv[1], argv[2], argv[3], nullptr);
+    execl(argv[1], argv[1], argv[2], argv[3], argv[4], nullptr);
     _exit(127);
   }
   close(to_child[0]);

@@ -1,6 +1,7 @@
 """Takes stacks in every way in which Python functions come to be called, and says what they are by sys._getframe.
 
-Usage: python_stacks.py PROBE.so. A line "ready" is answered by a line; then a JSON object a stack; "done" likewise.
+Usage: python_stacks.py PROBE.so yes|only. A line "ready" is answered by a line; then a JSON object a stack; "done"
+likewise.
 """
 import asyncio
 import contextlib
@@ -8,8 +9,15 @@ import ctypes
 import functools
 import gc
 import json
+import os
 import sys
+import tempfile
 import threading
+
+try:  # before the test looks at what is loaded
+    import _xxsubinterpreters as interpreters
+except ImportError:
+    interpreters = None
 
 probe = ctypes.CDLL(sys.argv[1])  # releases the GIL
 held = ctypes.PyDLL(sys.argv[1])  # does not
@@ -185,9 +193,45 @@ def main():
         lines = "\n" * (i % 7) + f"def made{i % 10}{i}():\n  take('made')\n\nmade{i % 10}{i}()"
         exec(compile(lines, f"<made {i}>", "exec"), space)
         space.clear()
+    # Where calls of the loop can be told by their frames on the C stack.
+    if sys.version_info[:2] in ((3, 11), (3, 12)) and sys.argv[2] == "yes":
+        subinterpreter()
     long = "\n".join(["x = 1"] * 700 + ["take('a line far on')"] + ["x = 1"] * 700)
     exec(compile(long, "long.py", "exec"), {"take": take})
     eval(compile("(\n\n  take('an expression over lines')\n)", "expression.py", "eval"))
+
+
+INSIDE = """
+import ctypes, json, sys
+
+def frames_of(frame):
+    frames = []
+    while frame is not None:
+        frames.append([frame.f_code.co_qualname, frame.f_code.co_filename, frame.f_lineno])
+        frame = frame.f_back
+    return frames
+
+def inside():
+    return probe.vsup_capture_here(500), frames_of(sys._getframe())
+
+def around():
+    return [inside() for _ in range(2)]
+
+probe = ctypes.CDLL(%r)
+probe.vsup_capture_here.restype = ctypes.c_uint32
+with open(%r, "w") as f:
+    json.dump(around(), f)
+"""
+
+
+def subinterpreter():
+    number = interpreters.create(isolated=False)
+    with tempfile.TemporaryDirectory() as folder:
+        answer = os.path.join(folder, "answer")
+        interpreters.run_string(number, INSIDE % (sys.argv[1], answer)); outer = frames_of(sys._getframe())
+        with open(answer, encoding="utf-8") as f:
+            taken.extend(("a subinterpreter", stack, frames + outer) for stack, frames in json.load(f))
+    take("after a subinterpreter")
 
 
 if __name__ == "__main__":

@@ -90,15 +90,16 @@ def option_sources(place):
 
 
 def sage_options(place):
-    """sage -callgrind reaches vsup although Sage puts a folder with another valgrind first in PATH.
-
-    The rest is Sage's."""
+    """sage -callgrind reaches vsup although Sage puts a folder with another valgrind first in PATH, and what Sage's
+    scripts start after several others. The rest is Sage's."""
     prepare(place)
     folder = os.path.join(place.folder, "sage's")
     os.mkdir(folder)
-    own = {"sage": 'PATH="' + folder + '":$PATH; [ "$1" != -sh ] || { shift; exec "$SHELL" "$@"; }\necho "sage: $*"',
-           "sage-callgrind": "exec valgrind -q --tool=callgrind --callgrind-out-file=$DOT_SAGE/%p " +
-                             os.path.join(place.programs, "live") + ' threads "$@"',
+    own = {"sage": 'PATH="' + folder + '":$PATH; [ "$1" != -sh ] || { shift; exec "$SHELL" "$@"; }\n'
+                   '[ "$1" != -python ] || exec "sage -python" "$@"\necho "sage: $*"',
+           "sage-callgrind": 'exec valgrind -q --tool=callgrind --callgrind-out-file=$DOT_SAGE/%p sage-python "$@"',
+           "sage-python": 'sage -python "$@"; exit $?',
+           "sage -python": "exec " + os.path.join(place.programs, "live") + ' threads "$2"',
            "valgrind": "echo another valgrind; exit 5"}
     for name, text in own.items():
         path = os.path.join(folder, name)
@@ -110,7 +111,9 @@ def sage_options(place):
     for option in ("-callgrind", "--callgrind"):
         result = call(place, "sage", option, "2")
         check(result.returncode == 0 and result.stdout == "live done\n", f"{option}: {result}")
-    check(len(os.listdir(place.env["DOT_SAGE"])) == 2, f"{os.listdir(place.env['DOT_SAGE'])}")
+    files = [os.path.join(place.env["DOT_SAGE"], name) for name in os.listdir(place.env["DOT_SAGE"])]
+    with_program = [name for name in files if b"live.c" in open(name, "rb").read()]
+    check(len(with_program) == 2, f"{with_program} of {files}")
     result = call(place, "sage", "-c", "a  b")
     check(result.returncode == 0 and result.stdout == "sage: -c a  b\n", f"{result}")
 
