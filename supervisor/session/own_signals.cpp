@@ -70,8 +70,10 @@ void SessionImpl::forward_signal(int number) {
   });
 }
 
-// Nothing is left to wait for but what the program has left behind: that goes on by itself.
+// Nothing is left to wait for but what the program has left behind: that goes on by itself. In the background nobody
+// waits, and what comes from the terminal is meant for others.
 void SessionImpl::let_go_of_rest(int number) {
+  if (in_background_ && number != SIGTERM) return;
   if (std::find(std::begin(kTerminating), std::end(kTerminating), number) != std::end(kTerminating))
     detach({}, [](unsigned) {});
 }

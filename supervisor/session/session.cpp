@@ -306,6 +306,7 @@ void SessionImpl::watch_for_daemons() {
       watch_for_daemons();
       return;
     }
+    in_background_ = true;
     observer_.only_daemons_left(root_status_);
   });
 }

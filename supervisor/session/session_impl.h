@@ -277,6 +277,7 @@ class SessionImpl {
   std::map<pid_t, WaitStatus> orphans_;  // stopped newborns whose parent's event has not come yet
   pid_t root_pid_ = 0;                   // the spawned program
   bool root_ended_ = false;
+  bool in_background_ = false;  // only_daemons_left was said
   int root_status_ = 0;
   bool root_execed_ = false;
   int exec_error_fd_ = -1;

@@ -163,6 +163,9 @@ def daemons(place):
         with open(os.path.join(place.log, "session.json"), encoding="utf-8") as f:
             text = json.load(f)
         check(text["state"] == "running" and text["background"], f"session.json: {text}")
+        for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal that is others' now
+            os.kill(text["pid"], number)
+            time.sleep(0.2)
         if toggled:
             client = place.control()
             for on in (False, True):
