@@ -246,7 +246,7 @@ def interrupt_key(place):
     terminal.send("\x03")
     check(terminal.status() == -signal.SIGINT, "sleep does not end by SIGINT")
     place.log += "2"
-    script = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(100)\n" \
+    script = "import time\ntry:\n    print('ready', flush=True)\n    while True: time.sleep(0.05)\n" \
              "except KeyboardInterrupt:\n    print('interrupted')\n"
     terminal = Terminal(place, [place.vsup, "-q", f"--log-dir={place.log}", "/usr/bin/python3", "-c", script])
     terminal.expect("ready")
