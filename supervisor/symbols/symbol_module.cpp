@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/symbols/debug_files.h"
 #include "supervisor/symbols/demangle.h"
 #include "supervisor/symbols/symbol_copy.h"
@@ -349,6 +350,16 @@ void SymbolModule::index_functions(Dwarf_Die* parent, size_t& budget, int depth,
   });
 }
 
+namespace {
+
+// What is mapped there now may be another file.
+bool is_file_of(int fd, const Module& module) {
+  const std::string path = read_link("/proc/self/fd/" + std::to_string(fd));
+  return path == module.path || path == module.path + " (deleted)";
+}
+
+}  // namespace
+
 int open_module_file(const Module& module, pid_t pid, std::string* path) {
   if (module.path.empty() || module.path[0] != '/') return -1;
   std::string process = "/proc/" + std::to_string(pid);
@@ -370,7 +381,7 @@ int open_module_file(const Module& module, pid_t pid, std::string* path) {
     bool known_id = module.image && !module.image->build_id.empty();
     bool is_mapped_file = pid > 0 && &candidate == &candidates[0];
     if (same && known_id) same = elf->build_id() == module.image->build_id;
-    if (same && !known_id && !is_mapped_file) same = !module.deleted;
+    if (same && !known_id) same = is_mapped_file ? is_file_of(fd, module) : !module.deleted;
     if (same) {
       if (path) *path = candidate;
       return fd;

@@ -12,80 +12,79 @@ namespace {
 constexpr uint64_t kPage = 4096;
 constexpr std::string_view kDeleted = " (deleted)";
 
-Module module_of(const std::string& path, uint64_t inode, uint64_t start, uint64_t end, uint64_t offset) {
-  Module module;
+bool overlap(const auto& one, const auto& other) {
+  return one.start < other.end && other.start < one.end;
+}
+
+}  // namespace
+
+Module module_of_code(const MappedModule& mapped) {
   MapEntry entry;
-  entry.start = start;
-  entry.end = end;
-  entry.offset = offset;
+  entry.start = mapped.start;
+  entry.end = mapped.end;
+  entry.offset = mapped.offset;
   entry.readable = entry.executable = entry.file = true;
-  entry.inode = inode;
-  entry.path = path;
-  entry.deleted = path.ends_with(kDeleted);
-  if (entry.deleted) entry.path.resize(path.size() - kDeleted.size());
+  entry.inode = mapped.inode;
+  entry.path = mapped.path;
+  entry.deleted = entry.path.ends_with(kDeleted);
+  if (entry.deleted) entry.path.resize(entry.path.size() - kDeleted.size());
+  Module module;
   module.path = entry.path;
-  module.start = start;
-  module.end = end;
-  module.inode = inode;
+  module.start = entry.start;
+  module.end = entry.end;
+  module.inode = entry.inode;
   module.deleted = entry.deleted;
   module.mappings.push_back(std::move(entry));
   return module;
 }
 
-}  // namespace
-
 void CodePeriods::note(const MappedModule& module, uint64_t blocks) {
   if (module.inode == 0 || module.start >= module.end || periods_.size() == kMost) return;
   for (Period& earlier : periods_) {
-    if (earlier.replaced || earlier.end <= module.start || module.end <= earlier.start) continue;
-    if (earlier.path == module.path && earlier.inode == module.inode && earlier.start == module.start &&
-        earlier.end == module.end && earlier.offset == module.offset)
+    if (earlier.replaced || !overlap(earlier.code, module)) continue;
+    const MappedModule& code = earlier.code;
+    if (code.path == module.path && code.inode == module.inode && code.start == module.start &&
+        code.end == module.end && code.offset == module.offset)
       return;
     earlier.replaced = true;
-    earlier.moved = next_place_ - earlier.start;
-    next_place_ += (earlier.end - earlier.start + kPage - 1) / kPage * kPage + kPage;
   }
-  periods_.push_back({.path = module.path,
-                      .inode = module.inode,
-                      .start = module.start,
-                      .end = module.end,
-                      .offset = module.offset,
-                      .first_block = blocks});
-}
-
-// The last one that had begun; what is met before its code is executed belongs to the first.
-uint64_t CodePeriods::moved(uint64_t pc, uint64_t block) const {
-  const Period* found = nullptr;
-  for (const Period& period : periods_) {
-    if (pc < period.start || pc >= period.end) continue;
-    if (found != nullptr && period.first_block > block) break;
-    found = &period;
-  }
-  return found != nullptr && found->replaced ? pc + found->moved : pc;
+  periods_.push_back({.code = module, .first_block = blocks});
 }
 
 void CodePeriods::apply(std::span<records::BlockRecord> blocks, std::span<records::EdgeRecord> edges,
                         std::vector<Module>& modules) const {
-  uint64_t low = ~uint64_t{0}, high = 0;  // of all that was replaced
+  constexpr uint64_t kFirstPlace = uint64_t{1} << 63;
+  std::vector<uint64_t> moved_by(periods_.size());
+  uint64_t low = ~uint64_t{0}, high = 0, next_place = kFirstPlace;  // of all that was replaced
   std::vector<Module> gone;
-  for (const Period& period : periods_) {
-    if (period.replaced) {
-      low = std::min(low, period.start);
-      high = std::max(high, period.end);
-      gone.push_back(
-          module_of(period.path, period.inode, period.start + period.moved, period.end + period.moved, period.offset));
-      continue;
+  for (size_t i = 0; i < periods_.size(); ++i) {
+    MappedModule code = periods_[i].code;
+    const auto there =
+        std::find_if(modules.begin(), modules.end(), [&](const Module& one) { return overlap(one, code); });
+    const bool is_there = there != modules.end() && there->inode == code.inode;
+    if (is_there && !periods_[i].replaced) continue;
+    if (there != modules.end() || periods_[i].replaced) {
+      low = std::min(low, code.start);
+      high = std::max(high, code.end);
+      moved_by[i] = next_place - code.start;
+      next_place += (code.end - code.start + kPage - 1) / kPage * kPage + kPage;
+      code.start += moved_by[i];
+      code.end += moved_by[i];
     }
-    const auto overlaps = [&period](const Module& module) {
-      return module.start < period.end && period.start < module.end;
-    };
-    if (std::none_of(modules.begin(), modules.end(), overlaps))
-      gone.push_back(module_of(period.path, period.inode, period.start, period.end, period.offset));
+    gone.push_back(module_of_code(code));
   }
   modules.insert(modules.end(), std::make_move_iterator(gone.begin()), std::make_move_iterator(gone.end()));
   std::sort(modules.begin(), modules.end(), [](const Module& a, const Module& b) { return a.start < b.start; });
+  // To the last period that had begun; what is met before its code is executed belongs to the first.
   const auto move = [&](uint64_t& pc, uint64_t block) {
-    if (pc >= low && pc < high) pc = moved(pc, block);
+    if (pc < low || pc >= high) return;
+    size_t found = periods_.size();
+    for (size_t i = 0; i < periods_.size(); ++i) {
+      if (pc < periods_[i].code.start || pc >= periods_[i].code.end) continue;
+      if (found != periods_.size() && periods_[i].first_block > block) break;
+      found = i;
+    }
+    if (found != periods_.size()) pc += moved_by[found];
   };
   for (size_t i = 0; i < blocks.size() && low < high; ++i) move(blocks[i].app_pc, i);
   for (size_t i = 0; i < edges.size() && low < high; ++i) {

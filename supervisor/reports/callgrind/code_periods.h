@@ -17,6 +17,9 @@
 
 namespace vsup::supervisor::callgrind {
 
+// A module of which only the mapping that has the code is known.
+Module module_of_code(const MappedModule& mapped);
+
 class CodePeriods {
  public:
   static constexpr size_t kMost = 1 << 16;
@@ -31,17 +34,12 @@ class CodePeriods {
 
  private:
   struct Period {
-    std::string path;
-    uint64_t inode = 0, start = 0, end = 0, offset = 0;
+    MappedModule code;
     uint64_t first_block = 0;
     bool replaced = false;
-    uint64_t moved = 0;  // by so much, when replaced
   };
-  uint64_t moved(uint64_t pc, uint64_t block) const;
 
   std::vector<Period> periods_;  // in the order in which they began
-  uint64_t next_place_ = kFirstPlace;
-  static constexpr uint64_t kFirstPlace = uint64_t{1} << 63;
 };
 
 }  // namespace vsup::supervisor::callgrind

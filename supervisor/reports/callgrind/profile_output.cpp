@@ -1,6 +1,5 @@
 #include "supervisor/reports/callgrind/profile_output.h"
 
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "supervisor/reports/callgrind/cachegrind_writer.h"
+#include "supervisor/reports/callgrind/code_periods.h"
 #include "supervisor/reports/callgrind/collapsed_writer.h"
 #include "supervisor/session/log_name.h"
 
@@ -21,18 +21,8 @@ using Job = std::function<std::function<void()>()>;
 
 struct Preparation {
   pid_t pid;
-  std::string path;
-
-  auto operator<=>(const Preparation&) const = default;  // NOLINT(modernize-use-nullptr): not what it is about
+  MappedModule module;
 };
-
-struct FoundModule {
-  pid_t pid;
-  Module module;
-};
-
-// Maps are read for at most one part in so many of the time.
-constexpr int kMapsShare = 20;
 
 }  // namespace
 
@@ -57,42 +47,22 @@ struct ProfileOutput::Impl {
     return files;
   }
 
-  // Reading the map of a process with hundreds of modules for each of them would take longer than reading symbols.
-  static void find_modules(const std::set<Preparation>& wanted, std::deque<FoundModule>& found) {
-    for (auto first = wanted.begin(); first != wanted.end(); first = wanted.upper_bound({first->pid + 1, {}})) {
-      const ModuleMap map = ModuleMap::of_process(first->pid);
-      for (const Module& module : map.modules())
-        if (wanted.contains({first->pid, module.path})) found.push_back({first->pid, module});
-    }
-  }
-
-  // There is no job: reads the symbols of a module, or, not too often, maps.
-  void prepare_next(std::unique_lock<std::mutex>& lock, std::deque<FoundModule>& found) {
-    if (found.empty()) {
-      if (wake.wait_until(lock, next_maps, [this] { return stopping || !jobs.empty(); })) return;
-      const std::set<Preparation> wanted = std::exchange(preparations, {});
-      lock.unlock();
-      const auto start = std::chrono::steady_clock::now();
-      find_modules(wanted, found);
-      const auto end = std::chrono::steady_clock::now();
-      next_maps = end + kMapsShare * (end - start);
-    } else {
-      const FoundModule next = std::move(found.front());
-      found.pop_front();
-      lock.unlock();
-      if (ModuleCode* code = cache.find(next.module, next.pid)) code->lines();
-    }
+  // There is no job: reads the symbols of a module.
+  void prepare_next(std::unique_lock<std::mutex>& lock) {
+    const Preparation next = std::move(preparations.front());
+    preparations.pop_front();
+    lock.unlock();
+    if (ModuleCode* code = cache.find(module_of_code(next.module), next.pid)) code->lines();
     lock.lock();
   }
 
   void work() {
-    std::deque<FoundModule> found;
     std::unique_lock lock(mutex);
     for (;;) {
-      wake.wait(lock, [&] { return stopping || !jobs.empty() || !preparations.empty() || !found.empty(); });
+      wake.wait(lock, [this] { return stopping || !jobs.empty() || !preparations.empty(); });
       if (jobs.empty()) {
         if (stopping) return;
-        prepare_next(lock, found);
+        prepare_next(lock);
         continue;
       }
       Job job = std::move(jobs.front());
@@ -130,11 +100,10 @@ struct ProfileOutput::Impl {
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<Job> jobs;
-  std::set<Preparation> preparations;  // done while there is no job
-  std::set<std::string> prepared;      // paths, the event loop's alone
+  std::deque<Preparation> preparations;                 // done while there is no job
+  std::set<std::pair<std::string, uint64_t>> prepared;  // paths and inodes, the event loop's alone
   std::deque<std::function<void()>> ready;
   bool stopping = false;
-  std::chrono::steady_clock::time_point next_maps;  // the worker's alone
   std::thread worker;
 };
 
@@ -145,9 +114,11 @@ ProfileOutput::~ProfileOutput() {
   finish();
 }
 
-void ProfileOutput::prepare(pid_t pid, const std::string& path) {
-  if (impl_->prepared.size() >= ModuleCodeCache::kMaxModules || !impl_->prepared.insert(path).second) return;
-  impl_->wake_worker([&] { impl_->preparations.insert({pid, path}); });
+void ProfileOutput::prepare(pid_t pid, const MappedModule& module) {
+  if (impl_->prepared.size() >= ModuleCodeCache::kMaxModules ||
+      !impl_->prepared.insert({module.path, module.inode}).second)
+    return;
+  impl_->wake_worker([&] { impl_->preparations.push_back({pid, module}); });
 }
 
 void ProfileOutput::add(Profile profile, ProfilePlace place) {

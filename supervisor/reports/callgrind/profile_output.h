@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "supervisor/reports/callgrind/callgrind_writer.h"
+#include "supervisor/session/session_observer.h"
 
 namespace vsup::supervisor::callgrind {
 
@@ -39,8 +40,8 @@ class ProfileOutput {
   ProfileOutput(const ProfileOutput&) = delete;
   ProfileOutput& operator=(const ProfileOutput&) = delete;
 
-  // A file was mapped executable: its symbols will be wanted at the end, and are read meanwhile. May repeat.
-  void prepare(pid_t pid, const std::string& path);
+  // Code of a file is executed: its symbols will be wanted at the end, and are read meanwhile. May repeat.
+  void prepare(pid_t pid, const MappedModule& module);
 
   // A later profile of the same name replaces an earlier one.
   void add(Profile profile, ProfilePlace place);

@@ -54,7 +54,7 @@ void ProfileReport::image_started(const ProcessSummary& process) {
 }
 
 void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
-  if (module.instrumented) output_.prepare(pid, module.path);
+  if (module.inode != 0) output_.prepare(pid, module);
   constexpr uint64_t kCountAt = agent::callgrind::kToolBase + offsetof(agent::callgrind::Header, blocks);
   uint64_t blocks = 0;
   if (const auto found = images_.find(pid); found != images_.end() && read_value(pid, kCountAt, blocks))

@@ -155,6 +155,8 @@ std::optional<Slot> read_slot(pid_t tid, uint64_t base, const Tables& tables, ui
 }
 
 void add_blocks(const Tables& tables, const Slot& slot, ThreadProfile& thread) {
+  const auto never = std::count(slot.executions.begin(), slot.executions.end(), uint64_t{0});
+  thread.blocks.reserve(slot.executions.size() - static_cast<size_t>(never));
   for (uint32_t i = 0; i < slot.executions.size(); ++i) {
     if (slot.executions[i] == 0) continue;
     if (tables.has_contexts()) {
@@ -211,13 +213,24 @@ class PassedBlocks {
       }
     }
   }
-  // Those that anybody passes: few of all there are.
+  // Those that anybody passes: few of all there are, most of which a bit for each hash tells.
   void index_blocks() {
-    for (const records::EdgeRecord& edge : tables_.edges)
-      for (const uint64_t pc : edge.passed_pc) by_pc_[pc];
-    for (uint32_t i = 0; i < thread_.blocks.size(); ++i)
-      if (const auto found = by_pc_.find(tables_.blocks[thread_.blocks[i].shape].app_pc); found != by_pc_.end())
-        found->second.push_back(i);
+    constexpr size_t kBits = 1 << 18;
+    std::vector<bool> may_be_passed(kBits);
+    const auto bit_of = [](uint64_t pc) { return (pc * 0x9e37'79b9'7f4a'7c15) >> 46; };
+    static_assert(kBits == 1 << (64 - 46));
+    for (const records::EdgeRecord& edge : tables_.edges) {
+      for (const uint64_t pc : edge.passed_pc) {
+        if (pc == 0) continue;
+        by_pc_[pc];
+        may_be_passed[bit_of(pc)] = true;
+      }
+    }
+    for (uint32_t i = 0; i < thread_.blocks.size(); ++i) {
+      const uint64_t pc = tables_.blocks[thread_.blocks[i].shape].app_pc;
+      if (!may_be_passed[bit_of(pc)]) continue;
+      if (const auto found = by_pc_.find(pc); found != by_pc_.end()) found->second.push_back(i);
+    }
     std::erase_if(by_pc_, [](const auto& passed) { return passed.second.empty(); });
   }
 
@@ -247,6 +260,8 @@ void add_inclusive(const Slot& slot, size_t index, uint64_t* inclusive) {
 
 void add_edges(const Tables& tables, const Slot& slot, size_t events, ThreadProfile& thread) {
   PassedBlocks passed(tables, events, thread);
+  thread.calls.reserve(tables.edges.size() / 2);
+  thread.inclusive.reserve(tables.edges.size() / 2 * events);
   for (size_t i = 0; i < tables.edges.size(); ++i) {
     const records::EdgeRecord& edge = tables.edges[i];
     if (edge.callee_pc == 0 || edge.site_pc == 0) continue;  // head of an indirect site; called by nobody
