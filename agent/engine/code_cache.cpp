@@ -1,6 +1,7 @@
 #include "agent/engine/code_cache.h"
 
 #include "agent/base/memory.h"
+#include "agent/engine/fragment_table.h"
 
 vsup::protocol::AgentState vsup_state;
 
@@ -50,14 +51,13 @@ bool CodeCache::full() const {
 }
 
 void CodeCache::reset() {
-  memset(buckets(), 0, kBuckets * sizeof(uint32_t));
   memset(thunk_heads(), 0, protocol::kBranchTableEntries * sizeof(uint32_t));
   memset(thunk_of(), 0, vsup_state.fragment_count * sizeof(uint32_t));
   memset(chunk_first(), 0, ((vsup_state.cache_used >> protocol::kChunkShift) + 2) * sizeof(uint32_t));
   vsup_state.flush_wanted = 0;
   vsup_state.cache_used = 0;
   vsup_state.cold_used = 0;
-  vsup_state.fragment_count = 0;
+  forget_fragments();
   link_count_ = 1;
   literal_used_ = 0;
   map_used_ = 0;

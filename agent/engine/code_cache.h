@@ -3,7 +3,7 @@
 // Assumes: callers hold the engine lock. Promises: nothing moves; everything is given back at once by reset().
 //
 //   agent heap  +0x0000'0000  FragmentInfo[4 Mi]          +0x1c00'0000  uint32_t thunk_of[4 Mi]
-//               +0x0c00'0000  state maps, 256 MiB         +0x1d00'0000  uint32_t buckets[256 Ki]
+//               +0x0c00'0000  state maps, 256 MiB         +0x1d00'0000  uint32_t buckets[512 Ki]
 //               +0x1d80'0000  uint32_t thunk_heads[64 Ki]  +0x1e00'0000  uint32_t chunk_first[1 Mi]
 //               +0x2000'0000  LinkRecord[16 Mi]
 #pragma once
@@ -40,7 +40,7 @@ class CodeCache {
  public:
   static constexpr uint32_t kMaxFragments = 4u << 20;
   static constexpr uint32_t kMaxLinks = 16u << 20;
-  static constexpr uint32_t kBuckets = 256u << 10;
+  static constexpr uint32_t kBuckets = 512u << 10;
   static constexpr uint64_t kMapBytes = 256u << 20;
   // Room that one translation may need in each area; below it the cache counts as full.
   static constexpr uint64_t kHeadroom = 48u << 10;

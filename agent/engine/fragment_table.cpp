@@ -1,14 +1,16 @@
 #include "agent/engine/fragment_table.h"
 
+#include "agent/base/memory.h"
+
 namespace vsup::agent {
 
 namespace {
 
-// Neighbours lie together, as they are looked for together; each MiB of code begins at a place of its own.
+// Neighbours lie together, as they are looked for together; each 4 MiB of code begin at a place of their own.
 uint32_t bucket_of(uint64_t pc) {
-  return static_cast<uint32_t>((pc >> 2) + ((pc >> 20) * 0x9e37'79b9'7f4a'7c15 >> 46)) & (CodeCache::kBuckets - 1);
+  return static_cast<uint32_t>((pc >> 3) + ((pc >> 22) * 0x9e37'79b9'7f4a'7c15 >> 45)) & (CodeCache::kBuckets - 1);
 }
-static_assert(CodeCache::kBuckets == 1u << (64 - 46));
+static_assert(CodeCache::kBuckets == 1u << (64 - 45));
 
 }  // namespace
 
@@ -36,6 +38,16 @@ uint32_t add_hidden_fragment(const protocol::FragmentInfo& info) {
     if (CodeCache::chunk_first()[chunk] == 0) CodeCache::chunk_first()[chunk] = index + 1;
   vsup_state.fragment_count = index + 1;
   return index;
+}
+
+void forget_fragments() {
+  const uint64_t count = vsup_state.fragment_count;
+  if (count > CodeCache::kBuckets / 16) {
+    memset(CodeCache::buckets(), 0, CodeCache::kBuckets * sizeof(uint32_t));
+  } else {
+    for (uint64_t i = 0; i < count; ++i) CodeCache::buckets()[bucket_of(CodeCache::fragments()[i].app_pc)] = 0;
+  }
+  vsup_state.fragment_count = 0;
 }
 
 void remove_fragment(uint32_t index) {

@@ -17,6 +17,9 @@ uint32_t add_fragment(const protocol::FragmentInfo& info);
 // The same without being found by lookups.
 uint32_t add_hidden_fragment(const protocol::FragmentInfo& info);
 
+// All of them: none is left.
+void forget_fragments();
+
 // Lookups no longer find it; its code stays.
 void remove_fragment(uint32_t index);
 

@@ -19,7 +19,7 @@ namespace {
 constexpr double kSessionWriteShare = 0.05;
 constexpr double kSessionWriteSpacing = 0.005;
 constexpr double kModuleWriteDelay = 0.05;
-constexpr double kModuleWriteShare = 0.02;  // the list of a process with hundreds takes milliseconds
+constexpr double kModuleWriteShare = 0.005;  // the list of a process with hundreds takes milliseconds
 
 double seconds_of(clockid_t clock) {
   timespec now{};
