@@ -145,7 +145,9 @@ struct ThreadContext {
                                 // service does not return
   uint64_t trap_blocked;        // the app may have SIGTRAP blocked in this thread, see engine/trap_guard.h
   uint64_t tid;                 // agent private: the thread's id, 0: not asked for yet
-  uint64_t entry_reason;        // EntryReason: set by the supervisor, for tools; the agent sets it back
+  uint64_t wait_began;    // time stamp counter, when it last made a system call that may wait with a time limit and
+                          // that the kernel does not start again (agent/os/syscalls)
+  uint64_t entry_reason;  // EntryReason: set by the supervisor, for tools; the agent sets it back
 };
 static_assert(sizeof(ThreadContext) <= 4096);
 

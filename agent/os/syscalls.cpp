@@ -3,6 +3,7 @@
 
 #include "agent/base/context.h"
 #include "agent/base/entry_points.h"
+#include "agent/base/ticks.h"
 #include "agent/engine/actions.h"
 #include "agent/engine/code_cache.h"
 #include "agent/engine/code_regions.h"
@@ -249,6 +250,15 @@ int handle(ThreadContext& ctx) {
     case 160:  // setrlimit
     case 302:  // prlimit64
       return concerns_address_limit(ctx) ? emulated(ctx, call_with_address_limit(ctx)) : plain(ctx);
+    case 128:  // rt_sigtimedwait
+    case 208:  // io_getevents
+    case 220:  // semtimedop
+    case 232:  // epoll_wait
+    case 281:  // epoll_pwait
+    case 333:  // io_pgetevents
+    case 441:  // epoll_pwait2
+      ctx.wait_began = ticks();
+      return plain(ctx);
     case 60:  // exit
       if (instrumenter() != nullptr) instrumenter()->thread_ending(ctx);
       return plain(ctx);

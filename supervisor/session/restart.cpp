@@ -3,9 +3,12 @@
 // were to, however often they are interrupted. Transfers that return early go on.
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstddef>
 #include <ctime>
 #include <optional>
 #include <utility>
@@ -103,12 +106,23 @@ bool SessionImpl::continue_transfer(Task& task) {
   return true;
 }
 
+// How long an interrupted wait has lasted, rather too little: waits may end late, but not early. 0 for one that began
+// in native code, which nobody sees.
+double SessionImpl::seconds_waited(Task& task) {
+  constexpr double kCertain = 0.999, kUncertainSeconds = 1e-4;
+  if (!task.instrumented || !task.slot_ready) return 0;
+  const uint64_t context = slot_address(static_cast<unsigned>(task.slot));
+  const auto began = task.read_as<uint64_t>(context + offsetof(protocol::ThreadContext, wait_began));
+  return std::max(0.0, tick_clock_.seconds_since(began) * kCertain - kUncertainSeconds);
+}
+
 // Only its exit stop tells when a wait has ended: the next one may be made at the same place, with the same registers.
 bool SessionImpl::continue_wait(Task& task, bool stays) {
   const auto known_end = std::exchange(task.wait_end_seconds, {});
   if (!is_eintr_of_unrestarted_syscall(task.app) || !is_cut_by_us(task.tid)) return false;
   if (const auto limit = time_limit_of(task.tid, task.app)) {
-    const double now = monotonic_seconds(), end = known_end.value_or(now + limit->seconds);
+    const double now = monotonic_seconds();
+    const double end = known_end ? *known_end : now + limit->seconds - seconds_waited(task);
     if (now >= end) {
       task.app.rax = static_cast<uint64_t>(limit->result);
       task.app.orig_rax = ~uint64_t{0};
@@ -118,8 +132,11 @@ bool SessionImpl::continue_wait(Task& task, bool stays) {
       task.wait_end_seconds = end;
       SystemCall call{task.app.orig_rax,
                       {task.app.rdi, task.app.rsi, task.app.rdx, task.app.r10, task.app.r8, task.app.r9}};
-      if (call.number == SYS_epoll_wait || call.number == SYS_epoll_pwait)
+      if (call.number == SYS_epoll_wait || call.number == SYS_epoll_pwait) {
         call.arguments[3] = static_cast<uint64_t>(std::ceil((end - now) * 1e3));
+      } else if (!task.wait_timer || known_end != end) {
+        end_wait_in_time(task, end);  // the limit is in the app's memory, which is not ours to change
+      }
       continue_call(task, ContinuedCall::Kind::kWait, call);
       return true;
     }
@@ -127,6 +144,23 @@ bool SessionImpl::continue_wait(Task& task, bool stays) {
   // The kernel starts it again, unless a handler is to run first: EINTR then.
   task.app.rax = static_cast<uint64_t>(-kErestartNoHand);
   return false;
+}
+
+// By an interruption, at which continue_wait() finds that the time is up.
+void SessionImpl::end_wait_in_time(Task& task, double end) {
+  constexpr double kLongest = 86400;
+  const std::chrono::duration<double> rest(std::clamp(end - monotonic_seconds(), 0.0, kLongest));
+  task.wait_timer = std::make_unique<boost::asio::steady_timer>(
+      io_, std::chrono::duration_cast<std::chrono::steady_clock::duration>(rest));
+  task.wait_timer->async_wait([this, tid = task.tid, end](boost::system::error_code error) {
+    Task* waiting = error || ended_ ? nullptr : find_task(tid);
+    if (waiting == nullptr || waiting->wait_end_seconds != end) return;
+    if (monotonic_seconds() < end) {
+      end_wait_in_time(*waiting, end);
+    } else if (waiting->continued && !waiting->stopped) {
+      waiting->interrupt();
+    }
+  });
 }
 
 bool SessionImpl::on_continued_call_stop(Task& task) {

@@ -21,6 +21,7 @@
 #include <unordered_map>
 
 #include "protocol/client_requests.h"
+#include "supervisor/base/tick_clock.h"
 #include "supervisor/inject/agent_image.h"
 #include "supervisor/inject/state_map.h"
 #include "supervisor/ptrace/wait.h"
@@ -150,6 +151,8 @@ class SessionImpl {
   // which ends when the app's was to; not if the thread does not stay with us.
   bool continue_wait(Task& task, bool stays);
   // True: the stop belonged to the continued call alone. False: the task is in app state.
+  double seconds_waited(Task& task);
+  void end_wait_in_time(Task& task, double end);
   bool on_continued_call_stop(Task& task);
   bool undo_cut_call(Task& task, int number);
   void set_pending_and_run(Task& task);
@@ -269,6 +272,7 @@ class SessionImpl {
   RseqSections rseq_sections_;
   WaitManager waits_;
   EventBursts bursts_;
+  const TickClock tick_clock_;
   boost::asio::posix::stream_descriptor signal_fd_;
   boost::asio::posix::stream_descriptor own_signal_fd_;
   boost::asio::steady_timer orphan_timer_, daemon_timer_, left_behind_timer_;

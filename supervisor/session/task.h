@@ -11,6 +11,8 @@
 #include <optional>
 #include <vector>
 
+#include <boost/asio/steady_timer.hpp>
+
 #include "protocol/agent_boot.h"
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/ptrace/tracee.h"
@@ -66,6 +68,7 @@ struct Task : Tracee {
   bool trap_ignored = false;  // the app ignores SIGTRAP, which the trap at the door makes the default
   std::unique_ptr<NativeCall> native_call;
   std::optional<ContinuedCall> continued;
+  std::unique_ptr<boost::asio::steady_timer> wait_timer;  // interrupts it then, where its own limit is a later one
   std::optional<double> wait_end_seconds;  // CLOCK_MONOTONIC: when a wait that was continued or is to be has lasted
   UniqueFd status_fd;                      // /proc/TID/status, opened by the first signal
 };

@@ -4,12 +4,14 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <vector>
 
+#include "supervisor/base/tick_clock.h"
 #include "supervisor/inject/agent_image.h"
 #include "supervisor/inject/state_map.h"
 #include "supervisor/ptrace/proc_files.h"
@@ -209,6 +211,21 @@ TEST_CASE("slots are given out lowest first") {
   slots.release(-1);
   for (unsigned count = 1; count < protocol::kMaxSlots; ++count) slots.allocate();
   CHECK(slots.allocate() == -1);
+}
+
+TEST_CASE("the tick clock tells earlier from later, and nothing before itself or from the future") {
+  const uint64_t before = __rdtsc();
+  const TickClock clock;
+  const uint64_t first = __rdtsc();
+  usleep(2000);
+  const uint64_t second = __rdtsc();
+  usleep(2000);
+  CHECK(clock.seconds_since(~uint64_t{0}) == 0);
+  const double since_second = clock.seconds_since(second), since_first = clock.seconds_since(first);
+  CHECK(since_second > 0);
+  CHECK(since_first > since_second);
+  CHECK(clock.seconds_since(before) >= since_first);
+  CHECK(clock.seconds_since(0) >= since_first);
 }
 
 TEST_CASE("the agent that vsup carries is usable") {

@@ -1,5 +1,6 @@
 // Purpose: the dhat tool: what each stack has allocated, and how long it lived.
 // Promises: every block is counted once; sums are exact, because one lock orders the events of all threads.
+#include "agent/base/ticks.h"
 #include "agent/engine/code_cache.h"
 #include "agent/heap/heap_events.h"
 #include "agent/heap/heap_lock.h"
@@ -14,12 +15,6 @@ HeapLock lock;
 
 Header& header() {
   return *reinterpret_cast<Header*>(kToolBase);
-}
-
-uint64_t ticks() {
-  uint32_t low, high;
-  asm volatile("rdtsc" : "=a"(low), "=d"(high));
-  return uint64_t{high} << 32 | low;
 }
 
 // Microseconds, without a product that overflows.

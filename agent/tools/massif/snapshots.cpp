@@ -1,5 +1,6 @@
 #include "agent/tools/massif/snapshots.h"
 
+#include "agent/base/ticks.h"
 #include "agent/engine/code_cache.h"
 #include "agent/heap/heap_lock.h"
 #include "agent/tools/massif/changes.h"
@@ -14,12 +15,6 @@ HeapLock lock;
 
 uint64_t option(Option which) {
   return vsup_settings.tool_options[which];
-}
-
-uint64_t ticks() {
-  uint32_t low, high;
-  asm volatile("rdtsc" : "=a"(low), "=d"(high));
-  return uint64_t{high} << 32 | low;
 }
 
 // Bytes, or ticks since the start, which are cheap to compare; snapshots have milliseconds.
