@@ -16,7 +16,8 @@ namespace vsup::supervisor {
 
 namespace {
 
-constexpr double kSameSignalSeconds = 0.1;
+// Of signals that a group was sent: a busy machine takes its time until all have been looked at.
+constexpr double kSameSignalSeconds = 1;
 constexpr auto kGroupDelay = std::chrono::milliseconds(50);
 constexpr auto kLeftBehindDelay = std::chrono::seconds(2);
 
@@ -39,34 +40,42 @@ void SessionImpl::watch_own_signals() {
   own_signal_fd_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
     if (error || ended_) return;
     signalfd_siginfo info{};
-    while (read(own_signal_fd_.native_handle(), &info, sizeof info) == sizeof info)
-      on_own_signal(static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL);
+    while (read(own_signal_fd_.native_handle(), &info, sizeof info) == sizeof info) on_own_signal(info);
     if (!ended_) watch_own_signals();
   });
 }
 
-void SessionImpl::on_own_signal(int number, bool from_kernel) {
+void SessionImpl::on_own_signal(const signalfd_siginfo& info) {
+  const int number = static_cast<int>(info.ssi_signo);
   if (attach_session_) {
     detach({}, [](unsigned) {});
     return;
   }
   // ^C and ^\\ of the terminal: the whole foreground process group has them. A terminal that closes tells the session's
   // leader alone, too.
-  if (from_kernel && number != SIGHUP && !root_ended_) return;
+  if (info.ssi_code == SI_KERNEL && number != SIGHUP && !root_ended_) return;
+  // The front passes on what the whole group has been sent, too, but maybe late.
+  double& last_own = own_signal_seconds_[info.ssi_signo];
+  const bool from_front = front_pid_ != 0 && static_cast<pid_t>(info.ssi_pid) == front_pid_;
+  if (from_front && monotonic_seconds() - last_own < kSameSignalSeconds) return;
+  if (!from_front) last_own = monotonic_seconds();
   forward_signal(number);
 }
 
 // A signal sent to vsup alone is meant for the program; one sent to the whole group has reached it already.
 void SessionImpl::forward_signal(int number) {
   const auto timer = std::make_shared<boost::asio::steady_timer>(io_, kGroupDelay);
-  timer->async_wait([this, timer, number](boost::system::error_code error) {
+  const double earliest = monotonic_seconds() - kSameSignalSeconds;
+  timer->async_wait([this, timer, number, earliest](boost::system::error_code error) {
     if (error || ended_ || root_pid_ == 0) return;
+    drain();  // on a busy machine what the group was sent may not have been looked at yet
+    if (ended_) return;
     if (root_ended_) {
       let_go_of_rest(number);
-      return;
+    } else if (root_signal_seconds_[static_cast<size_t>(number)] < earliest) {
+      ::kill(root_pid_, number);
     }
-    const bool has_it = monotonic_seconds() - root_signal_seconds_[static_cast<size_t>(number)] < kSameSignalSeconds;
-    if (!has_it) ::kill(root_pid_, number);
+    schedule_drain();
   });
 }
 

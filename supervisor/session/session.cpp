@@ -111,6 +111,7 @@ SessionImpl::~SessionImpl() {
 }
 
 void SessionImpl::start() {
+  if (!options_.wait_for_daemons && !options_.arguments.empty()) front_pid_ = getppid();
   watch_own_signals();
   watch_children();
   if (!options_.arguments.empty()) {

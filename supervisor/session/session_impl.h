@@ -11,6 +11,8 @@
 // Invariant: a task is handled only while it is stopped; whoever handles it ends with settle(), run_on() or its death.
 #pragma once
 
+#include <sys/signalfd.h>
+
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -89,8 +91,9 @@ class SessionImpl {
   void spawn();
   static int open_own_signal_fd();
   void watch_own_signals();
-  void on_own_signal(int number, bool from_kernel);
+  void on_own_signal(const signalfd_siginfo& info);
   void forward_signal(int number);
+  void note_signal_of_root(const Task& task, const siginfo_t& info);
   void let_go_of_rest(int number);
   void watch_left_behind();
   void follow_job_control(Task& task);
@@ -289,7 +292,9 @@ class SessionImpl {
   bool ended_ = false;
   bool drain_scheduled_ = false;
   bool attach_session_ = false;
-  std::array<double, NSIG> root_signal_seconds_{};  // when the program was last given each signal
+  pid_t front_pid_ = 0;  // of the process that passes signals on to us, where vsup does not wait for daemons
+  std::array<double, NSIG> own_signal_seconds_{};   // when we got each signal otherwise
+  std::array<double, NSIG> root_signal_seconds_{};  // when the program was last given each signal by others
 };
 
 double realtime_seconds();

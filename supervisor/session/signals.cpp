@@ -168,9 +168,7 @@ void SessionImpl::on_signal(Task& task) {
   }
   ++task.process->counters.signals;
   bursts_.note_stop(task.tid, monotonic_seconds());
-  if (task.process->pid == root_pid_) {
-    root_signal_seconds_[static_cast<size_t>(number)] = monotonic_seconds();
-  }
+  note_signal_of_root(task, info);
   // A fault that was queued while the thread was moved out of the cache.
   if (!task.instrumented && task.process->space->injected && is_fault_signal(number)) {
     HeldSignal fault{number, info, 0};
@@ -289,6 +287,14 @@ bool SessionImpl::put_back_blocked_trap(Task& task, const HeldSignal& signal) {
   return true;
 }
 
+// One that vsup has not forwarded.
+void SessionImpl::note_signal_of_root(const Task& task, const siginfo_t& info) {
+  const bool forwarded = info.si_code == SI_USER && info.si_pid == getpid();
+  const auto number = static_cast<size_t>(info.si_signo);
+  if (task.process->pid == root_pid_ && !forwarded && number < root_signal_seconds_.size())
+    root_signal_seconds_[number] = monotonic_seconds();
+}
+
 bool SessionImpl::deliver_held(Task& task) {
   while (!task.held.empty()) {
     HeldSignal signal = task.held.front();
@@ -308,6 +314,7 @@ bool SessionImpl::deliver_held(Task& task) {
       make_injectable(task);
     }
     task.held.pop_front();
+    note_signal_of_root(task, signal.info);
     task.in_place.reset();
     leave_block(task);
     const bool patched = hide_cache_address(signal, task.app.rip);
@@ -329,13 +336,7 @@ bool SessionImpl::deliver_held(Task& task) {
     const uint64_t own_mask = wait_mask ? task.signal_mask() : 0;
     if (wait_mask) task.set_signal_mask(*wait_mask);
     task.step(signal.number);
-    task.wait_for_stop();
-    if (task.stop.kind() == WaitStatus::Kind::kEvent) {
-      // There was no handler: the process ends, and this is the last look at it.
-      task.at_app_state = false;
-      dispatch(task);
-      return false;
-    }
+    task.wait_for_stop();  // throws where there was no handler: the process ends
     if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
     task.step_trap_due = task.stop.kind() != WaitStatus::Kind::kSignal;
     if (task.stop.kind() == WaitStatus::Kind::kSignal) {
