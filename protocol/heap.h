@@ -65,6 +65,9 @@ enum class HeapFunction : uint32_t {
   kFreeCxxResources,  // (): the same of the C++ library
   kExec,              // (...): another program is about to take the place of this one, with all that is in its memory
   kSystemCall,        // (number, ...): the same, if the number says so
+  kSignalAction,      // (signal, action, ...): a fault may get a handler
+  kProcessControl,    // (option, ...): system calls may become filtered
+  kSeccomp,           // (...): they do
 };
 
 // What is done about Python's own allocator.

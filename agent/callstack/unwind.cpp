@@ -9,6 +9,8 @@ namespace {
 
 using namespace protocol;
 
+ReadGuard walk_guard{};
+
 constexpr unsigned kDwarfRbp = 6, kDwarfRsp = 7;
 constexpr uint64_t kAppEnd = 0x7fff'ffff'f000;
 // A frame pointer further off than this is some other value.
@@ -107,6 +109,7 @@ bool follows_call(uint64_t pc, ReadLog& log) {
 }
 
 WalkStep leave_signal_frame(WalkState& state, ReadLog& log) {
+  log.expect_faults();
   // struct ucontext's uc_mcontext begins at 40; rbp, rsp and rip are its words 10, 15 and 16 (asm/sigcontext.h).
   WalkState next{.pc = 0, .sp = 0, .bp = 0, .exact = true};
   if (!log.load(state.sp + 168, next.pc) || !log.load(state.sp + 160, next.sp) || !log.load(state.sp + 120, next.bp) ||
@@ -129,6 +132,7 @@ bool load_rbp(const WalkState& state, uint64_t& value, ReadLog& log) {
 }
 
 WalkStep guess_caller(WalkState& state, ReadLog& log) {
+  log.expect_faults();
   if (!state.exact && returns_from_signal(state.pc, log)) return leave_signal_frame(state, log);
   uint64_t pc = 0, bp = 0, frame = 0;
   if (!load_rbp(state, frame, log) || frame < state.sp || frame - state.sp > kMaxGuessedFrame || frame % 8 != 0 ||
@@ -165,6 +169,14 @@ bool find_cfa(const WalkState& state, const Rule& rule, uint64_t lookup, uint64_
 }
 
 }  // namespace
+
+void set_read_guard(const ReadGuard& guard) {
+  walk_guard = guard;
+}
+
+const ReadGuard& read_guard() {
+  return walk_guard;
+}
 
 uint64_t unwind_epoch() {
   const UnwindDirectory* in = directory();

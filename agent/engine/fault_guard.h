@@ -10,12 +10,20 @@
 
 namespace vsup::agent {
 
+// What the app has done that concerns faults. Filters stay for ever.
+inline void want_fault_guarding(protocol::FaultGuarding wanted) {
+  if (vsup_settings.guard_faults != protocol::kFaultsFiltered) vsup_settings.guard_faults = wanted;
+}
+
+// Of the fault signals those that were blocked.
+inline uint64_t unblock_faults() {
+  if (vsup_settings.guard_faults != protocol::kGuardFaults) return 0;
+  return unblock_signals(protocol::kFaultSignals) & protocol::kFaultSignals;
+}
+
 class FaultGuard {
  public:
-  FaultGuard() {
-    if (vsup_settings.guard_faults == protocol::kGuardFaults)
-      blocked_ = unblock_signals(protocol::kFaultSignals) & protocol::kFaultSignals;
-  }
+  FaultGuard() : blocked_(unblock_faults()) {}
   ~FaultGuard() {
     if (blocked_ != 0) block_signals(blocked_);
   }
@@ -23,7 +31,7 @@ class FaultGuard {
   FaultGuard& operator=(const FaultGuard&) = delete;
 
  private:
-  uint64_t blocked_ = 0;
+  uint64_t blocked_;
 };
 
 }  // namespace vsup::agent

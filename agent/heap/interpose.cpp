@@ -7,7 +7,9 @@
 #include "agent/base/safe_load.h"
 #include "agent/callstack/capture.h"
 #include "agent/callstack/python_codes.h"
+#include "agent/callstack/read_log.h"
 #include "agent/engine/code_cache.h"
+#include "agent/engine/fault_guard.h"
 #include "agent/engine/trap_guard.h"
 #include "agent/heap/heap_events.h"
 #include "agent/heap/heap_thread.h"
@@ -42,6 +44,7 @@ HeapEvents events{};
 
 void set_heap_events(const HeapEvents& given) {
   events = given;
+  set_read_guard({.unblock = unblock_faults, .block = block_signals});
 }
 
 const HeapEvents& heap_events() {
@@ -180,6 +183,29 @@ bool asks_for_exec(const HookFrame& frame) {
   return frame.arguments[0] == kExecve || frame.arguments[0] == kExecveat;
 }
 
+// In the cache the system call itself tells (agent/os/syscalls.cpp).
+void note_what_concerns_faults(const HookFrame& frame) {
+  constexpr uint64_t kPrctl = 157, kSeccomp = 317;  // arch/x86/entry/syscalls/syscall_64.tbl
+  constexpr uint64_t kSetSeccomp = 22;              // linux/prctl.h
+  const uint64_t first = frame.arguments[0] & 0xffff'ffff, second = frame.arguments[1];
+  switch (frame.site->function) {
+    case HeapFunction::kSignalAction:
+      if ((first == kSigsegv || first == kSigbus) && second != 0) want_fault_guarding(kGuardFaults);
+      break;
+    case HeapFunction::kProcessControl:
+      if (first == kSetSeccomp) want_fault_guarding(kFaultsFiltered);
+      break;
+    case HeapFunction::kSystemCall:
+      if (first == kSeccomp || (first == kPrctl && second == kSetSeccomp)) want_fault_guarding(kFaultsFiltered);
+      break;
+    case HeapFunction::kSeccomp:
+      want_fault_guarding(kFaultsFiltered);
+      break;
+    default:
+      break;
+  }
+}
+
 // The thread traps on its way out, and then enters the hooked function anew. The last one of a process: once.
 void come_again(HookFrame& frame) {
   static HookSite entry;
@@ -248,6 +274,7 @@ uint64_t vsup_heap_before(vsup::agent::HookFrame* frame) {
       thread.call = sp;
       if (events.leaving()) come_again(*frame);
     }
+    note_what_concerns_faults(*frame);
     if (function == HeapFunction::kExec || (function == HeapFunction::kSystemCall && asks_for_exec(*frame))) {
       note_trap_choice(thread);
       thread.hold = kHoldAtExec;

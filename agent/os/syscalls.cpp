@@ -163,10 +163,6 @@ int arch_prctl(ThreadContext& ctx) {
 
 constexpr uint64_t kSetSeccomp = 22;  // linux/prctl.h
 
-void guard_faults(protocol::FaultGuarding wanted) {
-  if (vsup_settings.guard_faults != protocol::kFaultsFiltered) vsup_settings.guard_faults = wanted;
-}
-
 // What a tool has recorded goes with the address space.
 int exec(ThreadContext& ctx) {
   if (instrumenter() != nullptr) {
@@ -201,7 +197,7 @@ int set_action(ThreadContext& ctx) {
   const uint64_t signal = argument(ctx, 0) & 0xffff'ffff;
   if (signal == kSigtrap) return trap_action(ctx);
   const bool is_fault = signal == protocol::kSigsegv || signal == protocol::kSigbus;
-  if (is_fault && argument(ctx, 1) != 0) guard_faults(protocol::kGuardFaults);
+  if (is_fault && argument(ctx, 1) != 0) want_fault_guarding(protocol::kGuardFaults);
   return plain(ctx);
 }
 
@@ -268,10 +264,10 @@ int handle(ThreadContext& ctx) {
     case 435:
       return clone3(ctx);
     case 157:  // prctl
-      if (argument(ctx, 0) == kSetSeccomp) guard_faults(protocol::kFaultsFiltered);
+      if (argument(ctx, 0) == kSetSeccomp) want_fault_guarding(protocol::kFaultsFiltered);
       return plain(ctx);
     case 317:  // seccomp
-      guard_faults(protocol::kFaultsFiltered);
+      want_fault_guarding(protocol::kFaultsFiltered);
       return plain(ctx);
     case 158:
       return arch_prctl(ctx);
