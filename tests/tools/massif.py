@@ -139,6 +139,14 @@ def options(place):
     compare(place, "heap_c", "--alloc-fn=make", "--peak-inaccuracy=20")
 
 
+def many_peaks(place):
+    """Which snapshots are taken and which are given up again."""
+    compare(place, "heap_random")
+    compare(place, "heap_random", "--peak-inaccuracy=0")
+    compare(place, "heap_random", "--peak-inaccuracy=0", "--max-snapshots=20", "--detailed-freq=2")
+    compare(place, "heap_random", "--peak-inaccuracy=7", "--max-snapshots=11")
+
+
 def ignored_functions(place):
     """Allocations of functions that are ignored are in no sum, no tree and no time."""
     compare(place, "heap_c", "--ignore-fn=make", "--threshold=0")
@@ -335,4 +343,4 @@ def collapsed(place):
 session.main({name: test for name, test in list(globals().items())
               if name in ("c_program", "options", "aligned", "cpp_program", "static_program", "ms_print", "pages",
                           "instructions", "stacks", "ignored_functions", "ignored_and_resized", "live_snapshots",
-                          "many_changes", "collapsed")}, __doc__)
+                          "many_changes", "many_peaks", "collapsed")}, __doc__)

@@ -93,7 +93,7 @@ std::string summary_text(const LeakReport& report, const LossRecords& records, c
   uint64_t blocks = 0;
   for (const Totals& total : report.totals.kinds) blocks += total.blocks;
   if (options.detail == LeakDetail::kSummary && blocks > 0) {
-    text += options.requested ? "To see the loss records, ask for --leak-check=full\n"
+    text += options.requested ? "To see the loss records, ask without --summary\n"
                               : "Rerun with --leak-check=full to see details of leaked memory\n";
   }
   const Totals& reachable = report.totals.kinds[static_cast<unsigned>(LeakKind::kReachable)];
