@@ -250,7 +250,7 @@ void SessionImpl::answer_map_query(Task& task, const ThreadContext& context) {
                 flag(mapping->file || mapping->path == "[vdso]", protocol::kMapFile) |
                 flag(mapping->shared || may_be_rewritten(*mapping), protocol::kMapShared);
     if (mapping->file && mapping->executable && !mapping->path.empty() && mapping->path[0] == '/')
-      report_code(task, {mapping->path, mapping->start, mapping->end, mapping->offset, true, mapping->inode});
+      report_code(task, {mapping->path, mapping->start, mapping->end, mapping->offset, true, mapping->inode, task.tid});
   }
   const uint64_t context_address = slot_address(static_cast<unsigned>(task.slot));
   task.write(context_address + offsetof(ThreadContext, request_result), answer, sizeof answer);

@@ -27,6 +27,7 @@ struct MappedModule {
   uint64_t offset = 0;       // file offset of `start`
   bool instrumented = true;  // its code is about to run in the cache
   uint64_t inode = 0;        // of the mapping that has the code, when it is that; else 0
+  pid_t tid = 0;             // likewise: the thread that is about to execute it; the first one may have ended
 };
 
 // How an image ended.

@@ -113,5 +113,20 @@ def as_valgrind(place):
     check(theirs[0] == found[0], f"{found[0]}\nValgrind {theirs[0]}")
 
 
+def after_the_first_thread(place):
+    """A process whose first thread has ended loads and unloads: names, and functions that options name, are found."""
+    path = modules(place)
+    order = ["thread", path["alpha"], path["gamma"], "-"]
+    _, files = run(place, *order)
+    once = costs(files)[0][0]
+    check(set(once) == {f"{name}_{part}" for name in ("alpha", "gamma") for part in ("leaf", "work")}, f"{once}")
+    _, files = run(place, *order, options=["--toggle-collect=alpha_work"])
+    profile = Profile(files[0])
+    check(profile.cost["alpha_leaf"] == once["alpha_leaf"] and profile.cost["gamma_leaf"] == 0, f"{profile.cost}")
+    _, files = run(place, *order, options=["--dump-before=gamma_work"])
+    with open(sorted(files)[-1], encoding="utf-8") as part:
+        check("desc: Trigger: --dump-before=gamma_work" in part.read(), f"{files}")
+
+
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (names_stay, as_valgrind)}, __doc__)
+    session.main({f.__name__: f for f in (names_stay, after_the_first_thread, as_valgrind)}, __doc__)

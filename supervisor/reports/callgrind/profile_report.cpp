@@ -54,12 +54,13 @@ void ProfileReport::image_started(const ProcessSummary& process) {
 }
 
 void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
-  if (module.inode != 0) output_.prepare(pid, module);
+  const pid_t reachable = module.tid != 0 ? module.tid : pid;
+  if (module.inode != 0) output_.prepare(reachable, module);
   constexpr uint64_t kCountAt = agent::callgrind::kToolBase + offsetof(agent::callgrind::Header, blocks);
   uint64_t blocks = 0;
-  if (const auto found = images_.find(pid); found != images_.end() && read_value(pid, kCountAt, blocks))
+  if (const auto found = images_.find(pid); found != images_.end() && read_value(reachable, kCountAt, blocks))
     found->second.periods.note(module, blocks);
-  if (functions_.module_mapped(pid, module)) return;
+  if (functions_.module_mapped(reachable, module)) return;
   const auto image = images_.find(pid);
   if (image == images_.end() || std::exchange(image->second.warned, true)) return;
   log_(image->second.process, "options name more than " + std::to_string(agent::callgrind::kMaxFunctions) +
@@ -105,7 +106,7 @@ void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment moment)
   if (moment == RecordsMoment::kExit) {
     // As in Valgrind, which leaves all functions then: the first part holds everything, the others nothing.
     for (const UnfinishedFunction& left : unfinished_functions(process)) {
-      dump_part(process, "--dump-after=" + functions_.name_at(process.pid(), left.function),
+      dump_part(process, "--dump-after=" + functions_.name_at(process.tid(), left.function),
                 {.thread = separate_threads_ ? left.thread : 0, .end = end});
       end = separate_threads_;
     }
@@ -174,9 +175,9 @@ std::optional<uint64_t> ProfileReport::client_request(StoppedProcess& process, p
 void ProfileReport::agent_request(StoppedProcess& process, pid_t tid, uint64_t code, uint64_t argument) {
   namespace records = agent::callgrind;
   if ((code & records::kAskDumpBefore) != 0) {
-    dump_part(process, "--dump-before=" + functions_.name_at(process.pid(), argument), part_for(process, tid));
+    dump_part(process, "--dump-before=" + functions_.name_at(process.tid(), argument), part_for(process, tid));
   } else if ((code & records::kAskDumpAfter) != 0) {
-    dump_part(process, "--dump-after=" + functions_.name_at(process.pid(), argument), part_for(process, tid));
+    dump_part(process, "--dump-after=" + functions_.name_at(process.tid(), argument), part_for(process, tid));
   } else if ((code & records::kAskDumpEvery) != 0) {
     dump_part(process, every_blocks_, {});
   } else if ((code & records::kAskZero) != 0) {
