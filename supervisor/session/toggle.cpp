@@ -103,13 +103,20 @@ bool SessionImpl::uses_rseq(const Process& process) {
 }
 
 void SessionImpl::pass_on_rseq(AddressSpace& space) {
-  for (Task* task : space.tasks) {
-    if (!task->stopped || task->gone || !rseq_area(task->tid)) continue;
-    space.passes_rseq = true;
-    const uint32_t pass = 1;
-    write_value(task->tid, agent_.exports.settings + offsetof(protocol::AgentSettings, pass_rseq), pass);
-    return;
+  const Task* standing = nullptr;
+  bool registered = false;
+  for (const Task* task : space.tasks) {
+    if (task->stopped && !task->gone) {
+      standing = task;
+      registered = registered || rseq_area(task->tid);
+    } else if (task->tid == task->process->pid) {
+      registered = true;  // a first thread that has ended cannot be asked; new ones abort where only it has succeeded
+    }
   }
+  if (!registered || standing == nullptr) return;
+  space.passes_rseq = true;
+  const uint32_t pass = 1;
+  write_value(standing->tid, agent_.exports.settings + offsetof(protocol::AgentSettings, pass_rseq), pass);
 }
 
 // Native code may unmap, map and protect code, and the agent hears nothing of it: then its blocks are out of date.
