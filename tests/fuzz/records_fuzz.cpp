@@ -23,6 +23,7 @@
 #include "supervisor/reports/massif/record_reader.h"
 #include "supervisor/symbols/stack_reader.h"
 #include "tests/harness/fuzz.h"
+#include "tests/harness/own_process.h"
 
 namespace {
 
@@ -75,24 +76,6 @@ class Decisions {
   const std::string& bytes_;
   size_t at_ = 0;
   unsigned tame_ = 0;  // bytes below it stand for a number in its bounds
-};
-
-// This process, as if it were a stopped tracee.
-class OwnProcess : public StoppedProcess {
- public:
-  pid_t pid() const override { return getpid(); }
-  pid_t tid() const override { return getpid(); }
-  uint64_t generation() const override { return kGeneration; }
-  const std::vector<ThreadRegisters>& threads() const override { return threads_; }
-  bool read(uint64_t address, void* to, size_t size) const override {
-    std::memcpy(to, reinterpret_cast<const void*>(address), size);
-    return true;
-  }
-  bool write(uint64_t, const void*, size_t) override { return false; }
-  bool call_agent(uint64_t) override { return false; }
-
- private:
-  std::vector<ThreadRegisters> threads_;
 };
 
 // Memory at the agent's addresses; clear() gives it back its zeros.
@@ -327,7 +310,7 @@ const char* try_input(const std::string& input, Memory& memory) {
   static ModuleCodeCache cache;
   memory.clear();
   Decisions next(input);
-  const OwnProcess process;
+  const OwnProcess process(kGeneration);
   switch (next.byte() % 3) {
     case 0:
       return try_callgrind(next, cache);

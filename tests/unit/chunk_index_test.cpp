@@ -3,13 +3,13 @@
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 
-#include <cstring>
 #include <map>
 #include <random>
 #include <thread>
 
 #include "protocol/heap.h"
 #include "supervisor/reports/leaks/live_blocks.h"
+#include "tests/harness/own_process.h"
 
 using namespace vsup;
 using agent::HeapBlock;
@@ -26,24 +26,6 @@ protocol::HeapControl& heap_layer() {
   return *static_cast<protocol::HeapControl*>(layer);
 }
 
-// This process as the supervisor reads another one.
-class OwnMemory : public supervisor::StoppedProcess {
- public:
-  pid_t pid() const override { return 1; }
-  pid_t tid() const override { return 1; }
-  uint64_t generation() const override { return 1; }
-  const std::vector<supervisor::ThreadRegisters>& threads() const override { return threads_; }
-  bool read(uint64_t address, void* to, size_t size) const override {
-    std::memcpy(to, reinterpret_cast<const void*>(address), size);
-    return true;
-  }
-  bool write(uint64_t, const void*, size_t) override { return false; }
-  bool call_agent(uint64_t) override { return false; }
-
- private:
-  std::vector<supervisor::ThreadRegisters> threads_;
-};
-
 using Model = std::map<uint64_t, HeapBlock>;
 
 void check_same(const HeapBlock& block, const HeapBlock& expected) {
@@ -58,8 +40,8 @@ void check_same(const HeapBlock& block, const HeapBlock& expected) {
 
 // What the supervisor reads of these addresses is what was entered.
 void check_read(const Model& model, uint64_t start, uint64_t end) {
-  OwnMemory memory;
-  const supervisor::leaks::LiveBlocks live = supervisor::leaks::read_live_blocks(memory, 2);
+  const supervisor::OwnProcess process;
+  const supervisor::leaks::LiveBlocks live = supervisor::leaks::read_live_blocks(process, 2);
   auto expected = model.begin();
   for (size_t i = 0; i < live.blocks.size(); ++i) {
     if (live.blocks[i].start < start || live.blocks[i].start >= end) continue;
