@@ -250,18 +250,15 @@ std::unique_ptr<Connection> choose_session(const std::string& name, const std::s
     throw ClientError(problems.empty() ? "there is no running vsup session" : problems.front());
   }
   if (sessions.size() > 1 && !targets.empty()) {
-    const auto lacks_them = [&targets](const auto& session) {
+    std::erase_if(sessions, [&targets](const auto& session) {
       try {
         session->ask({{"request", protocol::kRequestStatus}, {"targets", targets}});
         return false;
       } catch (const ClientError&) {
         return true;
       }
-    };
-    const auto some =
-        std::partition(sessions.begin(), sessions.end(), [&](const auto& one) { return !lacks_them(one); });
-    if (some == sessions.begin()) throw ClientError("no session has " + words_of(targets));
-    sessions.erase(some, sessions.end());
+    });
+    if (sessions.empty()) throw ClientError("no session has " + words_of(targets));
   }
   if (sessions.size() > 1) {
     std::string message = "there are several sessions, choose with --session=:";

@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "supervisor/base/unique_fd.h"
+#include "supervisor/session/own_signals.h"
 
 namespace vsup::supervisor {
 
@@ -31,8 +32,8 @@ void stop_like(int number, pid_t session) {
 int serve(pid_t session, int status_pipe) {
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int number : {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM})
-    sigaddset(&mask, number);
+  sigaddset(&mask, SIGCHLD);
+  for (const int number : kForwardedSignals) sigaddset(&mask, number);
   sigprocmask(SIG_BLOCK, &mask, nullptr);
   for (const int number : {SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE}) signal(number, SIG_IGN);
   const UniqueFd signals(signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -15,6 +15,7 @@
 #include <list>
 #include <memory>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/base/log.h"
 #include "supervisor/control/control_server.h"
 #include "supervisor/front.h"
@@ -213,12 +214,6 @@ RecorderOptions recorder_options(const Options& options, const std::string& sock
   return result;
 }
 
-double now_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 std::string session_name(const SessionOptions& options) {
   return options.arguments.empty() ? "attach-" + std::to_string(options.attach_pids.front())
                                    : options.arguments.front();
@@ -270,8 +265,8 @@ int run(const Options& options, Front& front) {
   Timers timers(io);
   std::unique_ptr<SymbolWorker> symbol_worker;
 
-  CommandContext context{controller,   {}, getpid(), directory.path(), options.session.tool, options.session.arguments,
-                         now_seconds()};
+  CommandContext context{
+      controller, {}, getpid(), directory.path(), options.session.tool, options.session.arguments, realtime_seconds()};
   context.collect_stacks = [&](pid_t pid, std::function<void(std::vector<ThreadStack>)> done) {
     if (!symbol_worker) {
       symbol_worker =

@@ -259,7 +259,7 @@ WalkStep step_outward(Position& at, PythonWalk& python, uint64_t& frame, ReadLog
 
 bool cached_walk(WalkCache& cache, const WalkState& start, unsigned depth, PythonWalk& python, uint32_t& stack) {
   static_assert(WalkCache::kMaxDepth < 128);
-  // Each of them only grows.
+  // Each of them grows when something changes.
   uint64_t generation =
       ((unwind_epoch() + code_ends()) << 1 | (python.stacks() != kPythonStacksNo ? 1 : 0)) << 7 | depth;
   if (cache.generation != generation) {

@@ -15,6 +15,18 @@ inline void want_fault_guarding(protocol::FaultGuarding wanted) {
   if (vsup_settings.guard_faults != protocol::kFaultsFiltered) vsup_settings.guard_faults = wanted;
 }
 
+// It is about to be given a handler by sigaction, or rt_sigaction; `signal` has 32 bits.
+inline void note_signal_action(uint64_t signal, uint64_t action) {
+  if ((signal == protocol::kSigsegv || signal == protocol::kSigbus) && action != 0)
+    want_fault_guarding(protocol::kGuardFaults);
+}
+
+// Of prctl.
+inline void note_process_control(uint64_t operation) {
+  constexpr uint64_t kSetSeccomp = 22;  // linux/prctl.h
+  if (operation == kSetSeccomp) want_fault_guarding(protocol::kFaultsFiltered);
+}
+
 // Of the fault signals those that were blocked.
 inline uint64_t unblock_faults() {
   if (vsup_settings.guard_faults != protocol::kGuardFaults) return 0;

@@ -186,17 +186,17 @@ bool asks_for_exec(const HookFrame& frame) {
 // In the cache the system call itself tells (agent/os/syscalls.cpp).
 void note_what_concerns_faults(const HookFrame& frame) {
   constexpr uint64_t kPrctl = 157, kSeccomp = 317;  // arch/x86/entry/syscalls/syscall_64.tbl
-  constexpr uint64_t kSetSeccomp = 22;              // linux/prctl.h
   const uint64_t first = frame.arguments[0] & 0xffff'ffff, second = frame.arguments[1];
   switch (frame.site->function) {
     case HeapFunction::kSignalAction:
-      if ((first == kSigsegv || first == kSigbus) && second != 0) want_fault_guarding(kGuardFaults);
+      note_signal_action(first, second);
       break;
     case HeapFunction::kProcessControl:
-      if (first == kSetSeccomp) want_fault_guarding(kFaultsFiltered);
+      note_process_control(first);
       break;
     case HeapFunction::kSystemCall:
-      if (first == kSeccomp || (first == kPrctl && second == kSetSeccomp)) want_fault_guarding(kFaultsFiltered);
+      if (first == kSeccomp) want_fault_guarding(kFaultsFiltered);
+      if (first == kPrctl) note_process_control(second);
       break;
     case HeapFunction::kSeccomp:
       want_fault_guarding(kFaultsFiltered);

@@ -161,8 +161,6 @@ int arch_prctl(ThreadContext& ctx) {
   }
 }
 
-constexpr uint64_t kSetSeccomp = 22;  // linux/prctl.h
-
 // What a tool has recorded goes with the address space.
 int exec(ThreadContext& ctx) {
   if (instrumenter() != nullptr) {
@@ -196,8 +194,7 @@ int trap_action(ThreadContext& ctx) {
 int set_action(ThreadContext& ctx) {
   const uint64_t signal = argument(ctx, 0) & 0xffff'ffff;
   if (signal == kSigtrap) return trap_action(ctx);
-  const bool is_fault = signal == protocol::kSigsegv || signal == protocol::kSigbus;
-  if (is_fault && argument(ctx, 1) != 0) want_fault_guarding(protocol::kGuardFaults);
+  note_signal_action(signal, argument(ctx, 1));
   return plain(ctx);
 }
 
@@ -264,7 +261,7 @@ int handle(ThreadContext& ctx) {
     case 435:
       return clone3(ctx);
     case 157:  // prctl
-      if (argument(ctx, 0) == kSetSeccomp) want_fault_guarding(protocol::kFaultsFiltered);
+      note_process_control(argument(ctx, 0));
       return plain(ctx);
     case 317:  // seccomp
       want_fault_guarding(protocol::kFaultsFiltered);

@@ -5,17 +5,13 @@
 #include <csignal>
 #include <ctime>
 
+#include "supervisor/base/clock.h"
+
 namespace vsup::supervisor {
 
 namespace {
 
 constexpr int kPausesBetweenLooks = 64;
-
-double now_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
 
 bool become_idle_class() {
   const sched_param parameters{};
@@ -63,7 +59,7 @@ void WakefulProcessor::run() {
     const uint32_t calls = calls_;
     const int processor = processor_;
     if (processor != at) at = move_to(processor) ? processor : -1;
-    while (at == processor_ && now_seconds() < until_seconds_)
+    while (at == processor_ && monotonic_seconds() < until_seconds_)
       for (int pause = 0; pause < kPausesBetweenLooks; ++pause) __builtin_ia32_pause();
     calls_.wait(calls);
   }

@@ -266,6 +266,13 @@ std::vector<pid_t> list_threads(pid_t pid) {
   return threads;
 }
 
+bool strip_deleted(std::string& path) {
+  constexpr std::string_view kDeleted = " (deleted)";
+  const bool deleted = path.size() > kDeleted.size() && path.ends_with(kDeleted);
+  if (deleted) path.resize(path.size() - kDeleted.size());
+  return deleted;
+}
+
 pid_t living_thread(pid_t pid) {
   const auto lives = [](pid_t tid) {
     const auto status = read_status_of(tid);

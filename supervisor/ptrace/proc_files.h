@@ -59,6 +59,8 @@ int processor_of(pid_t tid);
 
 std::string read_file(const std::string& path);
 std::string read_link(const std::string& path);
+// Takes " (deleted)" off the kernel's name of a file, and says whether it was there.
+bool strip_deleted(std::string& path);
 std::vector<std::string> read_command_line(pid_t pid);
 std::string thread_name(pid_t pid, pid_t tid);
 std::vector<pid_t> list_threads(pid_t pid);

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <ctime>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/ptrace/proc_files.h"
 
 namespace vsup::supervisor {
@@ -17,12 +18,6 @@ constexpr unsigned kSpins = 25;
 bool is_dead(pid_t tid) {
   const auto status = read_status_of(tid);
   return !status || status->state == 'Z' || status->state == 'X';
-}
-
-double now() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 }  // namespace
@@ -46,7 +41,7 @@ std::optional<WaitStatus> WaitManager::wait_for(pid_t tid, double seconds) {
   sigset_t child_signal;
   sigemptyset(&child_signal);
   sigaddset(&child_signal, SIGCHLD);
-  const double end = now() + seconds;
+  const double end = monotonic_seconds() + seconds;
   dirty_ = true;
   timed_out_ = false;
   for (unsigned round = 0;; ++round) {
@@ -62,7 +57,7 @@ std::optional<WaitStatus> WaitManager::wait_for(pid_t tid, double seconds) {
     if (round < kSpins) continue;  // a single-step takes a few microseconds
     // Killed, but its death is not to be had yet: a leader's waits until the other threads have been waited for.
     if (round > kSpins && is_dead(tid)) return std::nullopt;
-    timed_out_ = now() > end;
+    timed_out_ = monotonic_seconds() > end;
     if (timed_out_) return std::nullopt;
     // The stop sends SIGCHLD; it may also be pending already for another tracee, which costs one round.
     const timespec pause{0, 5'000'000};

@@ -9,16 +9,11 @@
 #include <cstring>
 #include <ctime>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/session/log_name.h"
 
 namespace vsup::supervisor {
 namespace {
-
-double monotonic_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 // Blocks SIGPIPE in this thread and takes the one that came meanwhile.
 class NoSigpipe {

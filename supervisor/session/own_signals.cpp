@@ -1,5 +1,7 @@
 // Purpose: what becomes of signals that vsup itself gets: the terminal's reach the program without it, those that
 // somebody sends to vsup alone are meant for the program, and once that has ended for those who wait for it.
+#include "supervisor/session/own_signals.h"
+
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -22,15 +24,13 @@ constexpr auto kGroupDelay = std::chrono::milliseconds(50);
 constexpr auto kLeftBehindDelay = std::chrono::seconds(2);
 
 constexpr int kTerminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-constexpr int kOthers[] = {SIGUSR1, SIGUSR2, SIGALRM};
 
 }  // namespace
 
 int SessionImpl::open_own_signal_fd() {
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int number : kTerminating) sigaddset(&mask, number);
-  for (const int number : kOthers) sigaddset(&mask, number);
+  for (const int number : kForwardedSignals) sigaddset(&mask, number);
   sigprocmask(SIG_BLOCK, &mask, nullptr);
   return signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
 }

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <unordered_map>
 
+#include "supervisor/base/clock.h"
 #include "supervisor/session/build_id.h"
 #include "supervisor/session/process_record.h"
 
@@ -20,12 +21,6 @@ constexpr double kSessionWriteShare = 0.05;
 constexpr double kSessionWriteSpacing = 0.005;
 constexpr double kModuleWriteDelay = 0.05;
 constexpr double kModuleWriteShare = 0.005;  // the list of a process with hundreds takes milliseconds
-
-double seconds_of(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 std::string plural(size_t count, const char* one, const char* many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
@@ -109,9 +104,9 @@ struct Recorder::Impl {
   }
 
   void save_session() {
-    double began = seconds_of(CLOCK_MONOTONIC);
+    double began = monotonic_seconds();
     directory.write_file("session.json", session_json(session, rows));
-    last_session_write = seconds_of(CLOCK_MONOTONIC);
+    last_session_write = monotonic_seconds();
     session_write_cost = last_session_write - began;
   }
 
@@ -119,7 +114,7 @@ struct Recorder::Impl {
     if (session_write_pending) return;
     double spacing = std::max(kSessionWriteSpacing, session_write_cost / kSessionWriteShare);
     // Not at once, either: the program waits now, or has just ended, and then finish() comes next.
-    double wait = std::max(0.0, last_session_write + spacing - seconds_of(CLOCK_MONOTONIC));
+    double wait = std::max(0.0, last_session_write + spacing - monotonic_seconds());
     session_write_pending = true;
     run_later(wait, [this] {
       session_write_pending = false;
@@ -132,11 +127,11 @@ struct Recorder::Impl {
     module_write_pending = true;
     run_later(std::max(kModuleWriteDelay, module_write_cost / kModuleWriteShare), [this] {
       module_write_pending = false;
-      const double began = seconds_of(CLOCK_MONOTONIC);
+      const double began = monotonic_seconds();
       for (auto& [pid, live] : processes) {
         if (live.modules_changed) save(live);
       }
-      module_write_cost = seconds_of(CLOCK_MONOTONIC) - began;
+      module_write_cost = monotonic_seconds() - began;
     });
   }
 
@@ -165,7 +160,7 @@ struct Recorder::Impl {
     ProcessRecord& record = live->record;
     record.state = state;
     record.wait_status = wait_status;
-    record.ended_seconds = seconds_of(CLOCK_REALTIME);
+    record.ended_seconds = realtime_seconds();
     record.counters = counters;
     add_to_sums(counters);
     save(*live);
@@ -211,7 +206,7 @@ struct Recorder::Impl {
   std::vector<std::string> endings;
   std::vector<CounterValue> sums;
   size_t process_count = 0, image_count = 0, crash_count = 0;
-  double started_monotonic = seconds_of(CLOCK_MONOTONIC);
+  double started_monotonic = monotonic_seconds();
   double last_session_write = 0, session_write_cost = 0, module_write_cost = 0;
   bool session_write_pending = false, module_write_pending = false;
   std::shared_ptr<bool> alive;
@@ -228,7 +223,7 @@ Recorder::Recorder(SessionDirectory& directory, RecorderOptions options, Later l
   session.tool = impl_->options.tool;
   session.directory = directory.path();
   session.socket = impl_->options.socket;
-  session.started_seconds = seconds_of(CLOCK_REALTIME);
+  session.started_seconds = realtime_seconds();
   impl_->save_session();
 }
 
@@ -248,7 +243,7 @@ std::string Recorder::process_started(const ProcessSummary& process) {
   record.tool = impl_->options.tool;
   record.mode = process.mode;
   record.note = process.note;
-  record.started_seconds = process.started_seconds > 0 ? process.started_seconds : seconds_of(CLOCK_REALTIME);
+  record.started_seconds = process.started_seconds > 0 ? process.started_seconds : realtime_seconds();
   auto previous = impl_->previous.find(process.pid);
   if (previous != impl_->previous.end()) {
     record.previous = previous->second;
@@ -383,7 +378,7 @@ void Recorder::log(LogLevel level, const std::string& line) {
   bool wanted = level == LogLevel::kError || level == LogLevel::kWarning ||
                 (level == LogLevel::kInfo && (options.verbosity > 0 || options.debug)) || options.debug;
   if (!wanted) return;
-  double elapsed = seconds_of(CLOCK_MONOTONIC) - impl_->started_monotonic;
+  double elapsed = monotonic_seconds() - impl_->started_monotonic;
   impl_->directory.append_file("vsup.log", prefix_lines("vsup", '-', line, elapsed));
   bool aloud = level == LogLevel::kError || (level == LogLevel::kWarning && !options.quiet) ||
                (level == LogLevel::kInfo && options.verbosity > 0);
@@ -394,7 +389,7 @@ void Recorder::finish() {
   Impl& impl = *impl_;
   for (auto& [pid, live] : impl.processes) impl.save(live);
   impl.session.ended = true;
-  impl.session.ended_seconds = seconds_of(CLOCK_REALTIME);
+  impl.session.ended_seconds = realtime_seconds();
   impl.save_session();
   impl.alive.reset();
 
@@ -405,7 +400,7 @@ void Recorder::finish() {
   }
   if (!impl.options.quiet && impl.process_count > 0) {
     char seconds[32];
-    double elapsed = seconds_of(CLOCK_MONOTONIC) - impl.started_monotonic;
+    double elapsed = monotonic_seconds() - impl.started_monotonic;
     std::snprintf(seconds, sizeof seconds, elapsed < 0.1 ? "%.3f s" : "%.1f s", elapsed);
     words += plural(impl.process_count, "process", "processes");
     if (impl.image_count != impl.process_count) words += " (" + plural(impl.image_count, "image", "images") + ")";

@@ -217,13 +217,9 @@ void SessionImpl::run_native_from_now(Process& process, const std::string& why) 
 // Code of a file is about to be executed: said once, and again when it is where another file's was.
 void SessionImpl::report_code(Task& task, const MappedModule& module) {
   AddressSpace& space = *task.process->space;
-  const auto overlaps = [&module](const MappedModule& one) { return one.start < module.end && module.start < one.end; };
-  const auto same = [&module](const MappedModule& one) {
-    return one.start == module.start && one.end == module.end && one.offset == module.offset &&
-           one.inode == module.inode && one.path == module.path;
-  };
-  if (std::any_of(space.reported_modules.begin(), space.reported_modules.end(), same)) return;
-  std::erase_if(space.reported_modules, overlaps);
+  const auto is_same = [&module](const MappedModule& one) { return module.is_same_code(one); };
+  if (std::any_of(space.reported_modules.begin(), space.reported_modules.end(), is_same)) return;
+  std::erase_if(space.reported_modules, [&module](const MappedModule& one) { return module.overlaps(one); });
   space.reported_modules.push_back(module);
   observer_.module_mapped(task.process->pid, module);
   if (space.passes_rseq && rseq_sections_.in_file(module.path)) run_native_from_now(*task.process, kUsesRseq);

@@ -25,12 +25,6 @@ namespace {
 constexpr auto kDaemonLook = std::chrono::milliseconds(50);
 constexpr int kPollsAfterEvent = 5;  // waitpid is asked again so often before the event loop sleeps
 
-double seconds_of(clockid_t clock) {
-  timespec time{};
-  clock_gettime(clock, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
 // None of its standard descriptors is ours: who waits for their ends does not wait for it. Sage's cleaner stays in its
 // parent's session and process group, so that says nothing.
 bool is_daemon(pid_t pid) {
@@ -55,13 +49,6 @@ int open_child_signal_fd() {
 }
 
 }  // namespace
-
-double realtime_seconds() {
-  return seconds_of(CLOCK_REALTIME);
-}
-double monotonic_seconds() {
-  return seconds_of(CLOCK_MONOTONIC);
-}
 
 Session::Session(boost::asio::io_context& io, const SessionOptions& options, SessionObserver& observer)
     : impl_(std::make_unique<SessionImpl>(io, options, observer)) {}
@@ -353,9 +340,8 @@ Process& SessionImpl::add_process(pid_t pid, pid_t parent) {
 }
 
 void SessionImpl::refresh_image_facts(Process& process, pid_t living) {
-  constexpr std::string_view kDeleted = " (deleted)";
   process.executable = read_link("/proc/" + std::to_string(living) + "/exe");
-  if (process.executable.ends_with(kDeleted)) process.executable.resize(process.executable.size() - kDeleted.size());
+  strip_deleted(process.executable);
   process.arguments = read_command_line(living);
 }
 

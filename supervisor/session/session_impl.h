@@ -23,6 +23,7 @@
 #include <unordered_map>
 
 #include "protocol/client_requests.h"
+#include "supervisor/base/clock.h"
 #include "supervisor/base/tick_clock.h"
 #include "supervisor/inject/agent_image.h"
 #include "supervisor/inject/state_map.h"
@@ -153,9 +154,9 @@ class SessionImpl {
   // A wait that a stop of ours has interrupted, if there is one, goes on or has lasted. True: in a further system call,
   // which ends when the app's was to; not if the thread does not stay with us.
   bool continue_wait(Task& task, bool stays);
-  // True: the stop belonged to the continued call alone. False: the task is in app state.
   double seconds_waited(Task& task);
   void end_wait_in_time(Task& task, double end);
+  // True: the stop belonged to the continued call alone. False: the task is in app state.
   bool on_continued_call_stop(Task& task);
   bool undo_cut_call(Task& task, int number);
   void set_pending_and_run(Task& task);
@@ -296,8 +297,5 @@ class SessionImpl {
   std::array<double, NSIG> own_signal_seconds_{};   // when we got each signal otherwise
   std::array<double, NSIG> root_signal_seconds_{};  // when the program was last given each signal by others
 };
-
-double realtime_seconds();
-double monotonic_seconds();
 
 }  // namespace vsup::supervisor

@@ -28,6 +28,12 @@ struct MappedModule {
   bool instrumented = true;  // its code is about to run in the cache
   uint64_t inode = 0;        // of the mapping that has the code, when it is that; else 0
   pid_t tid = 0;             // likewise: the thread that is about to execute it; the first one may have ended
+
+  bool overlaps(const auto& other) const { return start < other.end && other.start < end; }
+  bool is_same_code(const MappedModule& other) const {
+    return start == other.start && end == other.end && offset == other.offset && inode == other.inode &&
+           path == other.path;
+  }
 };
 
 // How an image ended.

@@ -22,14 +22,18 @@ bool has_ended(const Process& process) {
   return std::all_of(process.tasks.begin(), process.tasks.end(), [](const auto& entry) { return entry.second->gone; });
 }
 
+// A filter may be one thread's alone.
+bool is_any_sandboxed(const AddressSpace& space) {
+  return std::any_of(space.tasks.begin(), space.tasks.end(), [](const Task* task) { return is_sandboxed(task->tid); });
+}
+
 }  // namespace
 
 std::string SessionImpl::inject(Process& process) {
   AddressSpace& space = *process.space;
   if (space.vdso_syscall == 0) return "no vdso to make system calls by";
-  // A filter may be one thread's alone, and each of them would make the agent's calls.
-  if (std::any_of(space.tasks.begin(), space.tasks.end(), [](const Task* task) { return is_sandboxed(task->tid); }))
-    return "its own seccomp filter might kill it for the agent's system calls";
+  // Each thread would make the agent's calls.
+  if (is_any_sandboxed(space)) return "its own seccomp filter might kill it for the agent's system calls";
   std::vector<Task*> tasks = space.tasks;
   // For the same reason as in refresh_code, rather by one without a signal.
   std::stable_partition(tasks.begin(), tasks.end(), [](const Task* task) { return task->held.empty(); });
@@ -59,8 +63,7 @@ std::string SessionImpl::inject(Process& process) {
 }
 
 void SessionImpl::guard_signals(AddressSpace& space, bool was_native) {
-  const bool filtered =
-      std::any_of(space.tasks.begin(), space.tasks.end(), [](const Task* task) { return is_sandboxed(task->tid); });
+  const bool filtered = is_any_sandboxed(space);
   for (Task* task : space.tasks) {
     if (!task->stopped || task->gone) continue;
     const auto status = read_status_of(task->tid);

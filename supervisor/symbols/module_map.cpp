@@ -6,16 +6,17 @@
 namespace vsup::supervisor {
 namespace {
 
-constexpr std::string_view kDeleted = " (deleted)";
-
 MapEntry as_entry(Mapping mapping) {
   MapEntry entry{std::move(mapping)};
-  entry.deleted = entry.path.size() > kDeleted.size() && entry.path.ends_with(kDeleted);
-  if (entry.deleted) entry.path.resize(entry.path.size() - kDeleted.size());
+  entry.deleted = strip_deleted(entry.path);
   return entry;
 }
 
 }  // namespace
+
+bool is_libc(const std::string& path) {
+  return path.find("/libc.so") != std::string::npos || path.find("/libc-2") != std::string::npos;
+}
 
 std::vector<MapEntry> parse_map_entries(std::string_view text) {
   std::vector<MapEntry> entries;

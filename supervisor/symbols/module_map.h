@@ -17,6 +17,9 @@
 
 namespace vsup::supervisor {
 
+// Whether a file is the C library, by its name.
+bool is_libc(const std::string& path);
+
 // Its path is without " (deleted)".
 struct MapEntry : Mapping {
   bool deleted = false;  // the file was unlinked or replaced since it was mapped

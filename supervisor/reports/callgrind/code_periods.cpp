@@ -1,7 +1,6 @@
 #include "supervisor/reports/callgrind/code_periods.h"
 
 #include <algorithm>
-#include <string_view>
 
 namespace vsup::supervisor::callgrind {
 
@@ -10,11 +9,6 @@ namespace records = agent::callgrind;
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr std::string_view kDeleted = " (deleted)";
-
-bool overlap(const auto& one, const auto& other) {
-  return one.start < other.end && other.start < one.end;
-}
 
 }  // namespace
 
@@ -26,8 +20,7 @@ Module module_of_code(const MappedModule& mapped) {
   entry.readable = entry.executable = entry.file = true;
   entry.inode = mapped.inode;
   entry.path = mapped.path;
-  entry.deleted = entry.path.ends_with(kDeleted);
-  if (entry.deleted) entry.path.resize(entry.path.size() - kDeleted.size());
+  entry.deleted = strip_deleted(entry.path);
   Module module;
   module.path = entry.path;
   module.start = entry.start;
@@ -41,11 +34,8 @@ Module module_of_code(const MappedModule& mapped) {
 void CodePeriods::note(const MappedModule& module, uint64_t blocks) {
   if (module.inode == 0 || module.start >= module.end || periods_.size() == kMost) return;
   for (Period& earlier : periods_) {
-    if (earlier.replaced || !overlap(earlier.code, module)) continue;
-    const MappedModule& code = earlier.code;
-    if (code.path == module.path && code.inode == module.inode && code.start == module.start &&
-        code.end == module.end && code.offset == module.offset)
-      return;
+    if (earlier.replaced || !module.overlaps(earlier.code)) continue;
+    if (module.is_same_code(earlier.code)) return;
     earlier.replaced = true;
   }
   periods_.push_back({.code = module, .first_block = blocks});
@@ -60,7 +50,7 @@ void CodePeriods::apply(std::span<records::BlockRecord> blocks, std::span<record
   for (size_t i = 0; i < periods_.size(); ++i) {
     MappedModule code = periods_[i].code;
     const auto there =
-        std::find_if(modules.begin(), modules.end(), [&](const Module& one) { return overlap(one, code); });
+        std::find_if(modules.begin(), modules.end(), [&](const Module& one) { return code.overlaps(one); });
     const bool is_there = there != modules.end() && there->inode == code.inode;
     if (is_there && !periods_[i].replaced) continue;
     if (there != modules.end() || periods_[i].replaced) {

@@ -12,7 +12,7 @@ bool is_interposer(const ModuleMap& modules, uint64_t address) {
   const Module* module = modules.module_at(address);
   if (module == nullptr) return false;
   const auto is_in = [module](const char* library) { return module->path.find(library) != std::string::npos; };
-  return !is_in("/libc.so") && !is_in("/libc-2") && !is_in("/libstdc++.so") && !is_in("/ld-linux");
+  return !is_libc(module->path) && !is_in("/libstdc++.so") && !is_in("/ld-linux");
 }
 
 }  // namespace

@@ -16,10 +16,6 @@ bool is_device(const MapEntry& entry) {
   return entry.path.starts_with("/dev/") && !entry.path.starts_with("/dev/shm/") && entry.path != "/dev/zero";
 }
 
-bool is_libc(const std::string& path) {
-  return path.find("/libc.so") != std::string::npos || path.find("/libc-2") != std::string::npos;
-}
-
 class RootFinder {
  public:
   explicit RootFinder(const RootInput& input) : input_(input) {

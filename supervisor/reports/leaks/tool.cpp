@@ -1,12 +1,12 @@
 // Purpose: the tool leaks: what --tool= finds, and its ToolReport.
 #include <unistd.h>
 
-#include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "agent/tools/leaks/records.h"
 #include "protocol/control.h"
+#include "supervisor/base/clock.h"
 #include "supervisor/reports/heap/python_options.h"
 #include "supervisor/reports/leaks/leak_checks.h"
 #include "supervisor/reports/leaks/leak_options.h"
@@ -39,10 +39,6 @@ void configure(const ToolOptionValues& options, protocol::AgentSettings& setting
   settings.tool_options[records::kOptionDepth] = options.number("num-callers") - 1;
   settings.tool_options[records::kOptionFreeLibc] = options.yes("run-libc-freeres") ? 1 : 0;
   settings.tool_options[records::kOptionFreeCxx] = options.yes("run-cxx-freeres") ? 1 : 0;
-}
-
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // Lines between "{" and "}" are suppressions, to be copied: they go without the prefix of log lines.
@@ -81,7 +77,7 @@ class LeaksReport : public ToolReport {
     Image& image = images_[process.pid];
     image.summary = process;
     image.state = std::make_shared<leaks::ImageChecks>(options_.naming);
-    image.started_seconds = now_seconds() - began_seconds_;
+    image.started_seconds = monotonic_seconds() - began_seconds_;
   }
 
   void records_ready(StoppedProcess& process, RecordsMoment moment) override {
@@ -166,7 +162,7 @@ class LeaksReport : public ToolReport {
     ended.libraries.reset();
     checks_.check(image.state, std::move(snapshot), request,
                   [this, ended = std::move(ended), errors_count,
-                   end = now_seconds() - began_seconds_](const leaks::CheckAnswer& answer) {
+                   end = monotonic_seconds() - began_seconds_](const leaks::CheckAnswer& answer) {
                     if (errors_count) errors_ += answer.errors;
                     write(ended, end, answer);
                   });
@@ -222,7 +218,7 @@ class LeaksReport : public ToolReport {
 
   const ToolContext& context_;
   const leaks::LeakOptions options_;
-  const double began_seconds_ = now_seconds();
+  const double began_seconds_ = monotonic_seconds();
   uint64_t errors_ = 0;
   std::map<pid_t, Image> images_;
   leaks::LeakChecks checks_;
