@@ -37,6 +37,15 @@ std::optional<WaitManager::Event> WaitManager::next() {
   return Event{tid, WaitStatus(status)};
 }
 
+bool WaitManager::is_ours(pid_t tid) {
+  siginfo_t unused;
+  int result = 0;
+  do {
+    result = waitid(P_PID, static_cast<id_t>(tid), &unused, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL);
+  } while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
 std::optional<WaitStatus> WaitManager::wait_for(pid_t tid, double seconds) {
   sigset_t child_signal;
   sigemptyset(&child_signal);

@@ -27,6 +27,9 @@ class WaitManager {
   // that does not stop within `seconds` (its event then comes by next()).
   std::optional<WaitStatus> wait_for(pid_t tid, double seconds = 5);
 
+  // Whether events of it may still come: it is a tracee, or a child, that has not been waited for to its end.
+  static bool is_ours(pid_t tid);
+
   // Whether the last wait_for ended by its time limit.
   bool wait_timed_out() const { return timed_out_; }
 

@@ -1,14 +1,11 @@
-// Purpose: threads, processes and images as they come and go: clone, fork, vfork, exec, exit.
-#include <linux/kcmp.h>
+// Purpose: images and processes as they come and go: exec, exit.
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstddef>
 
-#include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/remote_syscall.h"
@@ -23,135 +20,7 @@ namespace {
 constexpr uint64_t kAuxvVdso = 33;      // AT_SYSINFO_EHDR
 constexpr uint64_t kAuxvExecName = 31;  // AT_EXECFN
 
-bool is_thread_of(pid_t pid, pid_t tid) {
-  return access(("/proc/" + std::to_string(pid) + "/task/" + std::to_string(tid)).c_str(), F_OK) == 0;
-}
-
-bool shares_memory(pid_t parent, pid_t child, int event) {
-  const long result = syscall(SYS_kcmp, parent, child, KCMP_VM, 0, 0);
-  if (result >= 0) return result == 0;
-  return event == PTRACE_EVENT_VFORK;
-}
-
 }  // namespace
-
-// The parent stands in PTRACE_EVENT_{CLONE,FORK,VFORK}; the child, traced like its parent, stops before its first
-// instruction, maybe before we hear of the parent's event.
-void SessionImpl::on_birth(Task& parent) {
-  const pid_t child_tid = static_cast<pid_t>(parent.event_message());
-  const int event = parent.stop.event();
-  Process& process = *parent.process;
-  const std::shared_ptr<AddressSpace> space = process.space;
-  std::optional<WaitStatus> status;
-  if (const auto orphan = orphans_.find(child_tid); orphan != orphans_.end()) {
-    status = orphan->second;
-    orphans_.erase(orphan);
-  } else if (find_task(child_tid) == nullptr) {
-    status = waits_.wait_for(child_tid);
-  }
-  if (event == PTRACE_EVENT_VFORK) parent.in_vfork = true;
-  if (!status) {  // killed already, or known from an attach
-    run_on(parent);
-    return;
-  }
-  if (is_thread_of(process.pid, child_tid)) {
-    Task& child = add_task(child_tid, process);
-    child.note_stop(*status);
-    guarded(child_tid, [this, &parent](Task& task) { receive_thread_or_vfork_child(parent, task); });
-  } else {
-    Process& born = add_process(child_tid, process.pid);
-    born.want_on = process.want_on;
-    born.traceable = process.traceable;
-    born.note = process.note;
-    born.executable = process.executable;
-    born.arguments = process.arguments;
-    const bool shared = shares_memory(parent.tid, child_tid, event);
-    if (shared) {
-      born.space = process.space;
-      born.borrowed_space = true;
-    } else {
-      born.space = std::make_shared<AddressSpace>();
-      born.space->injected = process.space->injected;
-      born.space->passes_rseq = process.space->passes_rseq;
-      born.space->vdso_syscall = process.space->vdso_syscall;
-      born.space->breakpoints = process.space->breakpoints;
-      born.space->trap_ignored = process.space->trap_ignored;
-      born.space->hooks = process.space->hooks;
-      if (process.space->watch) born.space->watch = process.space->watch->clone();
-    }
-    announce(born);
-    Task& child = add_task(child_tid, born);
-    child.note_stop(*status);
-    guarded(child_tid, [this, &parent, shared](Task& task) {
-      if (shared) {
-        receive_thread_or_vfork_child(parent, task);
-      } else {
-        receive_fork_child(parent, task);
-      }
-    });
-  }
-  run_on(parent);
-  // A stop of the world that waited for the parent need not any longer when it waits for its vfork child.
-  if (event == PTRACE_EVENT_VFORK) check_world(space);
-}
-
-void SessionImpl::receive_thread_or_vfork_child(Task& parent, Task& child) {
-  AddressSpace& space = *child.process->space;
-  set_heap_alone(child, false);
-  if (!parent.instrumented) {
-    settle(child);
-    return;
-  }
-  // It starts inside the agent, with its parent's GS base.
-  // Read through the child: the parent may have been killed meanwhile.
-  const auto from = child.read_as<protocol::ThreadContext>(slot_address(static_cast<unsigned>(parent.slot)));
-  child.slot = space.slots.allocate();
-  if (child.slot < 0) {
-    note(*child.process, "more than " + std::to_string(protocol::kMaxSlots) + " threads: the further ones run native");
-    child.app = child.registers();
-    VS_CHECK(child.app.rip == agent_.exports.syscall_return, child);
-    child.app.rip = child.app.rcx = from.app_pc;
-    child.app.gs_base = from.app_gs_base;
-    child.at_app_state = true;
-    settle(child);
-    return;
-  }
-  protocol::ThreadContext context = fresh_context(static_cast<unsigned>(child.slot));
-  context.app_pc = from.app_pc;
-  context.syscall_pc = from.syscall_pc;
-  context.app_gs_base = from.app_gs_base;
-  context.trap_blocked = from.trap_blocked;
-  child.write_as(context.self, context);
-  child.slot_ready = true;
-  Registers registers = child.registers();
-  registers.gs_base = context.self;
-  child.set_registers(registers);
-  child.instrumented = true;
-  // Its indirect branch table is empty yet: it goes through the agent's door, not on in the cache.
-  child.must_reenter = true;
-  settle(child);
-}
-
-void SessionImpl::receive_fork_child(Task& parent, Task& child) {
-  AddressSpace& space = *child.process->space;
-  child.instrumented = parent.instrumented;
-  if (!space.injected) {
-    settle(child);
-    return;
-  }
-  set_heap_alone(child, true);
-  if (parent.slot >= 0) {
-    // Its memory, the context included, is a copy of its parent's; the other threads' slots are nobody's now.
-    child.slot = parent.slot;
-    child.slot_ready = parent.slot_ready;
-    space.slots.take(child.slot);
-  }
-  if (!is_sandboxed(child.tid)) {
-    const std::string error = replace_shared_block(child, agent_.exports.syscall_insn, space.shared);
-    if (!error.empty()) log_line(LogLevel::kWarning, "process %d: %s", child.tid, error.c_str());
-  }
-  settle(child);
-}
 
 // At PTRACE_EVENT_EXIT. A thread that is killed while it executes a new image makes no stop for that
 // (kernel/signal.c: ptrace_stop does not stop with SIGKILL pending): the agent's memory is gone with the old one.

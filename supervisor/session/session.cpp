@@ -150,7 +150,7 @@ void SessionImpl::drain() {
 void SessionImpl::handle(const WaitManager::Event& event) {
   VS_DEBUG("event of %d: %s", event.tid, event.status.describe().c_str());
   if (event.status.is_gone()) {
-    orphans_.erase(event.tid);
+    forget_newborn(event.tid);
     if (find_task(event.tid) != nullptr || event.tid == root_pid_) on_task_gone(event.tid, event.status);
     return;
   }
@@ -224,6 +224,7 @@ void SessionImpl::dispatch(Task& task) {
           run_on(task);
           return;
         case PTRACE_EVENT_EXIT:
+          forget_birth(task.tid);
           keep_last_registers(task);
           task.ending = true;
           leave_last_block(task);
@@ -241,11 +242,6 @@ void SessionImpl::dispatch(Task& task) {
     case WaitStatus::Kind::kKilled:
       return;
   }
-}
-
-void SessionImpl::handle_unknown(const WaitManager::Event& event) {
-  orphans_[event.tid] = event.status;
-  arm_orphan_timer();
 }
 
 void SessionImpl::guarded(pid_t tid, const std::function<void(Task&)>& job) {
@@ -321,6 +317,7 @@ Task& SessionImpl::add_task(pid_t tid, Process& process) {
 void SessionImpl::remove_task(pid_t tid) {
   Task* task = find_task(tid);
   if (task == nullptr) return;
+  forget_birth(tid);
   AddressSpace& space = *task->process->space;
   std::erase(space.tasks, task);
   if (task->slot >= 0) space.slots.release(task->slot);
@@ -437,47 +434,6 @@ unsigned SessionImpl::kill(const std::vector<pid_t>& pids) {
       ++count;
     }
   return count;
-}
-
-void SessionImpl::arm_orphan_timer() {
-  orphan_timer_.expires_after(std::chrono::milliseconds(20));
-  orphan_timer_.async_wait([this](boost::system::error_code error) {
-    if (!error && !ended_) adopt_orphans();
-  });
-}
-
-// A stopped newborn whose parent's event does not come: the parent was killed in between, or was seized after the
-// clone began.
-void SessionImpl::adopt_orphans() {
-  const std::map<pid_t, WaitStatus> orphans = std::exchange(orphans_, {});
-  for (const auto& [tid, status] : orphans) {
-    const auto facts = read_status_of(tid);
-    if (!facts) continue;
-    Process* process = find_process(facts->tgid);
-    if (process == nullptr) {
-      process = &add_process(facts->tgid, facts->ppid);
-      process->space = std::make_shared<AddressSpace>();
-      process->space->vdso_syscall = find_vdso_syscall(read_auxv(facts->tgid, 33));
-      process->space->injected = !check_ranges_free(facts->tgid).empty();
-      process->want_on = process->space->injected && options_.instrument_at_start;
-      refresh_image_facts(*process, tid);
-      announce(*process);
-    }
-    Task& task = add_task(tid, *process);
-    task.note_stop(status);
-    guarded(tid, [this](Task& orphan) {
-      const Registers registers = orphan.registers();
-      if (registers.gs_base >= protocol::kSlotsBase &&
-          registers.gs_base < protocol::kSlotsBase + protocol::kMaxSlots * protocol::kSlotSize) {
-        orphan.instrumented = true;
-        orphan.slot = static_cast<int>((registers.gs_base - protocol::kSlotsBase) / protocol::kSlotSize);
-        orphan.slot_ready = true;
-        orphan.process->space->slots.take(orphan.slot);
-      }
-      settle(orphan);
-    });
-  }
-  end_if_last();
 }
 
 }  // namespace vsup::supervisor

@@ -1,7 +1,7 @@
 // Purpose: the state of a session and the steps that its parts share. Each .cpp file beside it implements one job:
 //   session.cpp     events in, tasks and processes, the Controller's simple answers
 //   spawn.cpp       starts the program            attach.cpp      attaches and detaches
-//   follow.cpp      clone, fork, vfork, exec, exit
+//   births.cpp      clone, fork, vfork             follow.cpp      exec, exit
 //   app_state.cpp   from any stop to app registers, and from app registers into the cache or to native code
 //   signals.cpp     signal-delivery-stops         services.cpp    the agent's requests
 //   client_requests.cpp   the app's requests, from the cache and from native code
@@ -27,6 +27,7 @@
 #include "supervisor/base/tick_clock.h"
 #include "supervisor/inject/agent_image.h"
 #include "supervisor/inject/state_map.h"
+#include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/wait.h"
 #include "supervisor/session/cut_transfer.h"
 #include "supervisor/session/event_bursts.h"
@@ -64,14 +65,11 @@ class SessionImpl {
   void dispatch(Task& task);
   void keep_last_registers(Task& task);
   void report_records(Process& process, Task& task, RecordsMoment moment);
-  void handle_unknown(const WaitManager::Event& event);
   // Runs `job` on a task; turns its death or a failed check into the task's or process's end.
   void guarded(pid_t tid, const std::function<void(Task&)>& job);
   void fail_process(Process& process, const std::string& why);
   void end_if_last();
   void watch_for_daemons();
-  void arm_orphan_timer();
-  void adopt_orphans();
 
   Task* find_task(pid_t tid) const;
   Process* find_process(pid_t pid) const;
@@ -106,16 +104,36 @@ class SessionImpl {
   void leave_late(Task& task);
   static void hasten_transfers(Process& process);
 
-  // follow.cpp
+  // births.cpp
+  // A stopped newborn whose parent's event has not come yet.
+  struct Orphan {
+    WaitStatus status;
+    double since_seconds;  // monotonic
+    // Threads that may be its parent, with Task::stop_count as it was; collected when it has stood for a while.
+    std::optional<std::vector<std::pair<pid_t, uint64_t>>> candidates;
+  };
   void on_birth(Task& parent);
+  void forget_birth(pid_t parent_tid);
+  void handle_unknown(const WaitManager::Event& event);
+  void forget_newborn(pid_t tid);
+  void receive_child(Task& parent, pid_t child_tid, WaitStatus status);
+  Process& add_born_process(const Process& parent, pid_t pid);
+  void receive_sharing_child(Process& parent, pid_t child_tid, WaitStatus status);
+  void begin_sharing_child(Task& child);
+  void receive_fork_child(Task& parent, pid_t child_pid, WaitStatus status);
+  void begin_fork_child(const Task& parent, Task& child);
+  void arm_orphan_timer();
+  bool may_have_parent(Orphan& orphan);
+  void adopt_orphans();
+  void adopt(pid_t tid, const ProcessStatus& facts, WaitStatus status);
+
+  // follow.cpp
   bool has_unseen_image(const Task& task) const;
   void on_exec(pid_t pid, bool killed = false);
   void on_task_gone(pid_t tid, WaitStatus status);
   void end_process(Process& process, ProcessEnd end, int wait_status);
   void setup_image(Task& task);
   void let_go(Task& task);
-  void receive_thread_or_vfork_child(Task& parent, Task& child);
-  void receive_fork_child(Task& parent, Task& child);
 
   // app_state.cpp
   bool wants_cache(const Task& task) const;
@@ -282,8 +300,9 @@ class SessionImpl {
   boost::asio::steady_timer orphan_timer_, daemon_timer_, left_behind_timer_;
   std::map<pid_t, std::unique_ptr<Process>> processes_;
   std::unordered_map<pid_t, std::unique_ptr<Task>> tasks_;
-  std::map<pid_t, WaitStatus> orphans_;  // stopped newborns whose parent's event has not come yet
-  pid_t root_pid_ = 0;                   // the spawned program
+  std::map<pid_t, Orphan> orphans_;
+  std::map<pid_t, pid_t> births_;  // thread that stands at its event, by the newborn whose first stop has not come yet
+  pid_t root_pid_ = 0;             // the spawned program
   bool root_ended_ = false;
   bool in_background_ = false;  // only_daemons_left was said
   int root_status_ = 0;
@@ -292,6 +311,7 @@ class SessionImpl {
   bool started_ = false;
   bool ended_ = false;
   bool drain_scheduled_ = false;
+  bool orphan_timer_armed_ = false;
   bool attach_session_ = false;
   pid_t front_pid_ = 0;  // of the process that passes signals on to us, where vsup does not wait for daemons
   std::array<double, NSIG> own_signal_seconds_{};   // when we got each signal otherwise
