@@ -78,7 +78,8 @@ void SessionImpl::keep_last_registers(Task& task) {
 }
 
 void SessionImpl::report_records(Process& process, Task& task, RecordsMoment moment) {
-  if (process.borrowed_space || !process.space->injected) return;
+  if (process.borrowed_space) return;
+  if (!process.space->injected && (moment != RecordsMoment::kExit || !process.traceable)) return;
   Stopped stopped(*this, process, task, moment == RecordsMoment::kDetach);
   if (moment == RecordsMoment::kExit) {
     for (const EndedThread& ended : process.ended) stopped.add(ended.tid, ended.registers, ended.context);

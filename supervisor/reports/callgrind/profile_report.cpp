@@ -87,18 +87,22 @@ void ProfileReport::session_finished() {
 
 std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger, bool end,
                                            unsigned only) {
-  std::optional<Profile> profile =
-      read_records(process.tid(), process.generation(), simulation_, images_[process.pid()].periods, end, only);
-  if (!profile) return {};
   Image& image = images_[process.pid()];
-  ProcessFacts& facts = profile->process;
-  facts.pid = process.pid();
+  std::optional<Profile> profile =
+      read_records(process.tid(), process.generation(), simulation_, image.periods, end, only);
+  if (!profile) return {};
+  describe(*profile, image, trigger);
+  return profile;
+}
+
+void ProfileReport::describe(Profile& profile, const Image& image, const std::string& trigger) {
+  ProcessFacts& facts = profile.process;
+  facts.pid = image.process.pid;
   facts.command = command_line(image.process);
   facts.part = image.part;
   facts.trigger = trigger.substr(0, kLongestTrigger);
   facts.first_block = image.blocks;
-  facts.last_block = image.blocks + executed_blocks(*profile);
-  return profile;
+  facts.last_block = image.blocks + executed_blocks(profile);
 }
 
 void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment moment) {
@@ -111,10 +115,16 @@ void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment moment)
       end = separate_threads_;
     }
   }
-  std::optional<Profile> profile = read(process, "Program termination", end);
-  if (!profile) return;
-  const ProcessSummary& image = images_[process.pid()].process;
-  output_.add(std::move(*profile), {image.image, image.directory});
+  const std::string trigger = "Program termination";
+  std::optional<Profile> profile = read(process, trigger, end);
+  const Image& image = images_[process.pid()];
+  if (!profile) {
+    if (process.generation() != 0) return;
+    // Never switched on: it has counted nothing.
+    profile = empty_profile(simulation_);
+    describe(*profile, image, trigger);
+  }
+  output_.add(std::move(*profile), {image.process.image, image.process.directory});
 }
 
 ProfileReport::PartOf ProfileReport::part_for(const StoppedProcess& process, pid_t tid) const {

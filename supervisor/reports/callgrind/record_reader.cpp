@@ -408,10 +408,18 @@ void start_stacks(const Tables& tables, Profile& profile) {
 
 }  // namespace
 
+Profile empty_profile(const cachesim::Simulation& simulation) {
+  Profile profile;
+  profile.events = cachesim::EventReader(simulation, true).names();
+  profile.process.descriptions = simulation.descriptions();
+  profile.process.explanations = simulation.explanations();
+  return profile;
+}
+
 std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation,
                                     const CodePeriods& periods, bool end, unsigned only) {
   Tables tables;
-  Profile profile;
+  Profile profile = empty_profile(simulation);
   if (!tables.read(tid) || !read_table(tid, records::kLengthsAt, tables.header.lengths, profile.lengths) ||
       !read_table(tid, records::kCallersAt, tables.header.callers, profile.callers))
     return {};
@@ -432,9 +440,6 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
   if (profile.contexts.empty()) profile.contexts.emplace_back();
   if (tables.has_tree()) start_stacks(tables, profile);
   cachesim::EventReader events(simulation, end);
-  profile.events = events.names();
-  profile.process.descriptions = simulation.descriptions();
-  profile.process.explanations = simulation.explanations();
   if (simulation.any() && !events.read_instrs(tid, tables.header.lengths, tables.moved)) return {};
   // Slots are given out from the first on and given back; the ones in use or used before are the first of all.
   unsigned missing = 0;

@@ -13,6 +13,9 @@
 
 namespace vsup::supervisor::callgrind {
 
+// Of a process that was never switched on. The caller fills Profile::process, but for its descriptions.
+Profile empty_profile(const cachesim::Simulation& simulation);
+
 // `generation` is AgentState's. None when `tid` has no records or is gone. The caller fills Profile::process,
 // but for its descriptions. `end`: the process does not go on. `only`: the number of the only thread wanted, 0 for all.
 std::optional<Profile> read_records(pid_t tid, uint64_t generation, const cachesim::Simulation& simulation,
