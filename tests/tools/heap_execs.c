@@ -13,10 +13,20 @@ extern char** environ;
 
 static void* volatile kept;
 
+// execvp's frame, as large as PATH is long, would lie over what is left of the stack's use here.
+__attribute__((noinline)) static void clear_stack(void) {
+  char room[32768];
+  memset(room, 0, sizeof room);
+  __asm__ volatile("" : : "r"(room) : "memory");
+}
+
 __attribute__((noinline)) static void lose(unsigned size) {
   void* lost = malloc(size);
   __asm__ volatile("" : "+r"(lost) : : "memory");
   memset(lost, 1, size);
+  lost = NULL;
+  __asm__ volatile("" : "+r"(lost) : : "memory");
+  clear_stack();
 }
 
 static void* allocate(void* nothing) {
