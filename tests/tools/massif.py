@@ -226,12 +226,17 @@ def instructions(place):
         reference, own = run_both(place, program, ["--peak-inaccuracy=0", "--threshold=0"], unit="i")
         found = difference(peak(normal_file(reference)), peak(normal_file(own)))
         check(found is None, f"{program}: {found}")
-        time = last_time(own)
-        status, _, errors = place.run(["-q", "--tool=callgrind", os.path.join(place.programs, program)])
+    # Not of the C++ program: by where its strings lie, memcmp executes up to 1% more in one run than in another.
+    for program in ("heap_c", "heap_static"):
+        command = [os.path.join(place.programs, program)]
+        status, _, errors = place.run(["-q", "--tool=massif", "--time-unit=i", *command])
+        check(status == 0, errors)
+        time = last_time(glob.glob(os.path.join(place.log, "*", "massif.out.*"))[0])
+        status, _, errors = place.run(["-q", "--tool=callgrind", *command])
         check(status == 0, errors)
         with open(glob.glob(os.path.join(place.log, "*", "callgrind.out.*"))[0], encoding="utf-8") as f:
             total_ir = int(re.search(r"^totals: (\d+)$", f.read(), re.M)[1])
-        check(total_ir * 0.95 < time <= total_ir, f"{program}: the last snapshot at {time} of {total_ir} instructions")
+        check(total_ir * 0.99 < time <= total_ir, f"{program}: the last snapshot at {time} of {total_ir} instructions")
 
 
 def pages(place):
