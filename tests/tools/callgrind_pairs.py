@@ -9,10 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+import procs  # noqa: E402
 import session  # noqa: E402
 from callgrind_parts import Part, check_sums, parts_in  # noqa: E402
 from session import check  # noqa: E402
@@ -245,6 +245,12 @@ def events_of_all_kinds(place):
         check_main(part, "systime")
 
 
+def wait_for_read(place):
+    """Until the program stands in read(): what it executes natively before that is not counted."""
+    pid = next(record["pid"] for record in place.process_records().values())
+    session.wait_until(lambda: procs.read(f"/proc/{pid}/syscall").startswith("0 "), 30, "the program reads")
+
+
 def switched_off_and_on(place):
     """Instrumentation off and on while the program waits: nothing is lost, and stacks go on."""
     own = ("work", "deep")
@@ -257,8 +263,8 @@ def switched_off_and_on(place):
             process = place.start(["-q", "--tool=callgrind", *options, os.path.join(place.programs, "live"), "blocked"],
                                   stdin=subprocess.PIPE)
             check(process.stdout.readline() == "deep\n", "not there")
+            wait_for_read(place)
             for _ in range(switches):
-                time.sleep(0.05)
                 for state in ("off", "on"):
                     status, text, errors = place.ctl("-i", state)
                     check(status == 0, f"{options}: -i {state}: {text} {errors}")
