@@ -67,7 +67,7 @@ std::vector<pid_t> list_threads(pid_t pid);
 // The leader, or where that has ended before them another thread, whose files in /proc still show the process's memory
 // and names; 0 when all have ended.
 pid_t living_thread(pid_t pid);
-// A value of /proc/PID/auxv, 0 when absent.
+// A value of /proc/PID/auxv, by its AT_ type; 0 when absent.
 uint64_t read_auxv(pid_t pid, uint64_t type);
 
 }  // namespace vsup::supervisor

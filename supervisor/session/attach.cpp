@@ -1,4 +1,5 @@
 // Purpose: attaches to running processes with all their threads, and lets go of processes without a trace.
+#include <elf.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,12 +16,6 @@
 #include "supervisor/session/trace_options.h"
 
 namespace vsup::supervisor {
-
-namespace {
-
-constexpr uint64_t kAuxvVdso = 33;  // AT_SYSINFO_EHDR
-
-}  // namespace
 
 void SessionImpl::attach(pid_t pid) {
   const std::string name = "process " + std::to_string(pid);
@@ -39,7 +34,7 @@ void SessionImpl::attach(pid_t pid) {
   Process& process = add_process(pid, status->ppid);
   process.space = std::make_shared<AddressSpace>();
   process.want_on = false;
-  process.space->vdso_syscall = find_vdso_syscall(read_auxv(living, kAuxvVdso));
+  process.space->vdso_syscall = find_vdso_syscall(read_auxv(living, AT_SYSINFO_EHDR));
   refresh_image_facts(process, living);
   try {
     seize_all_threads(pid, process);

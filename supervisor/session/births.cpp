@@ -1,5 +1,6 @@
 // Purpose: newborn threads and processes: clone, fork, vfork. A newborn's first stop and its parent's event are two
 // events that come in either order; both stand until the other one has come.
+#include <elf.h>
 #include <linux/kcmp.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -18,7 +19,6 @@ namespace vsup::supervisor {
 
 namespace {
 
-constexpr uint64_t kAuxvVdso = 33;  // AT_SYSINFO_EHDR
 constexpr auto kOrphanLook = std::chrono::milliseconds(20);
 // A parent that was not let run on a busy machine has told of its child by then, mostly.
 constexpr double kPatienceSeconds = 1;
@@ -249,7 +249,7 @@ void SessionImpl::adopt(pid_t tid, const ProcessStatus& facts, WaitStatus status
   }
   process = &add_process(facts.tgid, facts.ppid);
   process->space = std::make_shared<AddressSpace>();
-  process->space->vdso_syscall = find_vdso_syscall(read_auxv(facts.tgid, kAuxvVdso));
+  process->space->vdso_syscall = find_vdso_syscall(read_auxv(facts.tgid, AT_SYSINFO_EHDR));
   process->space->injected = !check_ranges_free(facts.tgid).empty();
   process->want_on = process->space->injected && options_.instrument_at_start;
   refresh_image_facts(*process, tid);

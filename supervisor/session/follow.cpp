@@ -1,4 +1,5 @@
 // Purpose: images and processes as they come and go: exec, exit.
+#include <elf.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,13 +15,6 @@
 #include "supervisor/session/skip_patterns.h"
 
 namespace vsup::supervisor {
-
-namespace {
-
-constexpr uint64_t kAuxvVdso = 33;      // AT_SYSINFO_EHDR
-constexpr uint64_t kAuxvExecName = 31;  // AT_EXECFN
-
-}  // namespace
 
 // At PTRACE_EVENT_EXIT. A thread that is killed while it executes a new image makes no stop for that
 // (kernel/signal.c: ptrace_stop does not stop with SIGKILL pending): the agent's memory is gone with the old one.
@@ -49,7 +43,7 @@ void SessionImpl::on_exec(pid_t pid, bool killed) {
   for (const pid_t tid : threads) remove_task(tid);
 
   process->space = std::make_shared<AddressSpace>();
-  process->space->vdso_syscall = find_vdso_syscall(read_auxv(pid, kAuxvVdso));
+  process->space->vdso_syscall = find_vdso_syscall(read_auxv(pid, AT_SYSINFO_EHDR));
   process->borrowed_space = false;
   process->note.clear();
   const bool first = pid == root_pid_ && !root_execed_;
@@ -64,7 +58,7 @@ void SessionImpl::on_exec(pid_t pid, bool killed) {
     if (!options_.trace_children) {
       why = "not followed (--trace-children=no)";
     } else {
-      const std::string called = read_string(pid, read_auxv(pid, kAuxvExecName), 4096).value_or("");
+      const std::string called = read_string(pid, read_auxv(pid, AT_EXECFN), 4096).value_or("");
       const std::string pattern = find_skip_pattern(options_.skip_patterns, options_.skip_by_arg_patterns,
                                                     {process->executable, called}, process->arguments);
       if (!pattern.empty()) why = "skipped by pattern " + pattern;
