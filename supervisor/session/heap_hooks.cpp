@@ -458,6 +458,13 @@ void SessionImpl::leave_displaced_code(Task& task, const PlacedHook& hook) {
     if (task.app.rip == hook.address + hook.moves[i].from) task.app.rip = hook.island + hook.moves[i].to;
 }
 
+bool SessionImpl::stands_where_hooks_go(const Task& task, uint64_t pc) {
+  const HeapHooks& hooks = task.process->space->hooks;
+  return !hooks.on && std::any_of(hooks.placed.begin(), hooks.placed.end(), [pc](const PlacedHook& hook) {
+    return !hook.is_pointer && pc > hook.address && pc < hook.address + hook.size;
+  });
+}
+
 void SessionImpl::set_hooks(AddressSpace& space, bool on) {
   Task* runner = nullptr;
   for (Task* task : space.tasks)

@@ -191,6 +191,7 @@ class SessionImpl {
   bool stop_world_for_core(Task& task, int number);
   // True: still stopped in app state, nothing held. False: it runs or has gone.
   bool deliver_held(Task& task);
+  void leave_place_of_hook(Task& task);
   static bool is_blocked_trap(const Task& task, const HeldSignal& signal);
   bool put_back_blocked_trap(Task& task, const HeldSignal& signal);
   bool mend_agent_fault(Task& task);
@@ -247,6 +248,8 @@ class SessionImpl {
   void place_hooks(Task& task, const std::vector<HookPlace>& places);
   void forget_hooks(Task& task, const std::vector<uint64_t>& modules);
   uint64_t island_for(Task& task, const HookPlace& place);
+  // Behind the first byte of what a jump replaces when hooks are switched on.
+  static bool stands_where_hooks_go(const Task& task, uint64_t pc);
   // The world is stopped, or the process has one thread.
   void set_hooks(AddressSpace& space, bool on);
   void set_loader_breakpoint(Task& task, uint64_t address);

@@ -25,6 +25,8 @@ constexpr uint64_t kMaxInstruction = 15;
 // return address, uc_flags, uc_link, uc_stack and uc_mcontext before it.
 constexpr uint64_t kFrameMask = 8 + 8 + 8 + 24 + 256;
 
+constexpr int kMaxStepsOut = 64;  // of a hook's place, signals that come meanwhile included
+
 bool is_fault_signal(int number) {
   return number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE || number == SIGTRAP;
 }
@@ -185,7 +187,7 @@ void SessionImpl::on_signal(Task& task) {
     return;
   }
   if (!task.instrumented && !wants_cache(task) && !task.process->space->stopping && task.held.empty() &&
-      !task.at_app_state && !in_layer) {
+      !task.at_app_state && !in_layer && !stands_where_hooks_go(task, task.registers().rip)) {
     task.cont(number);
     return;
   }
@@ -295,7 +297,23 @@ void SessionImpl::note_signal_of_root(const Task& task, const siginfo_t& info) {
     root_signal_seconds_[number] = monotonic_seconds();
 }
 
+// In app state, before a handler is to run: what its frame leads back to may be the middle of a jump by then. A fault
+// met on the way stays where it is.
+void SessionImpl::leave_place_of_hook(Task& task) {
+  if (!stands_where_hooks_go(task, task.app.rip) || ignores_trap_now(task.tid)) return;
+  put_in_native_code(task);
+  for (int steps = 0; steps < kMaxStepsOut && stands_where_hooks_go(task, task.app.rip); ++steps) {
+    const size_t before = task.held.size();
+    step_and_hold(task);
+    task.app = task.registers();
+    if (task.held.size() > before && is_fault_signal(task.held.back().number) && task.held.back().info.si_code > 0)
+      break;
+  }
+  task.reblock_trap();
+}
+
 bool SessionImpl::deliver_held(Task& task) {
+  if (!task.held.empty()) leave_place_of_hook(task);
   while (!task.held.empty()) {
     HeldSignal signal = task.held.front();
     if (put_back_blocked_trap(task, signal)) {
