@@ -25,14 +25,6 @@ constexpr int kMaxCacheSteps = 1 << 14;  // a tool's check of a whole block's ac
 constexpr auto kNudgePeriod = std::chrono::milliseconds(1);
 constexpr uint64_t kUnusedSyscall = ~uint64_t{0};
 
-// The kernel's registers are those of an instruction that has faulted.
-bool stands_at_fault(const Task& task) {
-  return std::any_of(task.held.begin(), task.held.end(), [&task](const HeldSignal& held) {
-    return held.stop_count == task.stop_count && held.info.si_code > 0 &&
-           (held.number == SIGSEGV || held.number == SIGBUS || held.number == SIGILL || held.number == SIGFPE);
-  });
-}
-
 bool in_hot(uint64_t pc) {
   return pc >= protocol::kCacheBase && pc < protocol::kCacheBase + protocol::kCacheHotSize;
 }
@@ -54,6 +46,13 @@ char state_of(pid_t tid) {
 }
 
 }  // namespace
+
+bool SessionImpl::stands_at_fault(const Task& task) {
+  return std::any_of(task.held.begin(), task.held.end(), [&task](const HeldSignal& held) {
+    return held.stop_count == task.stop_count && held.info.si_code > 0 &&
+           (held.number == SIGSEGV || held.number == SIGBUS || held.number == SIGILL || held.number == SIGFPE);
+  });
+}
 
 bool SessionImpl::wants_cache(const Task& task) const {
   const Process& process = *task.process;

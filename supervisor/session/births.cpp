@@ -175,9 +175,8 @@ void SessionImpl::begin_fork_child(const Task& parent, Task& child) {
 }
 
 void SessionImpl::handle_unknown(const WaitManager::Event& event) {
-  const auto birth = births_.find(event.tid);
-  Task* parent = birth == births_.end() ? nullptr : find_task(birth->second);
-  if (birth != births_.end()) births_.erase(birth);
+  const auto birth = births_.extract(event.tid);
+  const Task* parent = birth ? find_task(birth.mapped()) : nullptr;
   if (parent == nullptr || parent->gone) {
     orphans_[event.tid] = {event.status, monotonic_seconds(), {}};
     arm_orphan_timer();
@@ -188,11 +187,7 @@ void SessionImpl::handle_unknown(const WaitManager::Event& event) {
 
 void SessionImpl::forget_newborn(pid_t tid) {
   orphans_.erase(tid);
-  const auto birth = births_.find(tid);
-  if (birth == births_.end()) return;
-  const pid_t parent = birth->second;
-  births_.erase(birth);
-  guarded(parent, [this](Task& standing) { run_on(standing); });
+  if (const auto birth = births_.extract(tid)) guarded(birth.mapped(), [this](Task& standing) { run_on(standing); });
 }
 
 void SessionImpl::arm_orphan_timer() {

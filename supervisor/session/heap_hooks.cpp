@@ -453,16 +453,15 @@ void SessionImpl::place_hooks(Task& task, const std::vector<HookPlace>& places) 
 
 // A thread that stands where the jump is going to be goes on in the island.
 void SessionImpl::leave_displaced_code(Task& task, const PlacedHook& hook) {
-  if (!task.at_app_state || task.app.rip <= hook.address || task.app.rip >= hook.address + hook.size) return;
+  if (!task.at_app_state || !hook.covers(task.app.rip)) return;
   for (unsigned i = 0; i < hook.move_count; ++i)
     if (task.app.rip == hook.address + hook.moves[i].from) task.app.rip = hook.island + hook.moves[i].to;
 }
 
 bool SessionImpl::stands_where_hooks_go(const Task& task, uint64_t pc) {
   const HeapHooks& hooks = task.process->space->hooks;
-  return !hooks.on && std::any_of(hooks.placed.begin(), hooks.placed.end(), [pc](const PlacedHook& hook) {
-    return !hook.is_pointer && pc > hook.address && pc < hook.address + hook.size;
-  });
+  return !hooks.on && std::any_of(hooks.placed.begin(), hooks.placed.end(),
+                                  [pc](const PlacedHook& hook) { return !hook.is_pointer && hook.covers(pc); });
 }
 
 void SessionImpl::set_hooks(AddressSpace& space, bool on) {

@@ -18,6 +18,9 @@ struct PlacedHook {
   uint8_t original[24] = {}, patch[24] = {};
   uint8_t move_count = 0;
   protocol::HookSite::Move moves[6] = {};
+
+  // Behind the first byte of what it replaces.
+  bool covers(uint64_t pc) const { return pc > address && pc < address + size; }
 };
 
 struct Island {

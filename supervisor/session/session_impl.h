@@ -136,6 +136,8 @@ class SessionImpl {
   void let_go(Task& task);
 
   // app_state.cpp
+  // The kernel's registers are those of an instruction that has faulted.
+  static bool stands_at_fault(const Task& task);
   bool wants_cache(const Task& task) const;
   // True: task.app holds the app's registers. False: the task runs on to a safe point.
   bool reach_app_state(Task& task);

@@ -181,13 +181,14 @@ void SessionImpl::on_signal(Task& task) {
     }
   }
   if (!task.at_app_state && undo_cut_call(task, number)) return;
-  const bool in_layer = !task.instrumented && in_heap_layer(task, task.registers().rip);
+  const uint64_t native_pc = task.instrumented ? 0 : task.registers().rip;
+  const bool in_layer = in_heap_layer(task, native_pc);
   if (in_layer && is_fault_signal(number) && info.si_code > 0 && !is_stack_overflow(task, info)) {
     report_crash(task, &info);
     return;
   }
   if (!task.instrumented && !wants_cache(task) && !task.process->space->stopping && task.held.empty() &&
-      !task.at_app_state && !in_layer && !stands_where_hooks_go(task, task.registers().rip)) {
+      !task.at_app_state && !in_layer && !stands_where_hooks_go(task, native_pc)) {
     task.cont(number);
     return;
   }
@@ -302,12 +303,10 @@ void SessionImpl::note_signal_of_root(const Task& task, const siginfo_t& info) {
 void SessionImpl::leave_place_of_hook(Task& task) {
   if (!stands_where_hooks_go(task, task.app.rip) || ignores_trap_now(task.tid)) return;
   put_in_native_code(task);
-  for (int steps = 0; steps < kMaxStepsOut && stands_where_hooks_go(task, task.app.rip); ++steps) {
-    const size_t before = task.held.size();
+  for (int steps = 0; steps < kMaxStepsOut && !stands_at_fault(task) && stands_where_hooks_go(task, task.app.rip);
+       ++steps) {
     step_and_hold(task);
     task.app = task.registers();
-    if (task.held.size() > before && is_fault_signal(task.held.back().number) && task.held.back().info.si_code > 0)
-      break;
   }
   task.reblock_trap();
 }

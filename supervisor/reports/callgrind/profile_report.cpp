@@ -87,6 +87,7 @@ void ProfileReport::session_finished() {
 
 std::optional<Profile> ProfileReport::read(StoppedProcess& process, const std::string& trigger, bool end,
                                            unsigned only) {
+  if (process.generation() == 0) return {};
   Image& image = images_[process.pid()];
   std::optional<Profile> profile =
       read_records(process.tid(), process.generation(), simulation_, image.periods, end, only);
@@ -135,8 +136,7 @@ ProfileReport::PartOf ProfileReport::part_for(const StoppedProcess& process, pid
 }
 
 void ProfileReport::dump_part(StoppedProcess& process, const std::string& trigger, const PartOf& wanted) {
-  std::optional<Profile> profile =
-      process.generation() != 0 ? read(process, trigger, wanted.end, wanted.thread) : std::nullopt;
+  std::optional<Profile> profile = read(process, trigger, wanted.end, wanted.thread);
   Image& image = images_[process.pid()];
   if (!profile) {
     if (wanted.written) wanted.written(image.part, {});
@@ -153,7 +153,7 @@ void ProfileReport::dump_part(StoppedProcess& process, const std::string& trigge
 }
 
 uint64_t ProfileReport::zero(StoppedProcess& process, unsigned thread) {
-  const std::optional<Profile> profile = process.generation() != 0 ? read(process, {}, false, thread) : std::nullopt;
+  const std::optional<Profile> profile = read(process, {}, false, thread);
   if (!profile) return 0;
   images_[process.pid()].blocks = profile->process.last_block;
   zero_records(process, simulation_, thread);
@@ -226,7 +226,7 @@ void ProfileReport::request(const ToolRequest& request, StoppedProcess& process,
 }
 
 void ProfileReport::answer_status(StoppedProcess& process, bool on, const std::function<void(ToolAnswer)>& answer) {
-  auto profile = std::make_shared<std::optional<Profile>>(process.generation() != 0 ? read(process, {}) : std::nullopt);
+  auto profile = std::make_shared<std::optional<Profile>>(read(process, {}));
   auto threads = std::make_shared<std::vector<LiveThread>>(read_live_threads(process, simulation_, false));
   const unsigned part = images_[process.pid()].part;
   auto text = std::make_shared<std::string>();
@@ -251,7 +251,7 @@ void ProfileReport::answer_call_stacks(StoppedProcess& process, const std::funct
 }
 
 void ProfileReport::answer_costs(StoppedProcess& process, size_t limit, const std::function<void(ToolAnswer)>& answer) {
-  auto profile = std::make_shared<std::optional<Profile>>(process.generation() != 0 ? read(process, {}) : std::nullopt);
+  auto profile = std::make_shared<std::optional<Profile>>(read(process, {}));
   auto text = std::make_shared<std::string>();
   output_.run(
       [=](ModuleCodeCache& cache) { *text = costs_answer(profile->has_value() ? &**profile : nullptr, limit, cache); },

@@ -56,7 +56,7 @@ class ProfileReport : public ToolReport {
     CodePeriods periods = {};
   };
 
-  // `only`: the number of the only thread wanted, 0 for all.
+  // None of a process that was never switched on. `only`: the number of the only thread wanted, 0 for all.
   std::optional<Profile> read(StoppedProcess& process, const std::string& trigger, bool end = false, unsigned only = 0);
   static void describe(Profile& profile, const Image& image, const std::string& trigger);
   // What a part holds that a thread asks for: with --separate-threads=yes that thread alone, as in Valgrind.
