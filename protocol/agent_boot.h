@@ -137,7 +137,7 @@ struct ThreadContext {
   uint64_t request_argument[2];
   uint64_t request_result[4];
   uint64_t slot_index;
-  uint64_t frame_pc_address;    // agent private: the pc word of the frame that an rt_sigreturn is about to leave, or 0
+  uint64_t frame_pc_address;    // the agent's: the pc word of the frame that an rt_sigreturn is about to leave, or 0
   uint64_t tool_stack;          // top of the tool's own stack of this thread, 0: none yet
   uint64_t tool_stack_end;      // the tool's: where that stack is full
   uint64_t branch_table_epoch;  // cache epoch that the branch table belongs to; 0: never filled (a new thread's)
@@ -226,6 +226,12 @@ enum FaultGuarding : uint32_t {
   kFaultsFiltered = 2,  // its system calls are filtered: the agent makes none that it can do without
 };
 
+enum TrapGuarding : uint32_t {
+  kTrapUnhandled = 0,
+  kHandlersBlockTrap = 1,  // the app has handlers, and they may have SIGTRAP blocked
+  kTrapHandled = 2,        // one of SIGTRAP
+};
+
 // Stress knobs and engine options, written by the supervisor before the agent runs.
 struct AgentSettings {
   uint32_t max_block_instructions;  // 1 to 256
@@ -236,7 +242,7 @@ struct AgentSettings {
   uint32_t check_all;               // 1: every block checks its source bytes on entry
   uint32_t verify;                  // 1: re-derive and compare the state map of each new fragment
   uint32_t pass_rseq;               // 1: a thread has registered rseq natively, so later threads' calls must succeed
-  uint32_t guard_trap;              // 1: the app has handled SIGTRAP; set by either side, see engine/trap_guard.h
+  uint32_t guard_trap;              // TrapGuarding; set by either side, see engine/trap_guard.h
   uint32_t ignore_trap;             // 1: the app ignores SIGTRAP; set by either side, see engine/trap_guard.h
   uint32_t guard_faults;            // FaultGuarding; set by either side, see engine/fault_guard.h
   uint32_t hook_heap;               // HookHeap

@@ -1,6 +1,6 @@
 // Purpose: lets the agent trap while the app has SIGTRAP blocked. The trap of an int3 is a forced signal: the kernel
-// would unblock SIGTRAP for good and reset the app's handler. Only apps that handle or block SIGTRAP can tell. One that
-// ignores it has its choice reset by any trap, the supervisor's single-steps included: it is made again on the way
+// would unblock SIGTRAP for good and reset the app's handler. Only apps that handle or block SIGTRAP can tell, as
+// handlers of any signal do. One that ignores it has its choice reset by any trap, the supervisor's single-steps included: it is made again on the way
 // back. Source: force_sig_info_to_task in kernel/signal.c.
 #pragma once
 
@@ -11,8 +11,18 @@ namespace vsup::agent {
 
 inline constexpr uint64_t kTrapMask = 1u << 4;
 
+inline bool guards_trap() {
+  return vsup_settings.guard_trap == protocol::kTrapHandled ||
+         (vsup_settings.guard_trap != protocol::kTrapUnhandled && vsup_settings.guard_faults != protocol::kFaultsFiltered);
+}
+
+// The supervisor may write it at any time.
+inline bool wanted_at_safe_point(const protocol::ThreadContext& ctx) {
+  return *static_cast<const volatile uint64_t*>(&ctx.pending) != 0;
+}
+
 inline void unblock_trap(protocol::ThreadContext& ctx) {
-  if (vsup_settings.guard_trap == 0 && ctx.trap_blocked == 0) return;
+  if (ctx.trap_blocked == 0 && !guards_trap()) return;
   ctx.trap_unblocked = (unblock_signals(kTrapMask) & kTrapMask) != 0 ? 1 : 0;
 }
 
@@ -32,7 +42,7 @@ inline void reblock_trap(protocol::ThreadContext& ctx) {
   ctx.trap_unblocked = 0;
   block_signals(kTrapMask);
   // The trap at the safe point comes next; the supervisor may have asked for it between the two lines above.
-  if (*static_cast<volatile uint64_t*>(&ctx.pending) != 0) unblock_trap(ctx);
+  if (wanted_at_safe_point(ctx)) unblock_trap(ctx);
 }
 
 }  // namespace vsup::agent

@@ -118,23 +118,37 @@ int clone3(ThreadContext& ctx) {
   return clone_with_flags(ctx, flags);
 }
 
+// Before anything that the supervisor may ask for in between.
+void note_frame(ThreadContext& ctx, uint64_t pc_address) {
+  *static_cast<volatile uint64_t*>(&ctx.frame_pc_address) = pc_address;
+}
+
+// The frame brings its own signal mask: a thread that is wanted at its safe point with SIGTRAP unblocked goes there first,
+// and one that is wanted later unblocks it behind the call (restore_frame). The supervisor tells by frame_pc_address.
 int sigreturn(ThreadContext& ctx) {
+  void* saved_pc = reinterpret_cast<void*>(ctx.gpr[protocol::kRsp] + kFramePcOffset);
+  note_frame(ctx, reinterpret_cast<uint64_t>(saved_pc));
+  if (wanted_at_safe_point(ctx)) {
+    note_frame(ctx, 0);
+    ctx.app_pc = ctx.syscall_pc;
+    ctx.exit_id = static_cast<uint64_t>(int64_t{VSUP_EXIT_BEFORE_SYSCALL});
+    return request_service(ctx, Service::kSafePoint);
+  }
   if (instrumenter() != nullptr && instrumenter()->signal_returning != nullptr) {
     LockGuard guard(engine_lock);
     FaultGuard faults;
     instrumenter()->signal_returning(ctx);
   }
-  void* saved_pc = reinterpret_cast<void*>(ctx.gpr[protocol::kRsp] + kFramePcOffset);
   uint64_t pc_and_flags[2] = {};
   auto enter = reinterpret_cast<uint64_t>(&vsup_enter);
   bool readable = vsup_safe_copy(pc_and_flags, saved_pc, sizeof pc_and_flags);
   // No frame there: natively the kernel says so to the app. A trap flag in it steps through the app's code, not ours.
   if (!readable || (pc_and_flags[1] & kTrapFlag) != 0 || !vsup_safe_copy(saved_pc, &enter, sizeof enter)) {
+    note_frame(ctx, 0);
     ctx.app_pc = ctx.syscall_pc;
     return request_service(ctx, Service::kStepNative);
   }
   ctx.app_pc = pc_and_flags[0];
-  ctx.frame_pc_address = reinterpret_cast<uint64_t>(saved_pc);
   return VSUP_ACTION_SIGRETURN;
 }
 
@@ -142,10 +156,11 @@ int sigreturn(ThreadContext& ctx) {
 // there by now.
 void restore_frame(ThreadContext& ctx) {
   auto* saved_pc = reinterpret_cast<void*>(ctx.frame_pc_address);
-  ctx.frame_pc_address = 0;
+  note_frame(ctx, 0);
   uint64_t pc = 0;
   if (vsup_safe_copy(&pc, saved_pc, sizeof pc) && pc == reinterpret_cast<uint64_t>(&vsup_enter))
     vsup_safe_copy(saved_pc, &ctx.app_pc, sizeof ctx.app_pc);
+  if (wanted_at_safe_point(ctx)) unblock_trap(ctx);
 }
 
 int arch_prctl(ThreadContext& ctx) {
@@ -183,7 +198,7 @@ int trap_action(ThreadContext& ctx) {
       static_cast<int64_t>(raw_syscall(kRtSigaction, kSigtrap, argument(ctx, 1), argument(ctx, 2), argument(ctx, 3)));
   if (result != 0) return emulated(ctx, result);
   if (sets) {
-    vsup_settings.guard_trap = 1;
+    vsup_settings.guard_trap = protocol::kTrapHandled;
     vsup_settings.ignore_trap = handler == kSignalIgnored ? 1 : 0;
   }
   if (ignored && former != nullptr && vsup_safe_copy(&handler, former, sizeof handler) && handler == kSignalDefault)
@@ -195,6 +210,8 @@ int set_action(ThreadContext& ctx) {
   const uint64_t signal = argument(ctx, 0) & 0xffff'ffff;
   if (signal == kSigtrap) return trap_action(ctx);
   note_signal_action(signal, argument(ctx, 1));
+  if (argument(ctx, 1) != 0 && vsup_settings.guard_trap == protocol::kTrapUnhandled)
+    vsup_settings.guard_trap = protocol::kHandlersBlockTrap;
   return plain(ctx);
 }
 

@@ -76,6 +76,15 @@ void SessionImpl::take_state_from_context(Task& task, const ThreadContext& conte
   task.reblock_trap();
 }
 
+// The agent would do it behind an rt_sigreturn, see restore_frame of agent/os/syscalls.cpp.
+void SessionImpl::restore_left_frame(Task& task, const ThreadContext& context) {
+  if (context.frame_pc_address == 0) return;
+  uint64_t pc = 0;
+  if (read_value(task.tid, context.frame_pc_address, pc) && pc == agent_.exports.enter)
+    write_value(task.tid, context.frame_pc_address, context.app_pc);
+  task.write_as<uint64_t>(slot_address(static_cast<unsigned>(task.slot)) + offsetof(ThreadContext, frame_pc_address), 0);
+}
+
 SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, const ThreadContext& context) {
   const Exports& agent = agent_.exports;
   const uint64_t pc = registers.rip;
@@ -100,6 +109,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
     task.app = registers;
     task.app.gs_base = context.app_gs_base;
     task.app.rip = pc == agent.syscall_insn ? context.syscall_pc : context.app_pc;
+    if (pc == agent.enter) restore_left_frame(task, context);
     if (pc == agent.syscall_return) {
       task.app.rcx = context.app_pc;
       task.syscall_pc = context.syscall_pc;
@@ -260,7 +270,8 @@ void SessionImpl::set_pending_and_run(Task& task) {
     task.write_as<uint64_t>(unblocked, 0);
     task.trap_unblocked = true;
   }
-  task.unblock_trap();
+  // A frame is about to bring its own mask: the agent sees to that one.
+  if (task.read_as<uint64_t>(context_address + offsetof(ThreadContext, frame_pc_address)) == 0) task.unblock_trap();
   task.write_as<uint64_t>(context_address + offsetof(ThreadContext, pending), 1);
   task.cont();
   arm_nudge(task.process->space);
@@ -348,6 +359,7 @@ bool SessionImpl::enter_cache(Task& task) {
   const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
   const auto field = [address](size_t offset) { return address + offset; };
   const bool in_syscall = is_at_syscall_exit(task);
+  const bool may_have_blocked_trap = task.was_native || !task.slot_ready;
   if (!task.slot_ready) {
     ThreadContext context = fresh_context(static_cast<unsigned>(task.slot));
     context.app_pc = task.app.rip;
@@ -369,7 +381,7 @@ bool SessionImpl::enter_cache(Task& task) {
                       : task.was_native ? protocol::EntryReason::kNative
                                         : protocol::EntryReason::kGoesOn;
   if (reason != protocol::EntryReason::kGoesOn) task.write_as(field(offsetof(ThreadContext, entry_reason)), reason);
-  if (task.was_native) {
+  if (may_have_blocked_trap) {
     const uint64_t blocked = (task.signal_mask() & kTrapBit) != 0 ? 1 : 0;
     task.write_as(field(offsetof(ThreadContext, trap_blocked)), blocked);
   }

@@ -156,6 +156,8 @@ void SessionImpl::receive_fork_child(Task& parent, pid_t child_pid, WaitStatus s
 void SessionImpl::begin_fork_child(const Task& parent, Task& child) {
   AddressSpace& space = *child.process->space;
   child.instrumented = parent.instrumented;
+  child.was_native = parent.was_native;
+  child.trap_unblocked = parent.trap_unblocked;
   if (!space.injected) {
     settle(child);
     return;

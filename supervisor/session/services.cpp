@@ -154,6 +154,7 @@ void SessionImpl::stay_at_safe_point(Task& task, const ThreadContext& context) {
     task.in_place->rip = agent_.exports.syscall_restore_start;
     task.write_as<uint64_t>(address + offsetof(ThreadContext, app_pc), context.syscall_pc + kSyscallSize);
     task.left_block = BlockLeft::last_instruction(context.syscall_pc);
+    if (task.app.rax == SYS_rt_sigreturn) task.in_place.reset();  // the agent prepares that one
   }
   task.write_as<uint64_t>(address + offsetof(ThreadContext, pending), 0);
 }

@@ -154,6 +154,7 @@ class SessionImpl {
   bool is_at_syscall_exit(Task& task);
   void take_state_from_context(Task& task, const protocol::ThreadContext& context);
   enum class Place { kExact, kStep, kInAgent, kLost };
+  void restore_left_frame(Task& task, const protocol::ThreadContext& context);
   Place locate(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   Place locate_in_fragment(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   struct FragmentPoint {

@@ -42,8 +42,11 @@ std::string SessionImpl::inject(Process& process) {
     try {
       if ((task->registers().cs & 0xffff) != 0x33) return "a 32-bit program";
       protocol::AgentSettings settings = options_.settings;
-      if (ignores_trap_now(task->tid)) settings.guard_trap = settings.ignore_trap = 1;
-      if ((task->signal_mask() & kTrapBit) != 0) settings.guard_trap = 1;
+      if ((task->signal_mask() & kTrapBit) != 0) settings.guard_trap = protocol::kTrapHandled;
+      if (ignores_trap_now(task->tid)) {
+        settings.guard_trap = protocol::kTrapHandled;
+        settings.ignore_trap = 1;
+      }
       std::string error = inject_agent(*task, space.vdso_syscall, agent_, settings, space.shared);
       if (!error.empty()) return error;
       space.injected = true;
@@ -69,9 +72,12 @@ void SessionImpl::guard_signals(AddressSpace& space, bool was_native) {
     const auto status = read_status_of(task->tid);
     if (!status) return;
     const bool caught = (status->caught & kTrapBit) != 0, ignored = (status->ignored & kTrapBit) != 0;
-    const uint32_t guard = 1, ignore = ignored ? 1 : 0;
+    const uint32_t ignore = ignored ? 1 : 0;
     const uint64_t settings = agent_.exports.settings;
-    if (caught || ignored) write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_trap), guard);
+    if (caught || ignored || (status->caught != 0 && !filtered)) {
+      const uint32_t guard = caught || ignored ? protocol::kTrapHandled : protocol::kHandlersBlockTrap;
+      write_value(task->tid, settings + offsetof(protocol::AgentSettings, guard_trap), guard);
+    }
     const uint32_t faults = filtered                                          ? protocol::kFaultsFiltered
                             : (status->caught & protocol::kFaultSignals) != 0 ? protocol::kGuardFaults
                                                                               : protocol::kFaultsUnhandled;
