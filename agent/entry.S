@@ -54,6 +54,11 @@ vsup_indirect_miss:
     movq    $VSUP_EXIT_INDIRECT, %gs:VSUP_CTX_EXIT_ID
     jmp     vsup_exit
 
+# The supervisor sends a thread here with a signal in the context.
+vsup_deliver:
+    movq    $VSUP_EXIT_DELIVER, %gs:VSUP_CTX_EXIT_ID
+    jmp     vsup_exit
+
 # The supervisor, or an rt_sigreturn, sends a thread here with app_pc set.
 vsup_enter:
     movq    $VSUP_EXIT_ENTER, %gs:VSUP_CTX_EXIT_ID
@@ -178,6 +183,7 @@ vsup_exports:
     .quad   vsup_text_start
     .quad   vsup_text_end
     .quad   vsup_enter
+    .quad   vsup_deliver
     .quad   vsup_syscall_insn
     .quad   vsup_syscall_return
     .quad   vsup_restore_start

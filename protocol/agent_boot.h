@@ -103,6 +103,9 @@ enum class Service : uint64_t {
   // The tool wants something of its supervisor's half, which request_argument says. App state in the context;
   // the thread goes on where it was about to restore it; agent stack empty.
   kToolRequest,
+  // The signal that the thread was sent to `deliver` with is to be delivered by the kernel. App state in the context;
+  // agent stack empty.
+  kDeliver,
   // The agent found itself broken; SharedBlock::crash is filled. Does not return.
   kCrash,
 };
@@ -145,9 +148,11 @@ struct ThreadContext {
                                 // service does not return
   uint64_t trap_blocked;        // the app may have SIGTRAP blocked in this thread, see engine/trap_guard.h
   uint64_t tid;                 // agent private: the thread's id, 0: not asked for yet
-  uint64_t wait_began;    // time stamp counter, when it last made a system call that may wait with a time limit and
-                          // that the kernel does not start again (agent/os/syscalls)
-  uint64_t entry_reason;  // EntryReason: set by the supervisor, for tools; the agent sets it back
+  uint64_t wait_began;       // time stamp counter, when it last made a system call that may wait with a time limit and
+                             // that the kernel does not start again (agent/os/syscalls)
+  uint64_t entry_reason;     // EntryReason: set by the supervisor, for tools; the agent sets it back
+  uint64_t signal_mask;      // where a signal is to be delivered at `deliver`: the app's mask, and
+  uint64_t signal_info[16];  // the signal (siginfo_t)
 };
 static_assert(sizeof(ThreadContext) <= 4096);
 
@@ -260,6 +265,7 @@ struct Exports {
   uint32_t version;
   uint64_t text_start, text_end;        // agent code: rip in here means "in the agent"
   uint64_t enter;                       // registers are the app's, GS is the context, app_pc is set: go on in the cache
+  uint64_t deliver;                     // likewise, but to the handler of the signal in the context first
   uint64_t syscall_insn;                // the one `syscall` for ordinary app system calls: app state, pc = syscall_pc
   uint64_t syscall_return;              // after it: app state, pc = app_pc; rcx is to be app_pc (the kernel left ours)
   uint64_t restore_start, restore_end;  // app state is complete in the context and pc = app_pc, though registers vary

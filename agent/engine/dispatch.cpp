@@ -144,6 +144,12 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
   if (ctx.branch_table_epoch != code_cache.epoch()) empty_branch_table(ctx);
   auto exit_id = static_cast<int64_t>(ctx.exit_id);
   switch (exit_id) {
+    case VSUP_EXIT_DELIVER:
+      if (!syscall_handler.deliver_signal(ctx)) {
+        ctx.service = static_cast<uint64_t>(Service::kDeliver);
+        return VSUP_ACTION_SERVICE;
+      }
+      [[fallthrough]];
     case VSUP_EXIT_ENTER:
       if (ctx.frame_pc_address != 0) syscall_handler.restore_frame(ctx);
       ignore_trap_again();

@@ -18,6 +18,9 @@ struct SyscallHandler {
 
   // Called at the first entry after a VSUP_ACTION_SIGRETURN, when ctx.frame_pc_address is set.
   void (*restore_frame)(protocol::ThreadContext& ctx);
+
+  // See os/signal_frame.h.
+  bool (*deliver_signal)(protocol::ThreadContext& ctx);
 };
 
 // Told of what mmap, munmap, mremap and brk have done, in the dispatcher, without the engine lock. None at first.

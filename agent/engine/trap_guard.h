@@ -1,7 +1,7 @@
 // Purpose: lets the agent trap while the app has SIGTRAP blocked. The trap of an int3 is a forced signal: the kernel
 // would unblock SIGTRAP for good and reset the app's handler. Only apps that handle or block SIGTRAP can tell, as
-// handlers of any signal do. One that ignores it has its choice reset by any trap, the supervisor's single-steps included: it is made again on the way
-// back. Source: force_sig_info_to_task in kernel/signal.c.
+// handlers of any signal do. One that ignores it has its choice reset by any trap, the supervisor's single-steps
+// included: it is made again on the way back. Source: force_sig_info_to_task in kernel/signal.c.
 #pragma once
 
 #include "agent/base/syscall.h"
@@ -13,7 +13,8 @@ inline constexpr uint64_t kTrapMask = 1u << 4;
 
 inline bool guards_trap() {
   return vsup_settings.guard_trap == protocol::kTrapHandled ||
-         (vsup_settings.guard_trap != protocol::kTrapUnhandled && vsup_settings.guard_faults != protocol::kFaultsFiltered);
+         (vsup_settings.guard_trap != protocol::kTrapUnhandled &&
+          vsup_settings.guard_faults != protocol::kFaultsFiltered);
 }
 
 // The supervisor may write it at any time.

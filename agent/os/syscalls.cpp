@@ -14,6 +14,7 @@
 #include "agent/engine/trap_guard.h"
 #include "agent/os/address_limit.h"
 #include "agent/os/mapping_calls.h"
+#include "agent/os/signal_frame.h"
 
 namespace vsup::agent {
 
@@ -123,8 +124,9 @@ void note_frame(ThreadContext& ctx, uint64_t pc_address) {
   *static_cast<volatile uint64_t*>(&ctx.frame_pc_address) = pc_address;
 }
 
-// The frame brings its own signal mask: a thread that is wanted at its safe point with SIGTRAP unblocked goes there first,
-// and one that is wanted later unblocks it behind the call (restore_frame). The supervisor tells by frame_pc_address.
+// The frame brings its own signal mask: a thread that is wanted at its safe point with SIGTRAP unblocked goes there
+// first, and one that is wanted later unblocks it behind the call (restore_frame). The supervisor tells by
+// frame_pc_address.
 int sigreturn(ThreadContext& ctx) {
   void* saved_pc = reinterpret_cast<void*>(ctx.gpr[protocol::kRsp] + kFramePcOffset);
   note_frame(ctx, reinterpret_cast<uint64_t>(saved_pc));
@@ -309,7 +311,10 @@ void set_fork_guard(const ForkGuard& guard) {
 }
 
 void install_syscall_handler() {
-  set_syscall_handler({.handle = &handle, .after_fork = &after_fork, .restore_frame = &restore_frame});
+  set_syscall_handler({.handle = &handle,
+                       .after_fork = &after_fork,
+                       .restore_frame = &restore_frame,
+                       .deliver_signal = [](ThreadContext& ctx) { return deliver_signal(ctx); }});
 }
 
 }  // namespace vsup::agent

@@ -27,6 +27,7 @@ struct HeldSignal {
   int number = 0;
   siginfo_t info{};
   uint64_t stop_count = 0;  // Tracee::stop_count of the stop that brought it
+  bool by_kernel = false;   // the agent cannot build its handler's frame
 };
 
 // Of a signal mask.

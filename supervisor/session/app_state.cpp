@@ -82,7 +82,8 @@ void SessionImpl::restore_left_frame(Task& task, const ThreadContext& context) {
   uint64_t pc = 0;
   if (read_value(task.tid, context.frame_pc_address, pc) && pc == agent_.exports.enter)
     write_value(task.tid, context.frame_pc_address, context.app_pc);
-  task.write_as<uint64_t>(slot_address(static_cast<unsigned>(task.slot)) + offsetof(ThreadContext, frame_pc_address), 0);
+  task.write_as<uint64_t>(slot_address(static_cast<unsigned>(task.slot)) + offsetof(ThreadContext, frame_pc_address),
+                          0);
 }
 
 SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, const ThreadContext& context) {
@@ -349,6 +350,29 @@ void SessionImpl::settle_in_app_state(Task& task) {
 // Behind an interrupted `syscall` instruction (and not int 0x80, which the agent's is no substitute for).
 bool SessionImpl::is_at_syscall_exit(Task& task) {
   return is_interrupted_syscall(task.app) && stands_behind_syscall(task);
+}
+
+// From app state, with a signal.
+void SessionImpl::send_to_agent(Task& task, uint64_t entry, uint64_t mask, const siginfo_t& info) {
+  const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
+  struct {
+    uint64_t mask;
+    siginfo_t info;
+  } const signal = {mask, info};
+  static_assert(sizeof signal == sizeof ThreadContext::signal_mask + sizeof ThreadContext::signal_info);
+  task.write_as(address + offsetof(ThreadContext, signal_mask), signal);
+  VS_CHECK(write_words(task.tid, {{address + offsetof(ThreadContext, app_pc), task.app.rip},
+                                  {address + offsetof(ThreadContext, app_gs_base), task.app.gs_base},
+                                  {address + offsetof(ThreadContext, syscall_pc), task.syscall_pc},
+                                  {address + offsetof(ThreadContext, pending), 0},
+                                  {address + offsetof(ThreadContext, service), 0}}),
+           task);
+  Registers registers = task.app;
+  registers.gs_base = address;
+  registers.rip = entry;
+  registers.orig_rax = kUnusedSyscall;
+  task.set_registers(registers);
+  task.pending_set = false;
 }
 
 bool SessionImpl::enter_cache(Task& task) {

@@ -93,7 +93,7 @@ void SessionImpl::on_service(Task& task, Registers registers) {
     return;
   }
   VS_CHECK(service == Service::kSafePoint || service == Service::kStepNative || service == Service::kFlush ||
-               service == Service::kClientRequest || service == Service::kToolRequest,
+               service == Service::kClientRequest || service == Service::kToolRequest || service == Service::kDeliver,
            task);
   if (context.trap_unblocked != 0) {
     task.trap_unblocked = true;
@@ -101,6 +101,10 @@ void SessionImpl::on_service(Task& task, Registers registers) {
   }
   take_state_from_context(task, context);
   task.pending_set = false;
+  if (service == Service::kDeliver) {
+    deliver_by_kernel(task);
+    return;
+  }
   if (service == Service::kSafePoint) {
     ++task.process->counters.safe_points;
     stay_at_safe_point(task, context);
@@ -132,7 +136,7 @@ void SessionImpl::on_service(Task& task, Registers registers) {
   }
   // A signal that waits, or a stop of the world, goes first: the instruction is asked for again afterwards.
   const bool has_signal = std::any_of(task.held.begin(), task.held.end(),
-                                      [&task](const HeldSignal& signal) { return !is_blocked_trap(task, signal); });
+                                      [&task](const HeldSignal& signal) { return !is_blocked(task, signal); });
   if (task.process->space->stopping || has_signal || !wants_cache(task)) {
     settle(task);
     return;

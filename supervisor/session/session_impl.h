@@ -194,9 +194,12 @@ class SessionImpl {
   bool stop_world_for_core(Task& task, int number);
   // True: still stopped in app state, nothing held. False: it runs or has gone.
   bool deliver_held(Task& task);
+  bool deliver_by_agent(Task& task);
+  void deliver_by_kernel(Task& task);
+  void send_to_agent(Task& task, uint64_t entry, uint64_t mask, const siginfo_t& info);
   void leave_place_of_hook(Task& task);
-  static bool is_blocked_trap(const Task& task, const HeldSignal& signal);
-  bool put_back_blocked_trap(Task& task, const HeldSignal& signal);
+  static bool is_blocked(const Task& task, const HeldSignal& signal);
+  bool put_back_blocked(Task& task, const HeldSignal& signal);
   bool mend_agent_fault(Task& task);
 
   // services.cpp

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "supervisor/base/check.h"
 #include "supervisor/base/log.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/remote_syscall.h"
@@ -24,6 +25,9 @@ constexpr uint64_t kMaxInstruction = 15;
 // uc_sigmask in the frame that a handler starts with: struct rt_sigframe of arch/x86/include/asm/sigframe.h, its
 // return address, uc_flags, uc_link, uc_stack and uc_mcontext before it.
 constexpr uint64_t kFrameMask = 8 + 8 + 8 + 24 + 256;
+
+// What the agent's own traps and faults raise: never blocked while it executes.
+constexpr uint64_t kSynchronousBits = protocol::kFaultSignals | kTrapBit;
 
 constexpr int kMaxStepsOut = 64;  // of a hook's place, signals that come meanwhile included
 
@@ -267,23 +271,24 @@ bool SessionImpl::stop_world_for_core(Task& task, int number) {
   return true;
 }
 
-// A SIGTRAP that somebody sent and that only came because we had unblocked it for a trap of ours. In app state.
-bool SessionImpl::is_blocked_trap(const Task& task, const HeldSignal& signal) {
-  if (signal.number != SIGTRAP || signal.info.si_code > 0) return false;
+// One that somebody sent and that only came because we had unblocked it for a trap or a fault of ours. In app state.
+bool SessionImpl::is_blocked(const Task& task, const HeldSignal& signal) {
+  const uint64_t bit = uint64_t{1} << (signal.number - 1);
+  if ((bit & kSynchronousBits) == 0 || signal.info.si_code > 0) return false;
   const auto status = read_status_of(task.tid);
   const uint64_t mask = task.wait_mask ? *task.wait_mask : status ? status->blocked : 0;
-  return (mask & kTrapBit) != 0;
+  return (mask & bit) != 0;
 }
 
 // It is pending again.
-bool SessionImpl::put_back_blocked_trap(Task& task, const HeldSignal& signal) {
-  if (!is_blocked_trap(task, signal)) return false;
+bool SessionImpl::put_back_blocked(Task& task, const HeldSignal& signal) {
+  if (!is_blocked(task, signal)) return false;
   if (!can_inject_signal(task)) make_injectable(task);
   task.set_signal_info(signal.info);
   // The kernel queues an injected signal that is blocked (kernel/signal.c, ptrace_signal), and stops the thread at
   // once.
   task.interrupt();
-  task.cont(SIGTRAP);
+  task.cont(signal.number);
   task.wait_for_stop();
   if (task.stop.kind() == WaitStatus::Kind::kGroupStop) task.group_stopped = true;
   if (task.stop.kind() == WaitStatus::Kind::kSignal) hold_signal_of_stop(task);
@@ -311,15 +316,48 @@ void SessionImpl::leave_place_of_hook(Task& task) {
   task.reblock_trap();
 }
 
+// One stop instead of two. Only where the kernel has nothing else to do for it: no system call to be begun again, no
+// fault, no mask of a wait. True when the thread runs, with everything else blocked until the handler's mask is in
+// force; the agent says when it cannot do it.
+bool SessionImpl::deliver_by_agent(Task& task) {
+  const HeldSignal& signal = task.held.front();
+  if (task.held.size() != 1 || signal.by_kernel || !task.instrumented || !task.slot_ready || !wants_cache(task) ||
+      task.wait_mask || task.group_stopped || task.must_reenter || (task.app.eflags & kTrapFlag) != 0 ||
+      (task.app.cs & 0xffff) != kCodeSegment64 || (is_fault_signal(signal.number) && signal.info.si_code > 0) ||
+      is_interrupted_syscall(task.app) || may_be_cut_short(task.app) || is_eintr_of_unrestarted_syscall(task.app))
+    return false;
+  note_signal_of_root(task, signal.info);
+  task.in_place.reset();
+  leave_block(task);
+  task.handed_mask = task.signal_mask();
+  task.set_signal_mask(~kSynchronousBits);
+  send_to_agent(task, agent_.exports.deliver, task.handed_mask, signal.info);
+  task.handed = signal;
+  task.held.pop_front();
+  task.at_app_state = false;
+  task.cont();
+  return true;
+}
+
+// The agent has changed nothing.
+void SessionImpl::deliver_by_kernel(Task& task) {
+  VS_CHECK(task.handed, task);
+  task.set_signal_mask(task.handed_mask);
+  task.held.push_front(*std::exchange(task.handed, {}));
+  task.held.front().by_kernel = true;
+  settle(task);
+}
+
 bool SessionImpl::deliver_held(Task& task) {
   if (!task.held.empty()) leave_place_of_hook(task);
   while (!task.held.empty()) {
     HeldSignal signal = task.held.front();
-    if (put_back_blocked_trap(task, signal)) {
+    if (put_back_blocked(task, signal)) {
       task.held.pop_front();
       continue;
     }
     if (stop_world_for_core(task, signal.number)) return false;
+    if (deliver_by_agent(task)) return false;
     const SignalFate fate = likely_fate(task, signal.number);
     if (fate == SignalFate::kIgnored) {
       task.held.pop_front();

@@ -68,6 +68,9 @@ struct Task : Tracee {
   bool trap_ignored = false;  // the app ignores SIGTRAP, which the trap at the door makes the default
   std::unique_ptr<NativeCall> native_call;
   std::optional<ContinuedCall> continued;
+  // The signal that the agent is to deliver, and the app's mask meanwhile: until it is seen to have done so.
+  std::optional<HeldSignal> handed;
+  uint64_t handed_mask = 0;
   std::unique_ptr<boost::asio::steady_timer> wait_timer;  // interrupts it then, where its own limit is a later one
   std::optional<double> wait_end_seconds;  // CLOCK_MONOTONIC: when a wait that was continued or is to be has lasted
   UniqueFd status_fd;                      // /proc/TID/status, opened by the first signal
