@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <utility>
@@ -66,6 +67,12 @@ bool dumps_core(int number) {
       return true;
   }
   return false;
+}
+
+// At the exit of a system call that the signal has ended, with a mask of its own perhaps (epoll_pwait).
+bool has_ended_call(const Registers& registers) {
+  const bool eintr = static_cast<int64_t>(registers.orig_rax) >= 0 && static_cast<int64_t>(registers.rax) == -EINTR;
+  return eintr || is_interrupted_syscall(registers) || may_be_cut_short(registers);
 }
 
 bool in_arena(uint64_t address) {
@@ -324,7 +331,7 @@ bool SessionImpl::deliver_by_agent(Task& task) {
   if (task.held.size() != 1 || signal.by_kernel || !task.instrumented || !task.slot_ready || !wants_cache(task) ||
       task.wait_mask || task.group_stopped || task.must_reenter || (task.app.eflags & kTrapFlag) != 0 ||
       (task.app.cs & 0xffff) != kCodeSegment64 || (is_fault_signal(signal.number) && signal.info.si_code > 0) ||
-      is_interrupted_syscall(task.app) || may_be_cut_short(task.app) || is_eintr_of_unrestarted_syscall(task.app))
+      has_ended_call(task.app))
     return false;
   note_signal_of_root(task, signal.info);
   task.in_place.reset();

@@ -109,16 +109,19 @@ void SessionImpl::spawn() {
   if (ptrace(PTRACE_SEIZE, child, 0, trace_options()) != 0) {
     const std::string why = explain_trace_failure(child, errno);  // while the child is there to look at
     go_write.reset();
-    waitpid(child, nullptr, 0);
-    throw StartError("cannot trace the program: " + why, 1);
+    waitpid(child, &root_status_, 0);
+    if (!WIFSIGNALED(root_status_)) throw StartError("cannot trace the program: " + why, 1);
+    root_ended_ = true;  // killed already
   }
   root_pid_ = child;
-  Process& process = add_process(child, vsup);
-  process.space = std::make_shared<AddressSpace>();
-  process.want_on = options_.instrument_at_start;
-  add_task(child, process);
-  if (write(go_write.get(), "g", 1) != 1) throw StartError("cannot start the program", 1);
-  go_write.reset();
+  if (!root_ended_) {
+    Process& process = add_process(child, vsup);
+    process.space = std::make_shared<AddressSpace>();
+    process.want_on = options_.instrument_at_start;
+    add_task(child, process);
+    if (write(go_write.get(), "g", 1) != 1) throw StartError("cannot start the program", 1);
+    go_write.reset();
+  }
 
   // The error pipe closes with a successful exec. The exec-stop comes first: handle events until either is known.
   while (!root_execed_ && !root_ended_) {

@@ -28,8 +28,8 @@ def check(condition, message):
         raise Failure(message)
 
 
-def wait_until(condition, seconds, what):
-    """Returns the condition's first true value; fails with `what` after `seconds`."""
+def wait_until(condition, seconds, what, pause=0.005):
+    """Returns the condition's first true value, looked for each `pause` seconds; fails with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -37,7 +37,7 @@ def wait_until(condition, seconds, what):
             return value
         if time.monotonic() > deadline:
             raise Failure(f"not within {seconds:g} s: {what}")
-        time.sleep(0.005)
+        time.sleep(pause)
 
 
 class Place:

@@ -75,6 +75,20 @@ def kill_tracee(place):
         check(any(r.get("signal", {}).get("name") == "SIGKILL" for r in records.values()), f"no SIGKILL in {records}")
 
 
+def kill_at_birth(place):
+    """Nor is a child of vsup lost that is killed before it has become the program."""
+    for _ in range(20):
+        process = place.start(["-q", "/bin/sleep", "20"])
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        wait_until(lambda: procs.read(children), 10, "vsup has a child", pause=0)
+        os.kill(int(procs.read(children).split()[0]), signal.SIGKILL)
+        output, errors = process.communicate(timeout=20)
+        check(process.returncode == -signal.SIGKILL and output == "" and errors == "",
+              f"{session.name_of(process.returncode)} {output!r} {errors!r}")
+        records = place.check_complete()
+        check([r["signal"]["name"] for r in records.values()] == ["SIGKILL"], f"{records}")
+
+
 def kill_while_executing(place):
     """SIGKILL in the middle of an execve, or while the new image is made ready, is the program's end like any other."""
     chain = 'exec sh -c "$chain"'
@@ -401,7 +415,7 @@ def several_sessions(place):
 
 
 if __name__ == "__main__":
-    session.main({f.__name__: f for f in (statuses, summary, standard_streams, broken_agent, kill_tracee,
+    session.main({f.__name__: f for f in (statuses, summary, standard_streams, broken_agent, kill_tracee, kill_at_birth,
                                           kill_while_executing, kill_by_vctl, kill_vsup, terminate_vsup, daemons,
                                           interrupt_key, job_control, shell_under_vsup, full_disk, directories,
                                           control_lists, several_sessions)}, __doc__)
