@@ -1,5 +1,6 @@
-// What an rt_sigreturn brings back is the signal mask of its frame, and a forked child has its parent's, wherever in
-// the two calls a switch comes. EXPECT: masks kept
+// What an rt_sigreturn brings back is the signal mask of its frame, and a forked child has its parent's,
+// wherever in the two calls a switch comes.
+// EXPECT: masks kept
 #include "../victim.h"
 
 enum { ROUNDS_PER_FORK = 50 };
