@@ -25,5 +25,5 @@
 #define VSUP_EXIT_ENTER 0
 #define VSUP_EXIT_INDIRECT -1
 #define VSUP_EXIT_AFTER_FORK -2
-#define VSUP_EXIT_DELIVER -4
 #define VSUP_EXIT_BEFORE_SYSCALL -3  // at a safe point: app_pc is the system call's, which was about to be made
+#define VSUP_EXIT_DELIVER -4         // from `deliver`

@@ -33,7 +33,8 @@ inline void ask_for_huge_pages(uint64_t start, uint64_t size) {
   raw_syscall(28, start, size, 14, 0);
 }
 
-// Of the calling thread, as bits of a signal mask; each returns the former mask. SIG_BLOCK 0, SIG_UNBLOCK 1.
+// Of the calling thread, as bits of a signal mask; each returns the former mask. SIG_BLOCK 0, SIG_UNBLOCK 1,
+// SIG_SETMASK 2.
 inline uint64_t change_signal_mask(uint64_t how, uint64_t signals) {
   uint64_t former = 0;
   raw_syscall(14, how, reinterpret_cast<uint64_t>(&signals), reinterpret_cast<uint64_t>(&former), sizeof former);
@@ -44,6 +45,23 @@ inline uint64_t block_signals(uint64_t signals) {
 }
 inline uint64_t unblock_signals(uint64_t signals) {
   return change_signal_mask(1, signals);
+}
+inline uint64_t set_signal_mask(uint64_t signals) {
+  return change_signal_mask(2, signals);
+}
+
+// struct kernel_sigaction; handler 0: the default, 1: ignored.
+struct SignalAction {
+  uint64_t handler, flags, restorer, mask;
+};
+inline constexpr uint64_t kSignalDefault = 0, kSignalIgnored = 1;
+inline SignalAction signal_action(uint64_t signal) {
+  SignalAction action{};
+  raw_syscall(13, signal, 0, reinterpret_cast<uint64_t>(&action), sizeof action.mask);
+  return action;
+}
+inline void set_signal_action(uint64_t signal, const SignalAction& action) {
+  raw_syscall(13, signal, reinterpret_cast<uint64_t>(&action), 0, sizeof action.mask);
 }
 
 inline uint64_t own_thread_id() {

@@ -9,7 +9,7 @@
 
 namespace vsup::agent {
 
-inline constexpr uint64_t kTrapMask = 1u << 4;
+inline constexpr uint64_t kSigtrap = 5, kTrapMask = 1u << (kSigtrap - 1);
 
 inline bool guards_trap() {
   return vsup_settings.guard_trap == protocol::kTrapHandled ||
@@ -17,7 +17,7 @@ inline bool guards_trap() {
           vsup_settings.guard_faults != protocol::kFaultsFiltered);
 }
 
-// The supervisor may write it at any time.
+// The supervisor may ask for it at any time.
 inline bool wanted_at_safe_point(const protocol::ThreadContext& ctx) {
   return *static_cast<const volatile uint64_t*>(&ctx.pending) != 0;
 }
@@ -27,14 +27,17 @@ inline void unblock_trap(protocol::ThreadContext& ctx) {
   ctx.trap_unblocked = (unblock_signals(kTrapMask) & kTrapMask) != 0 ? 1 : 0;
 }
 
+// After the thread's signal mask has been set: the trap at the safe point comes next.
+inline void unblock_trap_if_wanted(protocol::ThreadContext& ctx) {
+  if (wanted_at_safe_point(ctx)) unblock_trap(ctx);
+}
+
 inline void ignore_trap_again() {
   if (vsup_settings.ignore_trap == 0) return;
-  constexpr uint64_t kRtSigaction = 13, kSigtrap = 5, kDefault = 0, kIgnore = 1, kMaskSize = 8;
-  uint64_t action[4] = {};  // struct kernel_sigaction: handler, flags, restorer, mask
-  raw_syscall(kRtSigaction, kSigtrap, 0, reinterpret_cast<uint64_t>(action), kMaskSize);
-  if (action[0] != kDefault) return;
-  action[0] = kIgnore;
-  raw_syscall(kRtSigaction, kSigtrap, reinterpret_cast<uint64_t>(action), 0, kMaskSize);
+  SignalAction action = signal_action(kSigtrap);
+  if (action.handler != kSignalDefault) return;
+  action.handler = kSignalIgnored;
+  set_signal_action(kSigtrap, action);
 }
 
 inline void reblock_trap(protocol::ThreadContext& ctx) {
@@ -42,8 +45,7 @@ inline void reblock_trap(protocol::ThreadContext& ctx) {
   if (ctx.trap_unblocked == 0) return;
   ctx.trap_unblocked = 0;
   block_signals(kTrapMask);
-  // The trap at the safe point comes next; the supervisor may have asked for it between the two lines above.
-  if (wanted_at_safe_point(ctx)) unblock_trap(ctx);
+  unblock_trap_if_wanted(ctx);  // it may have been asked for between the two lines above
 }
 
 }  // namespace vsup::agent

@@ -169,13 +169,8 @@ void keep_slack(const HeapBlock& former, HeapBlock& fresh) {
 
 // Before the trap at the door, which would take it away.
 void note_trap_choice(HeapThread& thread) {
-  constexpr uint64_t kSigtrap = 5, kIgnored = 1;
-  constexpr int64_t kRtSigaction = 13;
-  uint64_t action[4] = {};
-  const uint64_t mask = unblock_signals(kTrapMask);
-  raw_syscall(kRtSigaction, kSigtrap, 0, reinterpret_cast<uint64_t>(action), sizeof mask);
-  thread.trap_blocked = (mask & kTrapMask) != 0 ? 1 : 0;
-  thread.trap_ignored = action[0] == kIgnored ? 1 : 0;
+  thread.trap_blocked = (unblock_signals(kTrapMask) & kTrapMask) != 0 ? 1 : 0;
+  thread.trap_ignored = signal_action(kSigtrap).handler == kSignalIgnored ? 1 : 0;
 }
 
 bool asks_for_exec(const HookFrame& frame) {

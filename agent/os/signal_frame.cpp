@@ -12,9 +12,7 @@ namespace {
 
 using protocol::ThreadContext;
 
-constexpr int64_t kRtSigaction = 13, kRtSigprocmask = 14, kSigaltstack = 131;
-constexpr uint64_t kSetMask = 2, kMaskSize = 8;
-constexpr uint64_t kSignalDefault = 0, kSignalIgnored = 1;
+constexpr int64_t kSigaltstack = 131;
 constexpr uint64_t kDisabledStack = 2;  // SS_DISABLE
 constexpr uint32_t kDisarmedStack = 1u << 31;
 constexpr uint64_t kRedZone = 128;
@@ -33,9 +31,7 @@ constexpr uint32_t kInitialMxcsr = 0x1f80;
 constexpr uint64_t kInstructionPointer = 8, kMxcsr = 24, kComponentsPresent = 512;
 constexpr uint64_t kLargestState = 4096;
 
-struct Action {  // struct kernel_sigaction
-  uint64_t handler, flags, restorer, mask;
-};
+// SignalAction::flags
 constexpr uint64_t kOnStack = 0x0800'0000, kRestorer = 0x0400'0000, kNoDefer = 0x4000'0000, kResetHandler = 0x8000'0000;
 
 struct Stack {  // stack_t
@@ -153,7 +149,7 @@ bool is_on(const Stack& stack, uint64_t sp) {
 }
 
 // Where the state goes; 0: nowhere that is allowed.
-uint64_t place_state(const Stack& stack, const Action& action, uint64_t sp) {
+uint64_t place_state(const Stack& stack, const SignalAction& action, uint64_t sp) {
   const bool nested = is_on(stack, sp);
   const bool enters = (action.flags & kOnStack) != 0 && stack.size != 0 && !nested;
   uint64_t at = enters ? stack.start + stack.size : sp - kRedZone;
@@ -161,7 +157,7 @@ uint64_t place_state(const Stack& stack, const Action& action, uint64_t sp) {
   return (nested || enters) && !is_on(stack, at - sizeof(Frame)) ? 0 : at;
 }
 
-void fill(Frame& frame, const ThreadContext& ctx, const Action& action, const Stack& stack) {
+void fill(Frame& frame, const ThreadContext& ctx, const SignalAction& action, const Stack& stack) {
   frame.return_address = action.restorer;
   frame.flags = kFrameFlags;
   frame.stack = stack;
@@ -175,8 +171,10 @@ void fill(Frame& frame, const ThreadContext& ctx, const Action& action, const St
   memcpy(frame.info, ctx.signal_info, sizeof frame.info);
 }
 
-void set_mask(uint64_t mask) {
-  raw_syscall(kRtSigprocmask, kSetMask, reinterpret_cast<uint64_t>(&mask), 0, kMaskSize);
+bool goes_on(ThreadContext& ctx, uint64_t mask) {
+  set_signal_mask(mask);
+  unblock_trap_if_wanted(ctx);
+  return true;
 }
 
 }  // namespace
@@ -184,13 +182,8 @@ void set_mask(uint64_t mask) {
 bool deliver_signal(ThreadContext& ctx) {
   if (vsup_settings.guard_faults == protocol::kFaultsFiltered || !know_components() || !has_usual_state()) return false;
   const uint64_t signal = ctx.signal_info[0] & 0xffff'ffff;  // si_signo
-  Action action{};
-  raw_syscall(kRtSigaction, signal, 0, reinterpret_cast<uint64_t>(&action), kMaskSize);
-  if (action.handler == kSignalIgnored) {
-    set_mask(ctx.signal_mask);
-    if (wanted_at_safe_point(ctx)) unblock_trap(ctx);
-    return true;
-  }
+  const SignalAction action = signal_action(signal);
+  if (action.handler == kSignalIgnored) return goes_on(ctx, ctx.signal_mask);
   if (action.handler == kSignalDefault || (action.flags & kRestorer) == 0 || (action.flags & kResetHandler) != 0)
     return false;
   Stack stack{};
@@ -219,9 +212,7 @@ bool deliver_signal(ThreadContext& ctx) {
   ctx.entry_reason = static_cast<uint64_t>(protocol::EntryReason::kHandler);
   reset_state();
   const uint64_t own = (action.flags & kNoDefer) != 0 ? 0 : uint64_t{1} << (signal - 1);
-  set_mask(ctx.signal_mask | action.mask | own);
-  if (wanted_at_safe_point(ctx)) unblock_trap(ctx);
-  return true;
+  return goes_on(ctx, ctx.signal_mask | action.mask | own);
 }
 
 }  // namespace vsup::agent

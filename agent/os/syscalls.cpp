@@ -33,7 +33,6 @@ constexpr int64_t kENOSYS = 38, kEFAULT = 14;
 // rbp, rbx, rdx, rax, rcx, rsp (128 bytes).
 constexpr uint64_t kFramePcOffset = 168;
 constexpr uint64_t kTrapFlag = 0x100;
-constexpr uint64_t kSigtrap = 5, kSignalDefault = 0, kSignalIgnored = 1;
 constexpr int64_t kRtSigaction = 13;
 
 uint64_t argument(const ThreadContext& ctx, int n) {
@@ -162,7 +161,7 @@ void restore_frame(ThreadContext& ctx) {
   uint64_t pc = 0;
   if (vsup_safe_copy(&pc, saved_pc, sizeof pc) && pc == reinterpret_cast<uint64_t>(&vsup_enter))
     vsup_safe_copy(saved_pc, &ctx.app_pc, sizeof ctx.app_pc);
-  if (wanted_at_safe_point(ctx)) unblock_trap(ctx);
+  unblock_trap_if_wanted(ctx);
 }
 
 int arch_prctl(ThreadContext& ctx) {

@@ -352,24 +352,34 @@ bool SessionImpl::is_at_syscall_exit(Task& task) {
   return is_interrupted_syscall(task.app) && stands_behind_syscall(task);
 }
 
-// From app state, with a signal.
-void SessionImpl::send_to_agent(Task& task, uint64_t entry, uint64_t mask, const siginfo_t& info) {
+// Where the thread's context says that it goes on: in app state.
+void SessionImpl::write_place(Task& task) {
+  const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
+  const auto field = [address](size_t offset) { return address + offset; };
+  if (write_words(task.tid, {{field(offsetof(ThreadContext, app_pc)), task.app.rip},
+                             {field(offsetof(ThreadContext, app_gs_base)), task.app.gs_base},
+                             {field(offsetof(ThreadContext, syscall_pc)), task.syscall_pc},
+                             {field(offsetof(ThreadContext, next_cache_pc)), agent_.exports.enter},
+                             {field(offsetof(ThreadContext, pending)), 0},
+                             {field(offsetof(ThreadContext, service)), 0}}))
+    return;
+  task.registers();  // throws when it has gone
+  VS_CHECK(!"the thread's context is writable", task);
+}
+
+// To the handler of task.handed.
+void SessionImpl::send_to_handler(Task& task) {
   const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
   struct {
     uint64_t mask;
     siginfo_t info;
-  } const signal = {mask, info};
+  } const signal = {task.handed_mask, task.handed->info};
   static_assert(sizeof signal == sizeof ThreadContext::signal_mask + sizeof ThreadContext::signal_info);
   task.write_as(address + offsetof(ThreadContext, signal_mask), signal);
-  VS_CHECK(write_words(task.tid, {{address + offsetof(ThreadContext, app_pc), task.app.rip},
-                                  {address + offsetof(ThreadContext, app_gs_base), task.app.gs_base},
-                                  {address + offsetof(ThreadContext, syscall_pc), task.syscall_pc},
-                                  {address + offsetof(ThreadContext, pending), 0},
-                                  {address + offsetof(ThreadContext, service), 0}}),
-           task);
+  write_place(task);
   Registers registers = task.app;
   registers.gs_base = address;
-  registers.rip = entry;
+  registers.rip = agent_.exports.deliver;
   registers.orig_rax = kUnusedSyscall;
   task.set_registers(registers);
   task.pending_set = false;
@@ -385,22 +395,10 @@ bool SessionImpl::enter_cache(Task& task) {
   const bool in_syscall = is_at_syscall_exit(task);
   const bool may_have_blocked_trap = task.was_native || !task.slot_ready;
   if (!task.slot_ready) {
-    ThreadContext context = fresh_context(static_cast<unsigned>(task.slot));
-    context.app_pc = task.app.rip;
-    context.app_gs_base = task.app.gs_base;
-    context.syscall_pc = task.syscall_pc;
-    context.next_cache_pc = agent_.exports.enter;
-    task.write_as(address, context);
+    task.write_as(address, fresh_context(static_cast<unsigned>(task.slot)));
     task.slot_ready = true;
-  } else if (!write_words(task.tid, {{field(offsetof(ThreadContext, app_pc)), task.app.rip},
-                                     {field(offsetof(ThreadContext, app_gs_base)), task.app.gs_base},
-                                     {field(offsetof(ThreadContext, syscall_pc)), task.syscall_pc},
-                                     {field(offsetof(ThreadContext, next_cache_pc)), agent_.exports.enter},
-                                     {field(offsetof(ThreadContext, pending)), 0},
-                                     {field(offsetof(ThreadContext, service)), 0}})) {
-    task.registers();  // throws when it has gone
-    VS_CHECK(!"the thread's context is writable", task);
   }
+  write_place(task);
   const auto reason = task.at_handler   ? protocol::EntryReason::kHandler
                       : task.was_native ? protocol::EntryReason::kNative
                                         : protocol::EntryReason::kGoesOn;

@@ -150,6 +150,8 @@ class SessionImpl {
   void put_in_native_code(Task& task);
   // Resumes with its registers as they are.
   void run_on(Task& task, int signal = 0);
+  void write_place(Task& task);
+  void send_to_handler(Task& task);
   bool enter_cache(Task& task);
   bool is_at_syscall_exit(Task& task);
   void take_state_from_context(Task& task, const protocol::ThreadContext& context);
@@ -196,7 +198,6 @@ class SessionImpl {
   bool deliver_held(Task& task);
   bool deliver_by_agent(Task& task);
   void deliver_by_kernel(Task& task);
-  void send_to_agent(Task& task, uint64_t entry, uint64_t mask, const siginfo_t& info);
   void leave_place_of_hook(Task& task);
   static bool is_blocked(const Task& task, const HeldSignal& signal);
   bool put_back_blocked(Task& task, const HeldSignal& signal);

@@ -336,11 +336,11 @@ bool SessionImpl::deliver_by_agent(Task& task) {
   note_signal_of_root(task, signal.info);
   task.in_place.reset();
   leave_block(task);
-  task.handed_mask = task.signal_mask();
-  task.set_signal_mask(~kSynchronousBits);
-  send_to_agent(task, agent_.exports.deliver, task.handed_mask, signal.info);
   task.handed = signal;
   task.held.pop_front();
+  task.handed_mask = task.signal_mask();
+  task.set_signal_mask(~kSynchronousBits);
+  send_to_handler(task);
   task.at_app_state = false;
   task.cont();
   return true;

@@ -68,7 +68,7 @@ struct Task : Tracee {
   bool trap_ignored = false;  // the app ignores SIGTRAP, which the trap at the door makes the default
   std::unique_ptr<NativeCall> native_call;
   std::optional<ContinuedCall> continued;
-  // The signal that the agent is to deliver, and the app's mask meanwhile: until it is seen to have done so.
+  // The last signal that the agent was to deliver, should it give it back, and the app's mask meanwhile.
   std::optional<HeldSignal> handed;
   uint64_t handed_mask = 0;
   std::unique_ptr<boost::asio::steady_timer> wait_timer;  // interrupts it then, where its own limit is a later one
