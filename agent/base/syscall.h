@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "agent/base/settings.h"
+
 namespace vsup::agent {
 
 inline int64_t raw_syscall(int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
@@ -15,13 +17,19 @@ inline int64_t raw_syscall(int64_t number, uint64_t a, uint64_t b, uint64_t c, u
 // Numbers: arch/x86/entry/syscalls/syscall_64.tbl. FUTEX_WAIT_PRIVATE 128, FUTEX_WAKE_PRIVATE 129, ETIMEDOUT 110,
 // ESRCH 3.
 
-// Waits while the word is `value`; true when the time (less than a second) ran out.
+// Waits while the word is `value`; true when the time (less than a second) ran out. Nobody sleeps where calls are
+// filtered, so nobody needs to be woken there: it returns at once, or, asleep since before, when its time has run out.
 inline bool futex_wait(uint32_t* word, uint32_t value, uint64_t nanoseconds) {
+  if (calls_are_filtered()) {
+    __builtin_ia32_pause();
+    return false;
+  }
   uint64_t timeout[2] = {0, nanoseconds};
-  return raw_syscall(202, reinterpret_cast<uint64_t>(word), 128, value, reinterpret_cast<uint64_t>(timeout)) == -110;
+  return raw_syscall(202, reinterpret_cast<uint64_t>(word), 128, value, reinterpret_cast<uint64_t>(timeout)) == -110 &&
+         !calls_are_filtered();
 }
 inline void futex_wake(uint32_t* word) {
-  raw_syscall(202, reinterpret_cast<uint64_t>(word), 129, 1, 0);
+  if (!calls_are_filtered()) raw_syscall(202, reinterpret_cast<uint64_t>(word), 129, 1, 0);
 }
 
 // madvise: MADV_DONTNEED, after which a private mapping without a file is zeros, and MADV_HUGEPAGE

@@ -8,12 +8,12 @@
 //               +0x2000'0000  LinkRecord[16 Mi]
 #pragma once
 
+#include "agent/base/settings.h"
 #include "agent/engine/types.h"
 #include "protocol/agent_boot.h"
 
 extern "C" {
 extern vsup::protocol::AgentState vsup_state;
-extern vsup::protocol::AgentSettings vsup_settings;
 }
 
 namespace vsup::agent {

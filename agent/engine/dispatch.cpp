@@ -35,7 +35,7 @@ int (*entry_watch)(ThreadContext& ctx);
 
 // A filter of the app's might kill for the question.
 uint64_t thread_id() {
-  return vsup_settings.guard_faults == protocol::kFaultsFiltered ? kUnknownThread : own_thread_id();
+  return calls_are_filtered() ? kUnknownThread : own_thread_id();
 }
 
 void empty_branch_table(ThreadContext& ctx) {

@@ -6,13 +6,12 @@
 #pragma once
 
 #include "agent/base/syscall.h"
-#include "agent/engine/code_cache.h"
 
 namespace vsup::agent {
 
 // What the app has done that concerns faults. Filters stay for ever.
 inline void want_fault_guarding(protocol::FaultGuarding wanted) {
-  if (vsup_settings.guard_faults != protocol::kFaultsFiltered) vsup_settings.guard_faults = wanted;
+  if (!calls_are_filtered()) vsup_settings.guard_faults = wanted;
 }
 
 // It is about to be given a handler by sigaction, or rt_sigaction; `signal` has 32 bits.

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "agent/base/syscall.h"
-#include "agent/engine/code_cache.h"
 
 namespace vsup::agent {
 
@@ -13,8 +12,7 @@ inline constexpr uint64_t kSigtrap = 5, kTrapMask = 1u << (kSigtrap - 1);
 
 inline bool guards_trap() {
   return vsup_settings.guard_trap == protocol::kTrapHandled ||
-         (vsup_settings.guard_trap != protocol::kTrapUnhandled &&
-          vsup_settings.guard_faults != protocol::kFaultsFiltered);
+         (vsup_settings.guard_trap != protocol::kTrapUnhandled && !calls_are_filtered());
 }
 
 // The supervisor may ask for it at any time.

@@ -5,10 +5,10 @@
 // Counted is the outermost call: operator new that calls malloc, realloc that calls malloc. A call is inside another
 // when that one's frame is still on the stack: its record says where, and hook_return lies there.
 #include "agent/base/safe_load.h"
+#include "agent/base/settings.h"
 #include "agent/callstack/capture.h"
 #include "agent/callstack/python_codes.h"
 #include "agent/callstack/read_log.h"
-#include "agent/engine/code_cache.h"
 #include "agent/engine/fault_guard.h"
 #include "agent/engine/trap_guard.h"
 #include "agent/heap/heap_events.h"

@@ -2,8 +2,8 @@
 
 #include "agent/base/entry_points.h"
 #include "agent/base/memory.h"
+#include "agent/base/settings.h"
 #include "agent/base/syscall.h"
-#include "agent/engine/code_cache.h"
 #include "agent/engine/trap_guard.h"
 
 namespace vsup::agent {
@@ -180,7 +180,7 @@ bool goes_on(ThreadContext& ctx, uint64_t mask) {
 }  // namespace
 
 bool deliver_signal(ThreadContext& ctx) {
-  if (vsup_settings.guard_faults == protocol::kFaultsFiltered || !know_components() || !has_usual_state()) return false;
+  if (calls_are_filtered() || !know_components() || !has_usual_state()) return false;
   const uint64_t signal = ctx.signal_info[0] & 0xffff'ffff;  // si_signo
   const SignalAction action = signal_action(signal);
   if (action.handler == kSignalIgnored) return goes_on(ctx, ctx.signal_mask);

@@ -3,9 +3,9 @@
 
 #include "agent/base/context.h"
 #include "agent/base/entry_points.h"
+#include "agent/base/settings.h"
 #include "agent/base/ticks.h"
 #include "agent/engine/actions.h"
-#include "agent/engine/code_cache.h"
 #include "agent/engine/code_regions.h"
 #include "agent/engine/dispatch.h"
 #include "agent/engine/fault_guard.h"

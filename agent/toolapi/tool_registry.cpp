@@ -1,7 +1,7 @@
 // Purpose: finds the tool that the settings name among those that were linked.
 #include "agent/base/check.h"
 #include "agent/base/memory.h"
-#include "agent/engine/code_cache.h"
+#include "agent/base/settings.h"
 #include "agent/toolapi/tool.h"
 
 #pragma GCC visibility push(hidden)

@@ -263,7 +263,8 @@ std::vector<Frame> SymbolModule::find_debug_frames(uint64_t address) {
   Dwarf_Addr bias = 0;
   Dwarf_Die unit_memory;
   Dwarf_Die* unit = dwfl_module_addrdie(module_, address, &bias);
-  if (!unit) {
+  // It gives what lies in a gap between units to the one before.
+  if (!unit || dwarf_haspc(unit, address - bias) != 1) {
     Dwarf* dwarf = dwfl_module_getdwarf(module_, &bias);
     if (!dwarf) return {};
     if (!units_indexed_) index_units();

@@ -1,8 +1,8 @@
 #include "agent/tools/cachesim/system_calls.h"
 
 #include "agent/base/context.h"
+#include "agent/base/settings.h"
 #include "agent/base/syscall.h"
-#include "agent/engine/code_cache.h"
 #include "agent/tools/cachesim/models.h"
 #include "agent/tools/cachesim/records.h"
 #include "agent/tools/cachesim/state.h"

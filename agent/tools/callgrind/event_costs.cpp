@@ -1,8 +1,8 @@
 #include "agent/tools/callgrind/event_costs.h"
 
 #include "agent/base/context.h"
+#include "agent/base/settings.h"
 #include "agent/base/syscall.h"
-#include "agent/engine/code_cache.h"
 #include "agent/tools/callgrind/thread_counts.h"
 
 #pragma GCC visibility push(hidden)

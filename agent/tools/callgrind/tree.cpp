@@ -1,7 +1,7 @@
 #include "agent/tools/callgrind/tree.h"
 
 #include "agent/base/check.h"
-#include "agent/engine/code_cache.h"
+#include "agent/base/settings.h"
 #include "agent/tools/cachesim/instrument.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/tools/callgrind/lookup_table.h"

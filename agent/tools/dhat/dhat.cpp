@@ -1,7 +1,7 @@
 // Purpose: the dhat tool: what each stack has allocated, and how long it lived.
 // Promises: every block is counted once; sums are exact, because one lock orders the events of all threads.
+#include "agent/base/settings.h"
 #include "agent/base/ticks.h"
-#include "agent/engine/code_cache.h"
 #include "agent/heap/heap_events.h"
 #include "agent/heap/heap_lock.h"
 #include "agent/toolapi/tool.h"

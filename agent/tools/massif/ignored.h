@@ -2,7 +2,7 @@
 // Promises: the same answer for a stack at every time.
 #pragma once
 
-#include "agent/engine/code_cache.h"
+#include "agent/base/settings.h"
 #include "agent/tools/massif/records.h"
 
 namespace vsup::agent::massif {

@@ -1,6 +1,6 @@
 // Purpose: the massif tool: how much of the heap each stack holds, over time.
 // Promises: threads count in parallel; what one thread does alone is counted exactly as massif counts it.
-#include "agent/engine/code_cache.h"
+#include "agent/base/settings.h"
 #include "agent/heap/heap_alone.h"
 #include "agent/heap/heap_events.h"
 #include "agent/toolapi/tool.h"

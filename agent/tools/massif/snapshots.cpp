@@ -1,7 +1,7 @@
 #include "agent/tools/massif/snapshots.h"
 
+#include "agent/base/settings.h"
 #include "agent/base/ticks.h"
-#include "agent/engine/code_cache.h"
 #include "agent/heap/heap_lock.h"
 #include "agent/tools/massif/changes.h"
 

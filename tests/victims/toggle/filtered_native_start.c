@@ -16,7 +16,7 @@ static void run(void) {
   pthread_t thread;
   pthread_create(&thread, NULL, work, NULL);
   wait_for_work();
-  toggle(1);
+  toggle_self(1);
   wait_for_work();
 }
 int main(void) {

@@ -27,14 +27,12 @@ static inline void toggle_open(void) {
   while (c != '\n');
 }
 
-// Asks for the switch and computes, without blocking, until the answer is there: the thread moves meanwhile.
+// Sends a request for a switch and computes, without blocking, until the answer is there: the thread moves meanwhile.
 // Async-signal-safe. One caller at a time.
-static inline void toggle(int on) {
+static inline void ask_for_toggle(const char* request) {
   if (control_fd_ < 0) return;
-  char request[80];
-  char* p = stpcpy(request, on ? "{\"id\":1,\"request\":\"toggle\",\"on\":true}\n"
-                               : "{\"id\":1,\"request\":\"toggle\",\"on\":false}\n");
-  CHECK(send(control_fd_, request, (size_t)(p - request), 0) == p - request);
+  const ssize_t size = (ssize_t)strlen(request);
+  CHECK(send(control_fd_, request, (size_t)size, 0) == size);
   char c = 0, answer[400];
   size_t n = 0;
   while (c != '\n') {
@@ -48,4 +46,18 @@ static inline void toggle(int on) {
     write(1, answer, n);
     _exit(98);
   }
+}
+
+// Of all processes. Async-signal-safe.
+static inline void toggle(int on) {
+  ask_for_toggle(on ? "{\"id\":1,\"request\":\"toggle\",\"on\":true}\n"
+                    : "{\"id\":1,\"request\":\"toggle\",\"on\":false}\n");
+}
+
+// Of the calling process alone.
+static inline void toggle_self(int on) {
+  char request[100];
+  snprintf(request, sizeof request, "{\"id\":1,\"request\":\"toggle\",\"on\":%s,\"targets\":[%d]}\n",
+           on ? "true" : "false", getpid());
+  ask_for_toggle(request);
 }
