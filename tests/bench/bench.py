@@ -5,8 +5,8 @@
 
 cachegrind simulates caches here; heaptrack stands beside massif.
 
-Every figure is a median over the rounds; a round runs each variant once, in turn, so that a change of the machine's
-speed meets all of them alike. Rows whose program is missing are left out, and named at the end. A missed target is
+A round runs each variant once, the next one in the opposite order, so that a change of the machine's speed meets all of
+them alike. A ratio is the median of the rounds' ratios, a time the median of their times. Rows whose program is missing are left out, and named at the end. A missed target is
 marked.
 """
 import argparse
@@ -175,36 +175,44 @@ class Bench:
         return taken
 
     def paired(self, command, children=False, valgrind=True, rounds=None):
-        """Medians of {native, vsup, off, valgrind, heaptrack} in seconds; None where a run failed."""
-        times = {"native": [], "vsup": [], "off": [], "valgrind": [], "heaptrack": []}
-        for _ in range(rounds or self.args.rounds):
-            option = ["--trace-children=yes"] if children else []
-            times["native"].append(self.seconds(command))
-            times["vsup"].append(self.seconds(self.vsup(*option) + command))
-            times["off"].append(self.seconds(self.vsup("--instr-atstart=no", *option) + command))
-            if valgrind and self.args.valgrind and len(times["valgrind"]) < 2:  # slow and steady: two are enough
-                times["valgrind"].append(self.seconds(self.valgrind(*option) + command))
-            if self.args.heaptrack:
-                times["heaptrack"].append(self.seconds(self.heaptrack() + command))
-        return {name: statistics.median(values) if values and None not in values else None
-                for name, values in times.items()}
+        """For {native, vsup, off, valgrind, heaptrack} the median of seconds, and of the ratio to native in the same
+        round; None where a run failed."""
+        option = ["--trace-children=yes"] if children else []
+        prefixes = {"native": lambda: [], "vsup": lambda: self.vsup(*option),
+                    "off": lambda: self.vsup("--instr-atstart=no", *option)}
+        if valgrind and self.args.valgrind:
+            prefixes["valgrind"] = lambda: self.valgrind(*option)
+        if self.args.heaptrack:
+            prefixes["heaptrack"] = self.heaptrack
+        times = {name: [] for name in ("native", "vsup", "off", "valgrind", "heaptrack")}
+        ratios = {name: [] for name in times}
+        for number in range(rounds or self.args.rounds):
+            taken = {}
+            for name in list(prefixes) if number % 2 == 0 else reversed(prefixes):
+                if name != "valgrind" or number < 2:  # slow and steady: two are enough
+                    taken[name] = self.seconds(prefixes[name]() + command)
+                    times[name].append(taken[name])
+            for name, value in taken.items():
+                ratios[name].append(value and taken["native"] and value / taken["native"])
+        return ({name: statistics.median(values) if values and None not in values else None
+                 for name, values in table.items()} for table in (times, ratios))
 
     # Rows: each returns (work, native, vsup, off, valgrind, target) as text, or None if it cannot run here.
     def work(self, title, command, targets, milliseconds=False, **kwargs):
-        t = self.paired(command, **kwargs)
+        t, ratio = self.paired(command, **kwargs)
         native = t["native"]
 
         def cell(name):
             if t[name] is None:
                 return "failed" if name in ("vsup", "off") or getattr(self.args, name) else "-"
-            return f"{t[name] * 1e3:.1f} ms" if milliseconds else f"{t[name] / native:.2f}x"
+            return f"{t[name] * 1e3:.1f} ms" if milliseconds else f"{ratio[name]:.2f}x"
         limit = targets.get(self.args.tool)
         if limit is None:
             target, missed = "-", False
         elif milliseconds:
             target, missed = f"{limit} ms", t["vsup"] is None or t["vsup"] * 1e3 > limit
         else:
-            target, missed = f"{limit}x", t["vsup"] is None or t["vsup"] / native > limit
+            target, missed = f"{limit}x", ratio["vsup"] is None or ratio["vsup"] > limit
         return (f"{title} ({native:.3f} s)", cell("vsup"), cell("off"), cell("valgrind"),
                 target + (" missed" if missed else ""), cell("heaptrack"))
 

@@ -36,6 +36,10 @@ struct Holder {
   return pc;
 }
 
+int ahead_of_gap(int);
+int code_in_gap(int);
+int behind_gap(int);
+
 }  // namespace symbols_test
 
 namespace {
@@ -82,6 +86,20 @@ TEST_CASE("symbolizer: inlined functions come first, with their callers' lines")
   CHECK(frames[0].line < frames[1].line);
   CHECK(frames[1].line < frames[2].line);
   for (const auto& frame : frames) CHECK(frame.file.ends_with("symbols_symbolizer_test.cpp"));
+}
+
+TEST_CASE("symbolizer: code without debug information gets no line of the unit around it") {
+  auto address_of = [](int (*function)(int)) { return reinterpret_cast<uint64_t>(function); };
+  const uint64_t ahead = address_of(&symbols_test::ahead_of_gap), pc = address_of(&symbols_test::code_in_gap);
+  REQUIRE(ahead < pc);
+  REQUIRE(pc < address_of(&symbols_test::behind_gap));
+  Symbolizer symbolizer;
+  CHECK(symbolizer.symbolize(own_modules(), ahead)[0].file.ends_with("symbols_gap_ahead.cpp"));
+  auto frames = symbolizer.symbolize(own_modules(), pc);
+  REQUIRE(frames.size() == 1);
+  CHECK(frames[0].function == "symbols_test::code_in_gap(int)");
+  CHECK(frames[0].file.empty());
+  CHECK(frames[0].line == 0);
 }
 
 TEST_CASE("symbolizer: functions of shared libraries") {
