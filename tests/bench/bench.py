@@ -6,8 +6,8 @@
 cachegrind simulates caches here; heaptrack stands beside massif.
 
 A round runs each variant once, the next one in the opposite order, so that a change of the machine's speed meets all of
-them alike. A ratio is the median of the rounds' ratios, a time the median of their times. Rows whose program is missing are left out, and named at the end. A missed target is
-marked.
+them alike. A ratio is the median of the rounds' ratios, a time the median of their times. Rows whose program is missing
+are left out, and named at the end. A missed target is marked.
 """
 import argparse
 import os
