@@ -25,6 +25,16 @@ const uint8_t* emit_stub(const LinkRecord& record) {
   return stub;
 }
 
+// Of a branch with 32 bits of distance.
+void emit_opcode(Emitter& out, uint8_t jcc) {
+  if (jcc != 0) {
+    out.byte(0x0f);
+    out.byte(jcc);
+  } else {
+    out.byte(0xe9);
+  }
+}
+
 }  // namespace
 
 void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry) {
@@ -41,20 +51,28 @@ void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length) {
 }
 
 void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc) {
-  const uint8_t* destination = nullptr;
-  bool patchable = vsup_settings.link != 0 && kind == LinkKind::kDirect;
-  if (patchable)
-    if (uint32_t known = find_fragment(target); known != kNoFragment) destination = fragment_entry(known);
-  if (destination == nullptr) out.align_patch_site(jcc != 0 ? 2 : 1);
-  if (jcc != 0) {
-    out.byte(0x0f);
-    out.byte(jcc);
-  } else {
-    out.byte(0xe9);
+  const bool patchable = vsup_settings.link != 0 && kind == LinkKind::kDirect;
+  if (const uint32_t known = patchable ? find_fragment(target) : kNoFragment; known != kNoFragment) {
+    emit_branch(out, fragment_entry(known), jcc);
+    return;
   }
+  out.align_patch_site(jcc != 0 ? 2 : 1);
+  emit_opcode(out, jcc);
   uint8_t* site = out.here();
-  if (destination == nullptr) destination = emit_stub({raw(target), patchable ? cache_offset(site) : 0, kind});
-  out.u32(static_cast<uint32_t>(destination - (site + 4)));
+  const uint8_t* stub = emit_stub({raw(target), patchable ? cache_offset(site) : 0, kind});
+  out.u32(static_cast<uint32_t>(stub - (site + 4)));
+}
+
+void emit_branch(Emitter& out, const uint8_t* destination, uint8_t jcc) {
+  constexpr uint8_t kShortJump = 0xeb, kLongToShort = 0x10;
+  const int64_t distance = destination - (out.here() + 2);
+  if (distance == static_cast<int8_t>(distance)) {
+    out.byte(jcc != 0 ? static_cast<uint8_t>(jcc - kLongToShort) : kShortJump);
+    out.byte(static_cast<uint8_t>(distance));
+    return;
+  }
+  emit_opcode(out, jcc);
+  out.u32(static_cast<uint32_t>(destination - (out.here() + 4)));
 }
 
 void link_exit(uint32_t link, uint32_t index) {

@@ -7,9 +7,12 @@
 
 namespace vsup::agent {
 
-// Emits a direct branch (jmp rel32, or the jcc of condition opcode `jcc`, 0x80 to 0x8f) to the fragment of `target`, or
-// to a new stub.
+// Emits a direct branch (jmp, or the jcc of condition opcode `jcc`, 0x80 to 0x8f) to the fragment of `target`, or to a
+// new stub.
 void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc = 0);
+
+// The same to code that is there already, in the shortest form: it will not be patched.
+void emit_branch(Emitter& out, const uint8_t* destination, uint8_t jcc = 0);
 
 // Emits an exit that hands `cookie` to the tool; the thread then goes on at `retry`, where its state must be exact.
 void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry);

@@ -113,6 +113,8 @@ class BlockTranslator {
   void translate_body();
   bool translate_one(const Source& source);
   bool may_go_on_at(AppPc target) const;
+  bool loops(const Instr& instr) const;
+  void translate_loop_end(const Source& source);
   void translate_branch(const Source& source);
   void translate_side_exit(const Source& source, uint32_t index);
   const uint8_t* bytes_of(AppPc pc) const { return block_.bytes + (raw(pc) - raw(block_.tag)); }
@@ -176,9 +178,26 @@ bool BlockTranslator::may_go_on_at(AppPc target) const {
          find_fragment(target) == kNoFragment && !code_cache.full();
 }
 
+// The block's last instruction, if it jumps to the block's start.
+bool BlockTranslator::loops(const Instr& instr) const {
+  return instr.target == raw(block_.tag) && (instr.flow == Flow::kCondJump || instr.flow == Flow::kJump) &&
+         vsup_settings.link != 0 && !watches_entries();
+}
+
+void BlockTranslator::translate_loop_end(const Source& source) {
+  const bool conditional = source.instr.flow == Flow::kCondJump;
+  emit_branch(out_, entry_, conditional ? static_cast<uint8_t>(0x80 | source.instr.condition()) : 0);
+  out_.cover(source.offset);
+  if (conditional) end_ = BlockEnd::kFallsThrough;
+}
+
 // A direct one. What it leads to follows it where that has not been translated yet: hot paths run straight on.
 void BlockTranslator::translate_branch(const Source& source) {
   const AppPc target{source.instr.target};
+  if (loops(source.instr)) {
+    translate_loop_end(source);
+    return;
+  }
   // An entry that is watched must come by the dispatcher.
   bool goes_on = !watches_entries();
   switch (source.instr.flow) {
