@@ -32,6 +32,7 @@ class SlotTable {
 
 struct AddressSpace {
   bool injected = false;
+  bool ready_on = false;      // for the cache, not for native code: its processes' want_on, but for a switch under way
   bool passes_rseq = false;   // a thread registered it natively
   uint64_t vdso_syscall = 0;  // a `syscall` instruction in the app's vdso, 0: none
   UniqueFd maps_fd;           // /proc/PID/maps, opened when first asked for

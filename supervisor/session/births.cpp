@@ -139,9 +139,13 @@ void SessionImpl::begin_sharing_child(Task& child) {
 
 void SessionImpl::receive_fork_child(Task& parent, pid_t child_pid, WaitStatus status) {
   const AddressSpace& space = *parent.process->space;
+  const bool wanted_on = parent.process->want_on;
   Process& born = add_born_process(*parent.process, child_pid);
+  born.want_on = space.ready_on;
   born.space = std::make_shared<AddressSpace>();
   born.space->injected = space.injected;
+  born.space->ready_on = space.ready_on;
+  born.space->code_fingerprint = space.code_fingerprint;
   born.space->passes_rseq = space.passes_rseq;
   born.space->vdso_syscall = space.vdso_syscall;
   born.space->breakpoints = space.breakpoints;
@@ -151,6 +155,8 @@ void SessionImpl::receive_fork_child(Task& parent, pid_t child_pid, WaitStatus s
   announce(born);
   add_task(child_pid, born).note_stop(status);
   guarded(child_pid, [this, &parent](Task& child) { begin_fork_child(parent, child); });
+  // A switch was asked for that its parent's memory had not been made ready for when it was copied.
+  if (wanted_on != space.ready_on) toggle(wanted_on, {child_pid}, {});
 }
 
 void SessionImpl::begin_fork_child(const Task& parent, Task& child) {
@@ -249,6 +255,7 @@ void SessionImpl::adopt(pid_t tid, const ProcessStatus& facts, WaitStatus status
   process->space->vdso_syscall = find_vdso_syscall(read_auxv(facts.tgid, AT_SYSINFO_EHDR));
   process->space->injected = !check_ranges_free(facts.tgid).empty();
   process->want_on = process->space->injected && options_.instrument_at_start;
+  process->space->ready_on = process->want_on;
   refresh_image_facts(*process, tid);
   announce(*process);
   add_task(tid, *process).note_stop(status);

@@ -115,6 +115,7 @@ void SessionImpl::setup_image(Task& task) {
       refresh_hooks(task);
     }
   }
+  process.space->ready_on = process.want_on;
   if (!process.want_on) update_breakpoints(*process.space);
   settle(task);
 }

@@ -214,7 +214,7 @@ void SessionImpl::finish_native_step(Task& task) {
 // A stopped thread of it goes on to native code by itself.
 void SessionImpl::run_native_from_now(Process& process, const std::string& why) {
   note(process, why);
-  process.want_on = false;
+  process.want_on = process.space->ready_on = false;
   for (Task* task : process.space->tasks)
     if (!task->stopped) request_stop(*task);
 }

@@ -191,6 +191,7 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             Process* process = find_process(pid);
             if (process == nullptr || process->space.get() != space) continue;  // gone, or executes a new image
             const bool was_native = process->space->code_fingerprint != 0;
+            process->space->ready_on = on;
             if (process->space->injected) refresh_code(*process->space, on);
             update_breakpoints(*process->space);
             if (!on) {
@@ -214,7 +215,7 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             }
             if (has_ended(*process)) continue;
             process->traceable = false;
-            process->want_on = false;
+            process->want_on = process->space->ready_on = false;
             note(*process, "not instrumented: " + error);
           }
         },
