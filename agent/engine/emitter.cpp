@@ -134,9 +134,28 @@ void Emitter::invert(GprIndex reg) {
   byte(static_cast<uint8_t>(0xd0 | reg));
 }
 
-void Emitter::jump(const uint8_t* target) {
-  byte(0xe9);
+void Emitter::jump(const uint8_t* target, uint8_t jcc) {
+  branch_opcode(jcc);
   u32(static_cast<uint32_t>(target - (out_ + 4)));
+}
+
+void Emitter::branch(const uint8_t* target, uint8_t jcc) {
+  constexpr uint8_t kShortJump = 0xeb, kLongToShort = 0x10;
+  const int64_t distance = target - (out_ + 2);
+  if (distance == static_cast<int8_t>(distance)) {
+    byte(jcc != 0 ? static_cast<uint8_t>(jcc - kLongToShort) : kShortJump);
+    byte(static_cast<uint8_t>(distance));
+    return;
+  }
+  jump(target, jcc);
+}
+
+void Emitter::branch_opcode(uint8_t jcc) {
+  if (jcc == 0) {
+    byte(0xe9);
+  } else {
+    bytes({0x0f, jcc});
+  }
 }
 
 void Emitter::jump_through_table() {

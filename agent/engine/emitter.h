@@ -35,6 +35,13 @@ class Emitter {
   // Registers that a tool leaves in their spill slots for the rule of a return or an indirect branch.
   void leave_spilled(uint16_t registers) { left_spilled_ = registers; }
   uint16_t left_spilled() const { return left_spilled_; }
+  // What is emitted from here on is the block of `tag`, and branches to it lead here.
+  void start_block(AppPc tag) {
+    tag_ = tag;
+    start_ = out_;
+  }
+  // Null: `target` is not the block under way.
+  const uint8_t* start_of(AppPc target) const { return target == tag_ ? start_ : nullptr; }
   // Leaves what was emitted so far out of the map.
   void skip_coverage() { covered_ = out_; }
 
@@ -95,8 +102,12 @@ class Emitter {
   void add_without_flags(GprIndex a, GprIndex b);
   void subtract_prepared(GprIndex a, GprIndex b);
   void invert(GprIndex reg);
-  // jmp rel32 and jcc rel32 to an address within reach
-  void jump(const uint8_t* target);
+  // jmp rel32, or jcc rel32 of condition opcode `jcc` (0x80 to 0x8f), to an address within reach
+  void jump(const uint8_t* target, uint8_t jcc = 0);
+  // The same in the shortest form: it cannot be patched.
+  void branch(const uint8_t* target, uint8_t jcc = 0);
+  // Of a jump whose rel32 follows.
+  void branch_opcode(uint8_t jcc);
   // jrcxz over the next `distance` bytes
   void jrcxz(uint8_t distance) {
     byte(0xe3);
@@ -122,6 +133,8 @@ class Emitter {
   uint32_t map_offset_ = 0;  // app offset of the map's last entry
   protocol::StateKind kind_ = protocol::StateKind::kExact;
   uint16_t left_spilled_ = 0;
+  AppPc tag_{};
+  const uint8_t* start_ = nullptr;
 };
 
 }  // namespace vsup::agent

@@ -25,14 +25,11 @@ const uint8_t* emit_stub(const LinkRecord& record) {
   return stub;
 }
 
-// Of a branch with 32 bits of distance.
-void emit_opcode(Emitter& out, uint8_t jcc) {
-  if (jcc != 0) {
-    out.byte(0x0f);
-    out.byte(jcc);
-  } else {
-    out.byte(0xe9);
-  }
+// Null: not translated yet.
+const uint8_t* code_of(AppPc target, const Emitter& out) {
+  if (const uint8_t* start = out.start_of(target)) return start;
+  const uint32_t known = find_fragment(target);
+  return known != kNoFragment ? fragment_entry(known) : nullptr;
 }
 
 }  // namespace
@@ -52,27 +49,15 @@ void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length) {
 
 void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc) {
   const bool patchable = vsup_settings.link != 0 && kind == LinkKind::kDirect;
-  if (const uint32_t known = patchable ? find_fragment(target) : kNoFragment; known != kNoFragment) {
-    emit_branch(out, fragment_entry(known), jcc);
+  if (const uint8_t* code = patchable ? code_of(target, out) : nullptr) {
+    out.branch(code, jcc);
     return;
   }
   out.align_patch_site(jcc != 0 ? 2 : 1);
-  emit_opcode(out, jcc);
+  out.branch_opcode(jcc);
   uint8_t* site = out.here();
   const uint8_t* stub = emit_stub({raw(target), patchable ? cache_offset(site) : 0, kind});
   out.u32(static_cast<uint32_t>(stub - (site + 4)));
-}
-
-void emit_branch(Emitter& out, const uint8_t* destination, uint8_t jcc) {
-  constexpr uint8_t kShortJump = 0xeb, kLongToShort = 0x10;
-  const int64_t distance = destination - (out.here() + 2);
-  if (distance == static_cast<int8_t>(distance)) {
-    out.byte(jcc != 0 ? static_cast<uint8_t>(jcc - kLongToShort) : kShortJump);
-    out.byte(static_cast<uint8_t>(distance));
-    return;
-  }
-  emit_opcode(out, jcc);
-  out.u32(static_cast<uint32_t>(destination - (out.here() + 4)));
 }
 
 void link_exit(uint32_t link, uint32_t index) {

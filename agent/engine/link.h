@@ -11,9 +11,6 @@ namespace vsup::agent {
 // new stub.
 void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc = 0);
 
-// The same to code that is there already, in the shortest form: it will not be patched.
-void emit_branch(Emitter& out, const uint8_t* destination, uint8_t jcc = 0);
-
 // Emits an exit that hands `cookie` to the tool; the thread then goes on at `retry`, where its state must be exact.
 void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry);
 

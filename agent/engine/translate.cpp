@@ -113,8 +113,6 @@ class BlockTranslator {
   void translate_body();
   bool translate_one(const Source& source);
   bool may_go_on_at(AppPc target) const;
-  bool loops(const Instr& instr) const;
-  void translate_loop_end(const Source& source);
   void translate_branch(const Source& source);
   void translate_side_exit(const Source& source, uint32_t index);
   const uint8_t* bytes_of(AppPc pc) const { return block_.bytes + (raw(pc) - raw(block_.tag)); }
@@ -178,26 +176,9 @@ bool BlockTranslator::may_go_on_at(AppPc target) const {
          find_fragment(target) == kNoFragment && !code_cache.full();
 }
 
-// The block's last instruction, if it jumps to the block's start.
-bool BlockTranslator::loops(const Instr& instr) const {
-  return instr.target == raw(block_.tag) && (instr.flow == Flow::kCondJump || instr.flow == Flow::kJump) &&
-         vsup_settings.link != 0 && !watches_entries();
-}
-
-void BlockTranslator::translate_loop_end(const Source& source) {
-  const bool conditional = source.instr.flow == Flow::kCondJump;
-  emit_branch(out_, entry_, conditional ? static_cast<uint8_t>(0x80 | source.instr.condition()) : 0);
-  out_.cover(source.offset);
-  if (conditional) end_ = BlockEnd::kFallsThrough;
-}
-
 // A direct one. What it leads to follows it where that has not been translated yet: hot paths run straight on.
 void BlockTranslator::translate_branch(const Source& source) {
   const AppPc target{source.instr.target};
-  if (loops(source.instr)) {
-    translate_loop_end(source);
-    return;
-  }
   // An entry that is watched must come by the dispatcher.
   bool goes_on = !watches_entries();
   switch (source.instr.flow) {
@@ -223,8 +204,7 @@ void BlockTranslator::translate_branch(const Source& source) {
 
 // A conditional jump in the block's middle.
 void BlockTranslator::translate_side_exit(const Source& source, uint32_t index) {
-  out_.byte(0x0f);
-  out_.byte(static_cast<uint8_t>(0x80 | source.instr.condition()));
+  out_.branch_opcode(static_cast<uint8_t>(0x80 | source.instr.condition()));
   uint8_t* place = out_.place_rel32();
   out_.cover(source.offset);
   side_exits_.add({place, block_.tag, block_.size, source.offset + source.instr.length, AppPc{source.instr.target},
@@ -318,6 +298,7 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   out_.skip_coverage();
   if (instrumenter() != nullptr && instrumenter()->counts_blocks) out_.set_kind(protocol::StateKind::kUncounted);
   entry_ = out_.here();
+  if (!watches_entries()) out_.start_block(block_.tag);
   may_continue_ = may_continue;
   if (checked) emit_entry_check(out_, block_.tag, block_.bytes, block_.size, region_.gate);
   if (block_.count > 0) {

@@ -380,8 +380,7 @@ void emit_resolved_jump(Emitter& out, EdgeRecord* head, const Source& source) {
 }
 
 uint8_t* emit_if_taken(Emitter& out, const Source& source) {
-  out.byte(0x0f);
-  out.byte(static_cast<uint8_t>(0x80 | (source.instr.condition() ^ 1)));
+  out.branch_opcode(static_cast<uint8_t>(0x80 | (source.instr.condition() ^ 1)));
   uint8_t* place = out.place_rel32();
   out.cover(source.offset);
   return place;
