@@ -10,6 +10,7 @@
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/inject/inject.h"
 #include "supervisor/session/heap_hooks.h"
+#include "supervisor/session/mode_switch.h"
 #include "supervisor/session/module_watch.h"
 #include "supervisor/session/native_breakpoints.h"
 #include "supervisor/session/session_observer.h"
@@ -31,6 +32,9 @@ class SlotTable {
 };
 
 struct AddressSpace {
+  // That of a child which is born with a copy of the memory.
+  std::shared_ptr<AddressSpace> for_fork_child() const;
+
   bool injected = false;
   bool ready_on = false;      // for the cache, not for native code: its processes' want_on, but for a switch under way
   bool passes_rseq = false;   // a thread registered it natively
@@ -44,7 +48,8 @@ struct AddressSpace {
   bool trap_ignored = false;           // by the app, when the breakpoints were set: each of them makes it the default
   std::unique_ptr<ModuleWatch> watch;  // for tools that hook the heap or walk stacks
   HeapHooks hooks;
-  uint64_t code_fingerprint = 0;  // of the executable mappings when instrumentation was switched off
+  uint64_t code_fingerprint = 0;          // of the executable mappings when instrumentation was switched off
+  std::shared_ptr<ModeSwitch> switching;  // asked for, and the memory not made ready for it yet
 
   // The stop of the world: while `stopping`, threads that stop are parked in app state; when all are, the actions
   // run, then everybody resumes as its process wants, then `afterwards` run.

@@ -142,21 +142,17 @@ void SessionImpl::receive_fork_child(Task& parent, pid_t child_pid, WaitStatus s
   const bool wanted_on = parent.process->want_on;
   Process& born = add_born_process(*parent.process, child_pid);
   born.want_on = space.ready_on;
-  born.space = std::make_shared<AddressSpace>();
-  born.space->injected = space.injected;
-  born.space->ready_on = space.ready_on;
-  born.space->code_fingerprint = space.code_fingerprint;
-  born.space->passes_rseq = space.passes_rseq;
-  born.space->vdso_syscall = space.vdso_syscall;
-  born.space->breakpoints = space.breakpoints;
-  born.space->trap_ignored = space.trap_ignored;
-  born.space->hooks = space.hooks;
-  if (space.watch) born.space->watch = space.watch->clone();
+  born.space = space.for_fork_child();
   announce(born);
   add_task(child_pid, born).note_stop(status);
   guarded(child_pid, [this, &parent](Task& child) { begin_fork_child(parent, child); });
   // A switch was asked for that its parent's memory had not been made ready for when it was copied.
-  if (wanted_on != space.ready_on) toggle(wanted_on, {child_pid}, {});
+  if (wanted_on == space.ready_on) return;
+  const std::shared_ptr<ModeSwitch> whole = space.switching;
+  if (whole) whole->add_part();
+  toggle(wanted_on, {child_pid}, [whole](const ToggleResult& part) {
+    if (whole) whole->finish_part(part.processes, part.threads);
+  });
 }
 
 void SessionImpl::begin_fork_child(const Task& parent, Task& child) {

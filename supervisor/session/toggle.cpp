@@ -162,14 +162,6 @@ void SessionImpl::refresh_stack_tables(AddressSpace& space) {
 }
 
 void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<void(ToggleResult)> done) {
-  struct Job {
-    ToggleResult result;
-    double started = monotonic_seconds();
-    size_t remaining = 0;
-    std::function<void(ToggleResult)> done;
-  };
-  const auto job = std::make_shared<Job>();
-  job->done = std::move(done);
   std::map<std::shared_ptr<AddressSpace>, std::vector<pid_t>> spaces;
   for (Process* process : select(pids)) {
     if (!process->traceable || process->detaching) continue;
@@ -177,16 +169,13 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
     process->want_on = on;
     ++process->counters.toggles;
   }
-  job->remaining = spaces.size() + 1;
-  const auto finish_one = [job] {
-    if (--job->remaining != 0) return;
-    job->result.milliseconds = (monotonic_seconds() - job->started) * 1e3;
-    if (job->done) job->done(job->result);
-  };
+  const auto job = std::make_shared<ModeSwitch>(spaces.size() + 1, std::move(done));
   for (const auto& [space, members] : spaces) {
+    space->switching = job;
     with_world_stopped(
         space,
         [this, on, members = members, space = space.get()] {
+          space->switching.reset();
           for (const pid_t pid : members) {
             Process* process = find_process(pid);
             if (process == nullptr || process->space.get() != space) continue;  // gone, or executes a new image
@@ -219,19 +208,20 @@ void SessionImpl::toggle(bool on, const std::vector<pid_t>& pids, std::function<
             note(*process, "not instrumented: " + error);
           }
         },
-        [this, on, job, members = members, finish_one] {
+        [this, on, job, members = members] {
           const double now = realtime_seconds();
+          unsigned processes = 0, threads = 0;
           for (const pid_t pid : members) {
             const Process* process = find_process(pid);
             if (process == nullptr || !process->traceable) continue;
-            ++job->result.processes;
-            job->result.threads += static_cast<unsigned>(process->tasks.size());
+            ++processes;
+            threads += static_cast<unsigned>(process->tasks.size());
             observer_.mode_changed(pid, on, now);
           }
-          finish_one();
+          job->finish_part(processes, threads);
         });
   }
-  finish_one();
+  job->finish_part(0, 0);
 }
 
 }  // namespace vsup::supervisor
