@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Counts are exact where a program is interrupted: by signals and faults in the middle of blocks, and by switches."""
+"""Counts are exact where a program is interrupted, by signals and faults in the middle of blocks and by switches, and
+where a site has many callees."""
 import glob
 import os
 import signal
@@ -102,6 +103,25 @@ def instructions_of(path):
     return found
 
 
+def many_callees_of_a_site(place):
+    """Two threads call 1,000 functions through the same two sites: each pair has its own number of calls."""
+    for options in MODES:
+        # Profile reads no jumps; each flush begins new records of the sites, more than there is room for.
+        if options in (["--collect-jumps=yes"], ["--flush-every=50"]):
+            continue
+        status, _, errors = place.run(["-q", "--tool=callgrind", *options, os.path.join(place.programs, "callees")],
+                                      timeout=100)
+        check(status == 0, f"{options}: {status} {errors}")
+        profile = Profile(one(dict(enumerate(glob.glob(os.path.join(place.log, "*", "callgrind.out.*[0-9]"))))))
+        calls = {}
+        for (caller, callee), edge in profile.calls.items():
+            key = caller.split("'")[0], callee.split("'")[0]
+            calls[key] = calls.get(key, 0) + edge[0]
+        for n in range(1000):
+            found = calls.get(("up", f"f{n:03}"), 0), calls.get(("down", f"f{n:03}"), 0)
+            check(found == (2 * (n + 1), 2 * (1000 - n)), f"{options}: f{n:03} is called {found} times")
+
+
 THREADS = 8
 IN_ORDER = (0, 1, 2, 7, 10, 11, 3, 4, 5, 6, 8, 9)  # as the instructions follow each other
 SOMETIMES = 4  # of them is executed each second time
@@ -163,5 +183,5 @@ def detached_in_the_middle(place):
 
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (signals_in_the_middle_of_blocks, locks_in_blocks_that_are_cut,
-                                            faults_in_the_middle_of_blocks, threads_that_are_ended_in_the_middle,
-                                            detached_in_the_middle)}, __doc__)
+                                            faults_in_the_middle_of_blocks, many_callees_of_a_site,
+                                            threads_that_are_ended_in_the_middle, detached_in_the_middle)}, __doc__)

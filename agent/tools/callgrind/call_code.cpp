@@ -310,6 +310,32 @@ uint8_t* emit_if_inside(Emitter& out, const FunctionRange& range) {
   return out.place_rel32();
 }
 
+// rdx = the record of the callee rcx, which the site's head has or which is searched for out of line. Uses rax and the
+// flags. A callee that has none yet is handed to the tool, which adds it, and starts anew at `retry`.
+void emit_find_callee(Emitter& out, const EdgeRecord* head, const uint8_t* retry) {
+  out.load_constant(kRdx, reinterpret_cast<uint64_t>(head));
+  out.bytes({0x48, 0x39, 0x4a, kMatchOfEdge, 0x0f, 0x85});  // cmp [rdx + 8], rcx ; jne rel32
+  uint8_t* to_search = out.place_rel32();
+  ColdToolExit cold;
+  cold.out.bytes({0x89, 0xc8, 0x69, 0xc0});  // mov eax, ecx ; imul eax, eax, imm32
+  cold.out.u32(kLookupFactorFirst);
+  cold.out.byte(0x05);  // add eax, imm32
+  cold.out.u32(head->head * kLookupFactorSecond);
+  cold.out.bytes({0xc1, 0xe8, 32 - kCalleeBits});  // shr eax, imm8
+  cold.out.load_constant(kRdx, kCalleesAt);
+  cold.out.bytes({0x48, 0x8b, 0x14, 0xc2});  // mov rdx, [rdx + rax * 8]
+  const uint8_t* probe = cold.out.here();
+  // test rdx, rdx ; jz miss ; cmp [rdx + 8], rcx ; jne next ; cmp dword [rdx + 72], imm32 ; je rel32
+  cold.out.bytes({0x48, 0x85, 0xd2, 0x74, 25, 0x48, 0x39, 0x4a, kMatchOfEdge, 0x75, 13, 0x81, 0x7a, kHeadOfEdge});
+  cold.out.u32(head->head);
+  cold.out.jump(out.here(), 0x84);
+  cold.out.bytes({0x48, 0x8b, 0x52, kNextOfEdge, 0xeb});  // next: mov rdx, [rdx + 16] ; jmp probe
+  cold.out.byte(static_cast<uint8_t>(probe - (cold.out.here() + 1)));
+  cold.out.gs_absolute(0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
+  restore_borrowed(cold.out);
+  Emitter::land(to_search, cold.finish(reinterpret_cast<uint64_t>(head) | kExitNewCallee, retry));
+}
+
 // The rule of the indirect branch that follows needs rcx and rdx in their spill slots, and what its operand names.
 void end_before_branch(Emitter& out, const Source& source) {
   out.restore_flags();
@@ -333,19 +359,7 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   load_callee(out, edge, source);
   out.save_flags();
   uint8_t* stays = edge.inside.start != 0 ? emit_if_inside(out, edge.inside) : nullptr;
-  out.load_constant(kRdx, reinterpret_cast<uint64_t>(edge.head));
-  out.bytes({0x48, 0x39, 0x4a, 0x08, 0x74});  // cmp [rdx + 8], rcx ; je over the loop
-  uint8_t* over_loop = out.here();
-  out.byte(0);
-  const uint8_t* next = out.here();
-  out.bytes({0x48, 0x8b, 0x52, 0x10});  // mov rdx, [rdx + 16]
-  out.bytes({0x48, 0x85, 0xd2});        // test rdx, rdx
-  out.bytes({0x0f, 0x84});              // jz miss, rel32
-  uint8_t* to_miss = out.place_rel32();
-  out.bytes({0x48, 0x39, 0x4a, 0x08});  // cmp [rdx + 8], rcx
-  out.byte(0x75);                       // jne next
-  out.byte(static_cast<uint8_t>(next - (out.here() + 1)));
-  *over_loop = static_cast<uint8_t>(out.here() - (over_loop + 1));
+  emit_find_callee(out, edge.head, retry);
   uint8_t* to_stale = edge.is_jump ? nullptr : emit_top_unless_stale(out);
   out.bytes({0x8b, 0x52, 0x1c});  // mov edx, [rdx + 28]
   uint8_t* to_node_miss = nullptr;
@@ -363,7 +377,6 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   }
   if (to_node_miss != nullptr) emit_miss(to_node_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
   if (to_stale != nullptr) emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry);
-  emit_miss(to_miss, reinterpret_cast<uint64_t>(edge.head) | kExitNewCallee, kRcx, retry);
   note_continuation(out, edge.head);
   out.cover(source.offset, {.step = true});
 }

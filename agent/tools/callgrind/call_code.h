@@ -52,7 +52,7 @@ void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edg
 
 // A call or jump through a register or memory.
 struct IndirectEdge {
-  EdgeRecord* head;  // starts the chain of its callees
+  EdgeRecord* head;  // its callees are found by it
   bool is_call;
   uint64_t slot;         // a direct one to an entry of a linkage table: the word that the entry jumps through; or 0
   uint32_t passed_ir;    // of that entry

@@ -53,7 +53,9 @@ EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block, EdgeKind ki
           .callee_pc = callee,
           .passed_pc = {},
           .kind = kind,
-          .blocks = static_cast<uint32_t>(records.blocks)};
+          .blocks = static_cast<uint32_t>(records.blocks),
+          .head = index,
+          .unused = 0};
   records.edges = index + 1;
   return &edge;
 }
@@ -63,19 +65,34 @@ uint32_t last_block() {
   return static_cast<uint32_t>(header().blocks) - 1;
 }
 
-// The head of an indirect site's chain. It has its first callee, too, so that most sites find it there.
+// The head record of an indirect site. It has its first callee, too, so that most sites find it there.
 EdgeRecord* add_head(uint64_t site, EdgeKind kind = EdgeKind::kCall) {
   EdgeRecord* head = add_edge(site, 0, kNoBlock, kind);
   if (head != nullptr) head->match_pc = kNoMatch;
   return head;
 }
 
-void put_into_chain(EdgeRecord* head, EdgeRecord* edge) {
-  edge->next = head->next;
-  __atomic_store_n(&head->next, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+uint64_t* bucket_of(const EdgeRecord& head, uint64_t target) {
+  return reinterpret_cast<uint64_t*>(kCalleesAt) + callee_bucket(target, head.head);
+}
+
+// `target`: where the site's branch leads.
+void add_callee(EdgeRecord* head, EdgeRecord* edge, uint64_t target) {
+  uint64_t* bucket = bucket_of(*head, target);
+  edge->head = head->head;
+  edge->next = *bucket;
+  __atomic_store_n(bucket, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
   if (head->match_pc != kNoMatch || edge->match_pc == kNoMatch) return;
   head->index = edge->index;
   __atomic_store_n(&head->match_pc, edge->match_pc, __ATOMIC_RELEASE);
+}
+
+// One that code in the cache does not find; null: there is none yet.
+EdgeRecord* find_unmatched(const EdgeRecord& head, uint64_t target) {
+  auto* edge = reinterpret_cast<EdgeRecord*>(*bucket_of(head, target));
+  while (edge != nullptr && (edge->head != head.head || edge->callee_pc != target || edge->match_pc != kNoMatch))
+    edge = reinterpret_cast<EdgeRecord*>(edge->next);
+  return edge;
 }
 
 bool skips_plt() {
@@ -289,7 +306,7 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
   if (head->kind == EdgeKind::kJump) {
     EdgeRecord* edge = add_edge(head->site_pc, target, kNoBlock, EdgeKind::kJump);
     if (edge == nullptr) return head->block;
-    put_into_chain(head, edge);
+    add_callee(head, edge, target);
     return retry;
   }
   settle_stack(ctx, mode, false);
@@ -300,17 +317,14 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
     return head->block;
   const uint64_t sp = ctx.gpr[protocol::kRsp], callee_sp = is_call ? sp - 8 : sp;
   if (acting_function(target) != nullptr) {
-    // Found in the chain here alone, so that the tool is told of each call.
-    uint64_t next = head->next;
-    while (next != 0 && reinterpret_cast<const EdgeRecord*>(next)->callee_pc != target)
-      next = reinterpret_cast<const EdgeRecord*>(next)->next;
-    auto* edge = reinterpret_cast<EdgeRecord*>(next);
+    // Found here alone, so that the tool is told of each call.
+    EdgeRecord* edge = find_unmatched(*head, target);
     if (edge == nullptr) {
       edge = add_edge(head->site_pc, target, kNoBlock);
       if (edge == nullptr) return head->block;
       edge->match_pc = kNoMatch;
       edge->passed_pc[0] = head->passed_pc[0];
-      put_into_chain(head, edge);
+      add_callee(head, edge, target);
     }
     enter_function(ctx, mode, *edge, callee_sp, edge->passed_pc[0] != 0 ? 1 : 0);
     return head->block;
@@ -337,7 +351,7 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
       return head->block;
     }
   }
-  put_into_chain(head, edge);
+  add_callee(head, edge, target);
   return retry;
 }
 

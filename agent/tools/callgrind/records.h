@@ -3,6 +3,7 @@
 // the process stands still. Promises: plain structures; indices are dense, from 0.
 //
 //   kToolBase  +0x0000'0000  Header
+//              +0x0080'0000  uint64_t buckets of callees, 1 << kCalleeBits
 //              +0x0100'0000  BlockRecord[kMaxBlocks]
 //              +0x0800'0000  uint8_t instruction lengths, all blocks' one after the other
 //              +0x1000'0000  EdgeRecord[kMaxEdges]
@@ -115,6 +116,15 @@ inline constexpr uint32_t kLookupSpare = 4096;
 inline constexpr uint64_t kLookupSize = sizeof(LookupEntry) * ((1ull << kLookupBits) + kLookupSpare);
 inline constexpr uint32_t kLookupFactorFirst = 0x9e3779b1, kLookupFactorSecond = 0x85ebca6b;  // odd, bits well mixed
 
+// Addresses of the first EdgeRecord of each bucket, in which the callees that indirect sites have met lie, but for the
+// first of each site, which its head record has. Code in the cache searches them without a lock.
+inline constexpr uint32_t kCalleeBits = 16;
+inline constexpr uint64_t kCalleesAt = kToolBase + 0x0080'0000;
+inline constexpr uint32_t kHeadOfEdge = 72, kMatchOfEdge = 8, kNextOfEdge = 16;
+constexpr uint32_t callee_bucket(uint64_t target, uint32_t head) {
+  return (static_cast<uint32_t>(target) * kLookupFactorFirst + head * kLookupFactorSecond) >> (32 - kCalleeBits);
+}
+
 inline constexpr uint32_t kMaxStacks = 8192;
 inline constexpr uint64_t kStackSize = 0x4'0000;
 inline constexpr uint64_t kStackRecordsAt = kToolBase + 0x3800'0000;
@@ -144,6 +154,7 @@ inline constexpr uint32_t kMaxFunctions = 16384;
 inline constexpr uint64_t kFunctionsAt = kToolBase + 0x00f0'0000;
 static_assert(kActiveOffset + kMaxFunctions / 8 <= kEventTopOffset && kMovedOffset + 8 <= kBlockCountOffset &&
               kStackIndexOffset < kActiveOffset);
+static_assert(kCalleesAt + (8ull << kCalleeBits) <= kFunctionsAt);
 static_assert(kFunctionsAt + kMaxFunctions * sizeof(FunctionRecord) <= kBlocksAt);
 static_assert(kStacksAt + kMaxStacks * kStackSize <= cachesim::kInstrsAt);
 
@@ -212,7 +223,7 @@ struct EdgeRecord {
   uint64_t site_pc;   // of the call or jump instruction
   uint64_t match_pc;  // where the site's indirect branch leads, which may be a table entry on the way; of a head record
                       // the first such place that was met, whose index it then has
-  uint64_t next;      // address of the next record of the same indirect site, 0 at the end
+  uint64_t next;      // address of the next record in the same bucket of kCalleesAt, 0 at the end
   uint32_t block;     // whose executions are the edge's calls, or kNoBlock: counted at kCallsOffset; of a head record:
                       // where in the cache the code after the look-up goes on
   uint32_t index;
@@ -220,8 +231,11 @@ struct EdgeRecord {
   uint64_t passed_pc[3];  // blocks of a procedure linkage table on the way: their cost is the caller's
   EdgeKind kind;
   uint32_t blocks;  // records of blocks there were when the edge was met
+  uint32_t head;    // of an indirect site: number of its head record, also of that itself
+  uint32_t unused;
 };
-static_assert(sizeof(EdgeRecord) == 72);
+static_assert(sizeof(EdgeRecord) == 80);
+static_assert(kEdgesAt + sizeof(EdgeRecord) * kMaxEdges <= kNodesAt);
 inline constexpr uint32_t kNoBlock = ~0u;
 
 // A function where it was called: a way from the thread's first function to it.
