@@ -4,8 +4,8 @@
 //
 //   agent heap  +0x0000'0000  FragmentInfo[4 Mi]          +0x1c00'0000  uint32_t thunk_of[4 Mi]
 //               +0x0c00'0000  state maps, 256 MiB         +0x1d00'0000  uint32_t buckets[512 Ki]
-//               +0x1d80'0000  uint32_t thunk_heads[64 Ki]  +0x1e00'0000  uint32_t chunk_first[1 Mi]
-//               +0x2000'0000  LinkRecord[16 Mi]
+//               +0x1d80'0000  uint32_t thunk_heads[64 Ki]  +0x1dc0'0000  uint32_t thunk_tails[64 Ki]
+//               +0x1e00'0000  uint32_t chunk_first[1 Mi]   +0x2000'0000  LinkRecord[16 Mi]
 #pragma once
 
 #include "agent/base/settings.h"
@@ -36,6 +36,10 @@ struct LinkRecord {
 };
 static_assert(sizeof(LinkRecord) == 16);
 
+inline uint32_t cache_offset(const uint8_t* at) {
+  return static_cast<uint32_t>(reinterpret_cast<uint64_t>(at) - protocol::kCacheBase);
+}
+
 class CodeCache {
  public:
   static constexpr uint32_t kMaxFragments = 4u << 20;
@@ -50,6 +54,8 @@ class CodeCache {
   static uint32_t* thunk_of() { return at<uint32_t>(0x1c00'0000); }
   static uint32_t* buckets() { return at<uint32_t>(0x1d00'0000); }
   static uint32_t* thunk_heads() { return at<uint32_t>(0x1d80'0000); }
+  // Of the jump at the end of each chain; void where there is no head.
+  static uint32_t* thunk_tails() { return at<uint32_t>(0x1dc0'0000); }
   static uint32_t* chunk_first() { return at<uint32_t>(0x1e00'0000); }
   static LinkRecord* links() { return at<LinkRecord>(0x2000'0000); }
 

@@ -8,10 +8,6 @@ namespace vsup::agent {
 
 namespace {
 
-uint32_t cache_offset(const uint8_t* at) {
-  return static_cast<uint32_t>(reinterpret_cast<uint64_t>(at) - protocol::kCacheBase);
-}
-
 // `cold` ends in the exit of this record.
 void end_in_exit(Emitter& cold, const LinkRecord& record) {
   cold.exit_stub(code_cache.add_link(record), reinterpret_cast<const void*>(&vsup_exit));
@@ -60,13 +56,15 @@ void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc) {
   out.u32(static_cast<uint32_t>(stub - (site + 4)));
 }
 
+void patch_branch(uint32_t site, uint32_t target) {
+  VS_CHECK((site & 15) <= 12, site);
+  __atomic_store_n(reinterpret_cast<uint32_t*>(protocol::kCacheBase + site), target - (site + 4), __ATOMIC_RELEASE);
+}
+
 void link_exit(uint32_t link, uint32_t index) {
   LinkRecord& record = CodeCache::links()[link];
   if (record.site == 0) return;
-  uint8_t* site = reinterpret_cast<uint8_t*>(protocol::kCacheBase + record.site);
-  VS_CHECK((record.site & 15) <= 12, record.site);
-  auto distance = static_cast<uint32_t>(fragment_entry(index) - (site + 4));
-  __atomic_store_n(reinterpret_cast<uint32_t*>(site), distance, __ATOMIC_RELEASE);
+  patch_branch(record.site, cache_offset(fragment_entry(index)));
   count(protocol::kCounter_links);
 }
 

@@ -30,6 +30,9 @@ class ColdToolExit {
 // Emits an exit after an instruction of `length` bytes at `pc` that has stored the x87 instruction pointer.
 void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length);
 
+// Has the branch whose rel32 is at `site`, emitted behind align_patch_site, lead to `target`: offsets from kCacheBase.
+void patch_branch(uint32_t site, uint32_t target);
+
 // Patches the exit of record `link` to lead to fragment `index`.
 void link_exit(uint32_t link, uint32_t index);
 

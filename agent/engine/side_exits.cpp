@@ -39,7 +39,7 @@ void SideExits::emit() const {
     emit_one(out, jump);
     const uint32_t index = add_hidden_fragment({
         .app_pc = raw(jump.tag),
-        .cache_start = static_cast<uint32_t>(reinterpret_cast<uint64_t>(start) - protocol::kCacheBase),
+        .cache_start = cache_offset(start),
         .cache_size = static_cast<uint32_t>(out.here() - start),
         .map_offset = static_cast<uint32_t>(code_cache.map_used()),
         .map_size = static_cast<uint16_t>(out.map_size()),

@@ -35,6 +35,7 @@ struct BlockResult {
   uint32_t index;
   bool continues;  // it goes on, without a jump, where the next block must be emitted
   AppPc next;
+  const uint8_t* prefix_to_next;  // of its prefix's jump, null: it has none
 };
 
 // Execute-only page of the kernel at the end of the address space; the kernel emulates calls into it.
@@ -55,25 +56,35 @@ bool is_native_only(const Instr& instr) {
 
 // The prefix that branch tables lead to: rcx is the app target, the app's rcx and rdx are in their spill slots.
 //   mov rdx, -tag ; lea rcx, [rcx + rdx] ; jrcxz hit ; not rdx ; lea rcx, [rcx + rdx + 1] ; jmp next ; hit: restore
-void emit_prefix(Emitter& out, uint64_t tag, const uint8_t* next) {
+// Returns the rel32 of the jump, which leads to the miss until join_chain.
+uint8_t* emit_prefix(Emitter& out, uint64_t tag) {
   out.load_constant(protocol::kRdx, 0 - tag);
   out.add_without_flags(protocol::kRcx, protocol::kRdx);
-  out.jrcxz(13);
+  out.jrcxz(0);
+  uint8_t* other = out.here();
   out.invert(protocol::kRdx);
   out.subtract_prepared(protocol::kRcx, protocol::kRdx);
-  out.jump(next);
+  out.align_patch_site(1);
+  out.jump(reinterpret_cast<const uint8_t*>(&vsup_indirect_miss));
+  uint8_t* to_next = out.here() - sizeof(uint32_t);
+  other[-1] = static_cast<uint8_t>(out.here() - other);
   out.unspill(protocol::kRdx);
   out.unspill(protocol::kRcx);
+  return to_next;
 }
 
-// Takes the head of the chain of prefixes that share `tag`'s table entry, and makes `prefix` the new head.
-const uint8_t* push_prefix(uint64_t tag, const uint8_t* prefix) {
+// Makes the prefix the last of the chain of those that share `tag`'s table entry: other threads may be on their way to
+// it from then on. Those that were first are, mostly, what is executed most.
+void join_chain(uint64_t tag, uint32_t prefix, const uint8_t* to_next) {
   uint32_t& head = CodeCache::thunk_heads()[tag & 0xffff];
-  const uint8_t* next = head == 0 ? reinterpret_cast<const uint8_t*>(&vsup_indirect_miss)
-                                  : reinterpret_cast<const uint8_t*>(protocol::kCacheBase + head);
-  head = static_cast<uint32_t>(reinterpret_cast<uint64_t>(prefix) - protocol::kCacheBase);
+  uint32_t& tail = CodeCache::thunk_tails()[tag & 0xffff];
+  if (head == 0) {
+    head = prefix;
+  } else {
+    patch_branch(tail, prefix);
+  }
+  tail = cache_offset(to_next);
   count(protocol::kCounter_thunks);
-  return next;
 }
 
 bool is_popf(const Instr& instr) {
@@ -293,7 +304,7 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   decode_block();
   bool checked = region_.checked && block_.count > 0;
   const uint8_t* prefix = out_.here();
-  if (with_prefix) emit_prefix(out_, tag, push_prefix(tag, prefix));
+  const uint8_t* prefix_to_next = with_prefix ? emit_prefix(out_, tag) : nullptr;
   while (checked && (reinterpret_cast<uint64_t>(out_.here()) & 7) != 0) out_.byte(0x90);
   out_.skip_coverage();
   if (instrumenter() != nullptr && instrumenter()->counts_blocks) out_.set_kind(protocol::StateKind::kUncounted);
@@ -319,7 +330,7 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   }
   uint32_t index = add_fragment({
       .app_pc = tag,
-      .cache_start = static_cast<uint32_t>(reinterpret_cast<uint64_t>(entry_) - protocol::kCacheBase),
+      .cache_start = cache_offset(entry_),
       .cache_size = static_cast<uint32_t>(out_.here() - entry_),
       .map_offset = static_cast<uint32_t>(code_cache.map_used()),
       .map_size = static_cast<uint16_t>(out_.map_size()),
@@ -330,14 +341,13 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
   code_cache.set_map_used(code_cache.map_used() + out_.map_size());
   code_cache.set_hot(out_.here());
   code_cache.count_translation();
-  if (with_prefix)
-    CodeCache::thunk_of()[index] = static_cast<uint32_t>(reinterpret_cast<uint64_t>(prefix) - protocol::kCacheBase);
+  if (with_prefix) CodeCache::thunk_of()[index] = cache_offset(prefix);
   region_.has_code = true;
   if (vsup_settings.verify != 0) verify_fragment(index);
   count(protocol::kCounter_fragments);
   count(protocol::kCounter_app_instructions, block_.count);
   count(protocol::kCounter_app_bytes, block_.size);
-  return {index, end_ == BlockEnd::kGoesOn, next_};
+  return {index, end_ == BlockEnd::kGoesOn, next_, prefix_to_next};
 }
 
 }  // namespace
@@ -350,9 +360,11 @@ uint32_t translate(AppPc tag, Arrival arrival) {
   SideExits side_exits;
   BlockResult block = BlockTranslator(tag, region, side_exits).run(arrival == Arrival::kIndirect, true);
   uint32_t index = block.index;
+  const uint8_t* to_next = block.prefix_to_next;
   for (unsigned row = 2; block.continues; ++row)
     block = BlockTranslator(block.next, region, side_exits).run(false, row < kMaxRow);
   side_exits.emit();
+  if (to_next != nullptr) join_chain(raw(tag), CodeCache::thunk_of()[index], to_next);
   shared_block()->counters[protocol::kCounter_cache_bytes] = vsup_state.cache_used + vsup_state.cold_used;
   return index;
 }
@@ -361,12 +373,12 @@ const uint8_t* ensure_thunk(uint32_t index) {
   uint32_t& thunk = CodeCache::thunk_of()[index];
   uint64_t tag = CodeCache::fragments()[index].app_pc;
   if (thunk == 0) {
-    uint8_t* prefix = code_cache.cold();
-    Emitter out(prefix, nullptr);
-    emit_prefix(out, tag, push_prefix(tag, prefix));
+    Emitter out(code_cache.cold(), nullptr);
+    thunk = cache_offset(out.here());
+    const uint8_t* to_next = emit_prefix(out, tag);
     out.jump(fragment_entry(index));
     code_cache.set_cold(out.here());
-    thunk = static_cast<uint32_t>(reinterpret_cast<uint64_t>(prefix) - protocol::kCacheBase);
+    join_chain(tag, thunk, to_next);
   }
   return reinterpret_cast<const uint8_t*>(protocol::kCacheBase + CodeCache::thunk_heads()[tag & 0xffff]);
 }

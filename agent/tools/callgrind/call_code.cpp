@@ -255,7 +255,7 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
 
 void emit_flagged_edge(Emitter& out, EdgeRecord* edge, const Source& source) {
   emit_tool_exit(out, reinterpret_cast<uint64_t>(edge) | kExitFlagged, out.here());
-  edge->block = static_cast<uint32_t>(reinterpret_cast<uint64_t>(out.here()) - protocol::kCacheBase);
+  edge->block = cache_offset(out.here());
   out.cover(source.offset, {.step = true});
 }
 
@@ -348,7 +348,7 @@ void end_before_branch(Emitter& out, const Source& source) {
 }
 
 void note_continuation(const Emitter& out, EdgeRecord* head) {
-  head->block = static_cast<uint32_t>(reinterpret_cast<uint64_t>(out.here()) - protocol::kCacheBase);
+  head->block = cache_offset(out.here());
 }
 
 }  // namespace
