@@ -18,7 +18,7 @@ namespace {
 
 // session.json is rewritten as a whole: it may take this part of the time at most, and is not worth more often.
 constexpr double kSessionWriteShare = 0.05;
-constexpr double kSessionWriteSpacing = 0.005;
+constexpr double kSessionWriteSpacing = 0.05;
 constexpr double kModuleWriteDelay = 0.05;
 constexpr double kModuleWriteShare = 0.005;  // the list of a process with hundreds takes milliseconds
 
@@ -87,7 +87,7 @@ struct Recorder::Impl {
     }
     rows[live.row] = session_row(live.record);
     if (!live.record.directory.empty()) {
-      directory.write_file(live.record.directory + "/process.json", process_json(live.record));
+      directory.write_record(live.record.directory + "/process.json", process_json(live.record));
     }
   }
 
@@ -105,7 +105,7 @@ struct Recorder::Impl {
 
   void save_session() {
     double began = monotonic_seconds();
-    directory.write_file("session.json", session_json(session, rows));
+    directory.write_record("session.json", session_json(session, rows));
     last_session_write = monotonic_seconds();
     session_write_cost = last_session_write - began;
   }
@@ -391,6 +391,7 @@ void Recorder::finish() {
   impl.session.ended = true;
   impl.session.ended_seconds = realtime_seconds();
   impl.save_session();
+  impl.directory.drop_spare();
   impl.alive.reset();
 
   std::string words;

@@ -37,6 +37,10 @@ class SessionDirectory {
   // `name` is relative to path(). False on failure.
   bool write_file(const std::string& name, std::string_view content);
   bool append_file(const std::string& name, std::string_view content);
+  // The same as write_file, for files that are written again and again: without freeing what they were in before.
+  bool write_record(const std::string& name, std::string_view content);
+  // After the last record. What is written later leaves a file behind until the end.
+  void drop_spare();
 
   // Points `latest`, beside a directory in the default place, to it.
   void publish();
@@ -48,6 +52,8 @@ class SessionDirectory {
 
  private:
   void failed(const std::string& name, int error);
+  int open_spare();
+  bool exchange_spare(const std::string& name);
 
   std::string path_;
   bool in_default_place_ = false;

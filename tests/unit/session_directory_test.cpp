@@ -180,6 +180,48 @@ TEST_CASE("a full disk is reported once and keeps what was there") {
   CHECK_FALSE(fs::exists(directory.path() + "/h.new"));
 }
 
+TEST_CASE("records are written over what they were in before") {
+  TemporaryDirectory temporary;
+  unsigned reports = 0;
+  SessionDirectory directory(temporary.path + "/s", "prog", [&](const std::string&) { ++reports; });
+  const std::string record = directory.path() + "/r", spare = directory.path() + "/.spare";
+  const auto inode = [](const std::string& path) {
+    struct stat facts {};
+    return lstat(path.c_str(), &facts) == 0 ? facts.st_ino : 0;
+  };
+  REQUIRE(directory.write_record("r", "one, the longest"));
+  const ino_t first = inode(record);
+  REQUIRE(directory.write_record("r", "two"));
+  const ino_t second = inode(record);
+  CHECK(inode(spare) == first);
+  REQUIRE(directory.write_record("r", "three"));
+  CHECK(inode(record) == first);
+  CHECK(inode(spare) == second);
+  CHECK(slurp(record) == "three");
+  // What others put in the places is neither waited for nor written through.
+  const std::string elsewhere = temporary.path + "/elsewhere";
+  std::ofstream(elsewhere) << "theirs";
+  for (int kind = 0; kind < 6; ++kind) {
+    const std::string& place = kind < 3 ? record : spare;
+    fs::remove(place);
+    if (kind % 3 == 0) REQUIRE(mkfifo(place.c_str(), 0600) == 0);
+    if (kind % 3 == 1) REQUIRE(symlink(elsewhere.c_str(), place.c_str()) == 0);
+    if (kind % 3 == 2) REQUIRE(link(elsewhere.c_str(), place.c_str()) == 0);
+    CHECK(directory.write_record("r", "mine"));
+    CHECK(directory.write_record("r", "mine too"));
+    CHECK(slurp(record) == "mine too");
+    CHECK(slurp(elsewhere) == "theirs");
+  }
+  CHECK(reports == 0);
+  REQUIRE(mkdir((directory.path() + "/d").c_str(), 0700) == 0);
+  CHECK_FALSE(directory.write_record("d", "text"));
+  CHECK(fs::is_directory(directory.path() + "/d"));
+  CHECK(reports == 1);
+  CHECK(directory.write_record("r", "last"));
+  directory.drop_spare();
+  CHECK_FALSE(fs::exists(spare));
+}
+
 TEST_CASE("an image chain is written down") {
   RecorderOptions options;
   options.stats = true;
