@@ -31,6 +31,8 @@
 //                +0x1880'0000 rows of edges or nodes: uint64_t inclusive cost in each of simulated_events()
 #pragma once
 
+#include <stddef.h>
+
 #include "agent/tools/cachesim/records.h"
 #include "protocol/agent_boot.h"
 
@@ -234,7 +236,8 @@ struct EdgeRecord {
   uint32_t head;    // of an indirect site: number of its head record, also of that itself
   uint32_t unused;
 };
-static_assert(sizeof(EdgeRecord) == 80);
+static_assert(sizeof(EdgeRecord) == 80 && offsetof(EdgeRecord, head) == kHeadOfEdge &&
+              offsetof(EdgeRecord, match_pc) == kMatchOfEdge && offsetof(EdgeRecord, next) == kNextOfEdge);
 static_assert(kEdgesAt + sizeof(EdgeRecord) * kMaxEdges <= kNodesAt);
 inline constexpr uint32_t kNoBlock = ~0u;
 
