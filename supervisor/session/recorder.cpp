@@ -391,7 +391,6 @@ void Recorder::finish() {
   impl.session.ended = true;
   impl.session.ended_seconds = realtime_seconds();
   impl.save_session();
-  impl.directory.drop_spare();
   impl.alive.reset();
 
   std::string words;

@@ -77,14 +77,27 @@ void keep_earlier_session(int fd) {
 
 // A file renamed over another has its blocks allocated and written out first (ext4's auto_da_alloc,
 // ext4_rename in Linux 6.18): milliseconds on a busy disk. Files that change places are not.
+// What was there, unless it was nothing, is at the temporary name then. False with errno set, and all as it was, when
+// it is a directory.
 bool put_in_place(int directory, const std::string& temporary, const std::string& name) {
   if (renameat2(directory, temporary.c_str(), directory, name.c_str(), RENAME_EXCHANGE) != 0)
     return renameat(directory, temporary.c_str(), directory, name.c_str()) == 0;  // nothing there, or not so here
-  if (unlinkat(directory, temporary.c_str(), 0) == 0) return true;
-  const int error = errno;  // a directory was there
+  struct stat former {};
+  if (fstatat(directory, temporary.c_str(), &former, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(former.st_mode)) return true;
   renameat2(directory, temporary.c_str(), directory, name.c_str(), RENAME_EXCHANGE);
-  errno = error;
+  errno = EISDIR;
   return false;
+}
+
+// Makes the content all that is in the file `fd`, at its start, and closes it. False with errno set on failure, as that
+// of opening it, when fd is negative.
+bool fill_and_close(int fd, std::string_view content) {
+  if (fd < 0) return false;
+  const bool good = write_fully(fd, content) && ftruncate(fd, static_cast<off_t>(content.size())) == 0;
+  const int error = errno;
+  if (close(fd) != 0 && good) return false;
+  errno = error;
+  return good;
 }
 
 }  // namespace
@@ -181,18 +194,8 @@ bool SessionDirectory::write_file(const std::string& name, std::string_view cont
 // journal: recently_deleted, fs/ext4/ialloc.c in Linux 6.18), so none is freed but at the end: what was there is
 // written over the next time.
 bool SessionDirectory::write_record(const std::string& name, std::string_view content) {
-  const int fd = open_spare();
-  bool good = fd >= 0 && write_fully(fd, content) && ftruncate(fd, static_cast<off_t>(content.size())) == 0;
-  int error = errno;
-  if (fd >= 0 && close(fd) != 0 && good) {
-    good = false;
-    error = errno;
-  }
-  if (good && !exchange_spare(name)) {
-    good = false;
-    error = errno;
-  }
-  if (good) return true;
+  if (fill_and_close(open_spare(), content) && put_in_place(fd_, kSpare, name)) return true;
+  const int error = errno;
   drop_spare();
   failed(name, error);
   return false;
@@ -209,34 +212,16 @@ int SessionDirectory::open_spare() {
   return openat(fd_, kSpare, kHow | O_EXCL, 0600);
 }
 
-bool SessionDirectory::exchange_spare(const std::string& name) {
-  if (renameat2(fd_, kSpare, fd_, name.c_str(), RENAME_EXCHANGE) != 0)
-    return renameat(fd_, kSpare, fd_, name.c_str()) == 0;  // nothing there, or not so here
-  struct stat former {};
-  if (fstatat(fd_, kSpare, &former, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(former.st_mode)) return true;
-  renameat2(fd_, kSpare, fd_, name.c_str(), RENAME_EXCHANGE);
-  errno = EISDIR;
-  return false;
-}
-
 void SessionDirectory::drop_spare() {
   unlinkat(fd_, kSpare, 0);
 }
 
 bool write_file_whole(int directory, const std::string& name, std::string_view content) {
   std::string temporary = name + ".new";
-  int fd = openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-  bool good = fd >= 0 && write_fully(fd, content);
-  int error = errno;
-  if (fd >= 0 && close(fd) != 0 && good) {
-    good = false;
-    error = errno;
-  }
-  if (good && !put_in_place(directory, temporary, name)) {
-    good = false;
-    error = errno;
-  }
-  if (!good && fd >= 0) unlinkat(directory, temporary.c_str(), 0);
+  const int fd = openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  const bool good = fill_and_close(fd, content) && put_in_place(directory, temporary, name);
+  const int error = errno;
+  if (fd >= 0) unlinkat(directory, temporary.c_str(), 0);
   errno = error;
   return good;
 }

@@ -39,8 +39,6 @@ class SessionDirectory {
   bool append_file(const std::string& name, std::string_view content);
   // The same as write_file, for files that are written again and again: without freeing what they were in before.
   bool write_record(const std::string& name, std::string_view content);
-  // After the last record. What is written later leaves a file behind until the end.
-  void drop_spare();
 
   // Points `latest`, beside a directory in the default place, to it.
   void publish();
@@ -53,7 +51,7 @@ class SessionDirectory {
  private:
   void failed(const std::string& name, int error);
   int open_spare();
-  bool exchange_spare(const std::string& name);
+  void drop_spare();
 
   std::string path_;
   bool in_default_place_ = false;

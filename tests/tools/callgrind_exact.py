@@ -32,14 +32,18 @@ def events(path):
     return dict(zip(names, values + [0] * len(names)))
 
 
+def output(place, tool="callgrind"):
+    """The one file that the tool has written."""
+    return one(dict(enumerate(glob.glob(os.path.join(place.log, "*", f"{tool}.out.*[0-9]")))))
+
+
 def count(place, kind, options=(), tool="callgrind"):
     """How often the handler ran, and the file."""
     command = ["-q", f"--tool={tool}", *options, os.path.join(place.programs, "interrupted"), kind]
-    status, output, errors = place.run(command, timeout=100)
+    status, text, errors = place.run(command, timeout=100)
     check(status == 0, f"{kind} {options}: {status} {errors}")
     place.check_complete()
-    files = glob.glob(os.path.join(place.log, "*", f"{tool}.out.*[0-9]"))
-    return int(output, 16), one(dict(enumerate(files)))
+    return int(text, 16), output(place, tool)
 
 
 def signals_in_the_middle_of_blocks(place):
@@ -112,7 +116,7 @@ def many_callees_of_a_site(place):
         status, _, errors = place.run(["-q", "--tool=callgrind", *options, os.path.join(place.programs, "callees")],
                                       timeout=100)
         check(status == 0, f"{options}: {status} {errors}")
-        profile = Profile(one(dict(enumerate(glob.glob(os.path.join(place.log, "*", "callgrind.out.*[0-9]"))))))
+        profile = Profile(output(place))
         calls = {}
         for (caller, callee), edge in profile.calls.items():
             key = caller.split("'")[0], callee.split("'")[0]
@@ -132,7 +136,7 @@ def counted_and_done(place, shared):
     with open(shared, "rb") as file:
         words = struct.unpack("512Q", file.read(4096))
     places = words[256:256 + len(IN_ORDER)]
-    path = one(dict(enumerate(glob.glob(os.path.join(place.log, "*", "callgrind.out.*[0-9]")))))
+    path = output(place)
     found = instructions_of(path)
     return ([found.get(address, 0) for address in places],
             [sum(words[32 * thread + i] for thread in range(THREADS)) for i in IN_ORDER], Profile(path))

@@ -1,5 +1,7 @@
 #include "agent/tools/callgrind/call_code.h"
 
+#include <stddef.h>
+
 #include "agent/engine/link.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/x86/decoder.h"
@@ -313,8 +315,10 @@ uint8_t* emit_if_inside(Emitter& out, const FunctionRange& range) {
 // rdx = the record of the callee rcx, which the site's head has or which is searched for out of line. Uses rax and the
 // flags. A callee that has none yet is handed to the tool, which adds it, and starts anew at `retry`.
 void emit_find_callee(Emitter& out, const EdgeRecord* head, const uint8_t* retry) {
+  constexpr uint8_t kMatch = offsetof(EdgeRecord, match_pc), kNext = offsetof(EdgeRecord, next),
+                    kHead = offsetof(EdgeRecord, head);
   out.load_constant(kRdx, reinterpret_cast<uint64_t>(head));
-  out.bytes({0x48, 0x39, 0x4a, kMatchOfEdge, 0x0f, 0x85});  // cmp [rdx + 8], rcx ; jne rel32
+  out.bytes({0x48, 0x39, 0x4a, kMatch, 0x0f, 0x85});  // cmp [rdx + 8], rcx ; jne rel32
   uint8_t* to_search = out.place_rel32();
   ColdToolExit cold;
   cold.out.bytes({0x89, 0xc8, 0x69, 0xc0});  // mov eax, ecx ; imul eax, eax, imm32
@@ -326,10 +330,10 @@ void emit_find_callee(Emitter& out, const EdgeRecord* head, const uint8_t* retry
   cold.out.bytes({0x48, 0x8b, 0x14, 0xc2});  // mov rdx, [rdx + rax * 8]
   const uint8_t* probe = cold.out.here();
   // test rdx, rdx ; jz miss ; cmp [rdx + 8], rcx ; jne next ; cmp dword [rdx + 72], imm32 ; je rel32
-  cold.out.bytes({0x48, 0x85, 0xd2, 0x74, 25, 0x48, 0x39, 0x4a, kMatchOfEdge, 0x75, 13, 0x81, 0x7a, kHeadOfEdge});
+  cold.out.bytes({0x48, 0x85, 0xd2, 0x74, 25, 0x48, 0x39, 0x4a, kMatch, 0x75, 13, 0x81, 0x7a, kHead});
   cold.out.u32(head->head);
   cold.out.jump(out.here(), 0x84);
-  cold.out.bytes({0x48, 0x8b, 0x52, kNextOfEdge, 0xeb});  // next: mov rdx, [rdx + 16] ; jmp probe
+  cold.out.bytes({0x48, 0x8b, 0x52, kNext, 0xeb});  // next: mov rdx, [rdx + 16] ; jmp probe
   cold.out.byte(static_cast<uint8_t>(probe - (cold.out.here() + 1)));
   cold.out.gs_absolute(0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
   restore_borrowed(cold.out);

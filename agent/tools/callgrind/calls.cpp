@@ -78,13 +78,15 @@ uint64_t* bucket_of(const EdgeRecord& head, uint64_t target) {
 
 // `target`: where the site's branch leads.
 void add_callee(EdgeRecord* head, EdgeRecord* edge, uint64_t target) {
+  if (head->match_pc == kNoMatch && edge->match_pc != kNoMatch) {
+    head->index = edge->index;
+    __atomic_store_n(&head->match_pc, edge->match_pc, __ATOMIC_RELEASE);
+    return;
+  }
   uint64_t* bucket = bucket_of(*head, target);
   edge->head = head->head;
   edge->next = *bucket;
   __atomic_store_n(bucket, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
-  if (head->match_pc != kNoMatch || edge->match_pc == kNoMatch) return;
-  head->index = edge->index;
-  __atomic_store_n(&head->match_pc, edge->match_pc, __ATOMIC_RELEASE);
 }
 
 // One that code in the cache does not find; null: there is none yet.
@@ -303,6 +305,7 @@ void emit_calls(Emitter& out, const CountMode& mode, const Block& block, uint32_
 uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head, uint32_t retry) {
   const uint64_t target = ctx.request_argument[0];
   ctx.app_pc = head->site_pc;
+  if (head->match_pc == target) return retry;  // another thread has met it meanwhile
   if (head->kind == EdgeKind::kJump) {
     EdgeRecord* edge = add_edge(head->site_pc, target, kNoBlock, EdgeKind::kJump);
     if (edge == nullptr) return head->block;

@@ -31,8 +31,6 @@
 //                +0x1880'0000 rows of edges or nodes: uint64_t inclusive cost in each of simulated_events()
 #pragma once
 
-#include <stddef.h>
-
 #include "agent/tools/cachesim/records.h"
 #include "protocol/agent_boot.h"
 
@@ -122,7 +120,6 @@ inline constexpr uint32_t kLookupFactorFirst = 0x9e3779b1, kLookupFactorSecond =
 // first of each site, which its head record has. Code in the cache searches them without a lock.
 inline constexpr uint32_t kCalleeBits = 16;
 inline constexpr uint64_t kCalleesAt = kToolBase + 0x0080'0000;
-inline constexpr uint32_t kHeadOfEdge = 72, kMatchOfEdge = 8, kNextOfEdge = 16;
 constexpr uint32_t callee_bucket(uint64_t target, uint32_t head) {
   return (static_cast<uint32_t>(target) * kLookupFactorFirst + head * kLookupFactorSecond) >> (32 - kCalleeBits);
 }
@@ -236,8 +233,7 @@ struct EdgeRecord {
   uint32_t head;    // of an indirect site: number of its head record, also of that itself
   uint32_t unused;
 };
-static_assert(sizeof(EdgeRecord) == 80 && offsetof(EdgeRecord, head) == kHeadOfEdge &&
-              offsetof(EdgeRecord, match_pc) == kMatchOfEdge && offsetof(EdgeRecord, next) == kNextOfEdge);
+static_assert(sizeof(EdgeRecord) == 80);
 static_assert(kEdgesAt + sizeof(EdgeRecord) * kMaxEdges <= kNodesAt);
 inline constexpr uint32_t kNoBlock = ~0u;
 

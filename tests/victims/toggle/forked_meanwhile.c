@@ -26,15 +26,10 @@ static void* forks(void* unused) {
   }
   return NULL;
 }
-// Of a thread that stands in a call; 0: it runs.
 static uint64_t pc_of(pid_t pid) {
-  char path[64], text[512] = "";
-  snprintf(path, sizeof path, "/proc/%d/syscall", pid);
-  int fd = open(path, O_RDONLY);
-  ssize_t n = read(fd, text, sizeof text - 1);
-  close(fd);
-  const char* last = n > 0 ? strrchr(text, ' ') : NULL;
-  return last != NULL ? strtoull(last + 1, NULL, 16) : 0;
+  char folder[32];
+  snprintf(folder, sizeof folder, "/proc/%d", pid);
+  return pc_in_call(folder);
 }
 int main(void) {
   toggle_open();
