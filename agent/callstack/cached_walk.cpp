@@ -25,6 +25,43 @@ void move_down(T* to, const T* from, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) to[i] = from[i];
 }
 
+bool is_same(const LoggedRead& read) {
+  uint64_t value;
+  return safe_load(read.address, value) && value == read.value;
+}
+
+// Four at a time, as most walks are nothing else; from the inside out, as what differs is mostly there.
+bool would_read_same(const LoggedRead* first, const LoggedRead* end) {
+  for (; end - first >= 4; end -= 4)
+    if (!is_same(end[-1]) || !is_same(end[-2]) || !is_same(end[-3]) || !is_same(end[-4])) return false;
+  while (end != first)
+    if (!is_same(*--end)) return false;
+  return true;
+}
+
+bool would_read_same(const InnerWalk& inner) {
+  return would_read_same(inner.reads, inner.reads + inner.read_count);
+}
+
+bool is_start(const WalkState& a, const WalkState& b) {
+  return a.pc == b.pc && a.sp == b.sp && a.bp == b.bp && a.bp_saved == b.bp_saved;
+}
+
+uint32_t set_of(const WalkState& start) {
+  constexpr uint64_t kSpread = 0x9e37'79b9'7f4a'7c15;
+  return static_cast<uint32_t>(((start.pc ^ start.sp << 20) * kSpread) >> 32) % WalkCache::kSets;
+}
+
+// By an earlier walk since which the kept one has not changed: what both would read is all that there is to compare.
+bool recall_unchanged(const WalkCache& cache, const WalkState& start, uint32_t& stack) {
+  for (const InnerWalk& inner : cache.inner[set_of(start)]) {
+    if (inner.version != cache.version || !is_start(inner.start, start) || !would_read_same(inner)) continue;
+    stack = inner.stack;
+    return would_read_same(cache.reads + inner.outer_first, cache.reads + inner.outer_end);
+  }
+  return false;
+}
+
 class CachedWalk {
  public:
   CachedWalk(WalkCache& cache, const WalkState& start, unsigned depth, PythonWalk& python)
@@ -68,23 +105,20 @@ class CachedWalk {
  private:
   bool fail() {
     cache_.count = cache_.read_count = 0;
+    ++cache_.version;
     return false;
-  }
-
-  uint32_t set() const {
-    constexpr uint64_t kSpread = 0x9e37'79b9'7f4a'7c15;
-    return static_cast<uint32_t>(((start_.pc ^ start_.sp << 20) * kSpread) >> 32) % WalkCache::kSets;
   }
 
   // By the inner part of an earlier walk.
   bool recall(uint32_t& stack) {
-    for (const InnerWalk& inner : cache_.inner[set()]) {
-      if (inner.generation != cache_.generation || !is_start(inner.start) || !would_read_same(inner)) continue;
+    for (InnerWalk& inner : cache_.inner[set_of(start_)]) {
+      if (inner.generation != cache_.generation || !is_start(inner.start, start_) || !would_read_same(inner)) continue;
       at_ = inner.join;
       fresh_frames_ = inner.frames;
       if (find_join() && cache_.places[kept_ - 1].stack == inner.outer && reaches_far_enough() &&
           first_differing() == kNoRead) {
         stack = inner.stack;
+        note_outer(inner);
         return true;
       }
       at_ = Position{.state = start_};
@@ -95,21 +129,18 @@ class CachedWalk {
     return false;
   }
 
-  bool is_start(const WalkState& other) const {
-    return other.pc == start_.pc && other.sp == start_.sp && other.bp == start_.bp && other.bp_saved == start_.bp_saved;
-  }
-
-  static bool would_read_same(const InnerWalk& inner) {
-    const LoggedRead* read = inner.reads + inner.read_count;
-    while (read != inner.reads)
-      if (!is_same(*--read)) return false;
-    return true;
+  // What the rest of its way reads.
+  void note_outer(InnerWalk& inner) const {
+    uint32_t first = first_needed();
+    inner.version = cache_.version;
+    inner.outer_end = static_cast<uint16_t>(end_of_reads(kept_ - 1));
+    inner.outer_first = first < kept_ ? cache_.places[first].first_read : inner.outer_end;
   }
 
   // What was walked before the last walk was met. `reads` of them, not yet moved.
   void remember(uint32_t reads, uint32_t stack) {
-    if (kept_ == 0 || fresh_count_ == 0 || reads > InnerWalk::kMaxReads) return;
-    uint32_t in = set();
+    if (kept_ == 0 || reads > InnerWalk::kMaxReads) return;
+    uint32_t in = set_of(start_);
     InnerWalk& inner = cache_.inner[in][cache_.next_way[in]++ % WalkCache::kWays];
     inner.generation = cache_.generation;
     inner.start = start_;
@@ -118,7 +149,8 @@ class CachedWalk {
     inner.stack = stack;
     inner.frames = static_cast<uint16_t>(fresh_frames_);
     inner.read_count = static_cast<uint16_t>(reads);
-    for (uint32_t i = 0; i < reads; ++i) inner.reads[i] = cache_.reads[cache_.read_count - reads + i];
+    for (uint32_t i = 0; i < reads; ++i) inner.reads[i] = cache_.reads[end_of_reads(kept_ - 1) + i];
+    note_outer(inner);
   }
 
   // From the inside out.
@@ -188,11 +220,6 @@ class CachedWalk {
     return false;
   }
 
-  static bool is_same(const LoggedRead& read) {
-    uint64_t value;
-    return safe_load(read.address, value) && value == read.value;
-  }
-
   // Up to the place that has this read, without its step.
   void take_over(uint32_t differing) {
     uint32_t i = kept_ - 1;
@@ -208,8 +235,14 @@ class CachedWalk {
   }
 
   bool finish(uint32_t& stack) {
+    if (fresh_count_ == 0) {
+      stack = cache_.places[kept_ - 1].stack;
+      remember(0, stack);
+      return true;
+    }
     uint32_t kept_reads = kept_ == 0 ? 0 : end_of_reads(kept_ - 1);
-    uint32_t reads = fresh_count_ == 0 ? 0 : fresh(fresh_count_ - 1).first_read;
+    uint32_t reads = fresh(fresh_count_ - 1).first_read;
+    ++cache_.version;
     if (kept_ == 0) cache_.complete = ended_;
     uint32_t frames = kept_ == 0 ? 0 : cache_.places[kept_ - 1].frames;
     uint32_t walked = kept_ == 0 ? cache_.root : cache_.places[kept_ - 1].stack;
@@ -266,8 +299,9 @@ bool cached_walk(WalkCache& cache, const WalkState& start, unsigned depth, Pytho
     cache.generation = generation;
     cache.root = walked_root(depth);
     cache.count = cache.read_count = 0;
+    ++cache.version;
   }
-  return CachedWalk(cache, start, depth, python).run(stack);
+  return recall_unchanged(cache, start, stack) || CachedWalk(cache, start, depth, python).run(stack);
 }
 
 }  // namespace vsup::agent

@@ -31,6 +31,9 @@ struct InnerWalk {
   uint32_t outer, stack;  // walked stacks from the join out, from the start out
   uint16_t frames;        // that it adds to those of `outer`
   uint16_t read_count;
+  // While the cache has this version: those of its reads that the way from the join on depends on.
+  uint16_t outer_first, outer_end;
+  uint64_t version;
   LoggedRead reads[kMaxReads];  // the outermost first
 };
 
@@ -41,6 +44,7 @@ struct WalkCache {
   static constexpr unsigned kMaxDepth = 96;
 
   uint64_t generation;  // of what else steps depend on
+  uint64_t version;     // grows when places or reads change
   uint32_t count, read_count;
   uint32_t root;  // of the walked stacks
   bool complete;  // the outermost place is the last of its stack, not just of the walk

@@ -154,13 +154,31 @@ class Grouper {
     return part.costs.size() - event_count_;
   }
 
+  // Indices by the rank of their shape.
+  std::vector<uint32_t> in_order(const std::vector<BlockCount>& blocks) const {
+    std::vector<uint32_t> next(rank_.size() + 1);
+    for (const BlockCount& block : blocks) ++next[rank_[block.shape] + 1];
+    std::partial_sum(next.begin(), next.end(), next.begin());
+    std::vector<uint32_t> order(blocks.size());
+    for (uint32_t i = 0; i < blocks.size(); i++) order[next[rank_[blocks[i].shape]]++] = i;
+    return order;
+  }
+
+  bool is_simulated(const BlockCount& block) const {
+    return block.first_simulated != BlockCount::kNotSimulated && event_count_ > 1;
+  }
+  bool is_executed(const BlockCount& block) const {
+    return (block.count != 0 || is_simulated(block)) && profile_.shapes[block.shape].instruction_count != 0;
+  }
+
   void add(const ThreadProfile& thread, GroupedPart& part) {
-    std::vector<uint32_t> order(thread.blocks.size());
-    std::iota(order.begin(), order.end(), 0);
-    auto rank = [&](uint32_t index) { return rank_[thread.blocks[index].shape]; };
-    auto by_rank = [&](uint32_t a, uint32_t b) { return rank(a) < rank(b); };
-    if (!std::is_sorted(order.begin(), order.end(), by_rank)) std::stable_sort(order.begin(), order.end(), by_rank);
-    for (uint32_t index : order) add_block(thread, thread.blocks[index], part);
+    size_t instructions = 0;
+    for (const BlockCount& block : thread.blocks)
+      if (is_executed(block)) instructions += profile_.shapes[block.shape].instruction_count;
+    part.rows.reserve(part.rows.size() + instructions);
+    part.costs.reserve(part.costs.size() + (instructions + thread.calls.size()) * event_count_);
+    part.calls.reserve(part.calls.size() + thread.calls.size());
+    for (uint32_t index : in_order(thread.blocks)) add_block(thread, thread.blocks[index], part);
 
     for (const ExtraCost& extra : thread.extra) {
       if (extra.event >= event_count_) continue;
@@ -197,13 +215,12 @@ class Grouper {
 
   void add_block(const ThreadProfile& thread, const BlockCount& block, GroupedPart& part) {
     const BlockShape& shape = profile_.shapes[block.shape];
-    bool simulated = block.first_simulated != BlockCount::kNotSimulated && event_count_ > 1;
-    if ((block.count == 0 && !simulated) || shape.instruction_count == 0) return;
+    if (!is_executed(block)) return;
     uint32_t function = function_of(shape.pc, block.context);
     bool one_row = !options_.by_instruction && !(options_.by_line && map_.has_lines(shape.pc));
     const uint8_t* lengths = profile_.lengths.data() + shape.first_length;
     uint64_t pc = shape.pc;
-    const uint64_t* events = simulated ? thread.simulated.data() + block.first_simulated : nullptr;
+    const uint64_t* events = is_simulated(block) ? thread.simulated.data() + block.first_simulated : nullptr;
     CostRow* row = nullptr;
     for (uint32_t i = 0; i < shape.instruction_count; i++) {
       Position at;

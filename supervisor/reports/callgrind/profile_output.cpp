@@ -1,15 +1,18 @@
 #include "supervisor/reports/callgrind/profile_output.h"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "supervisor/reports/callgrind/cachegrind_writer.h"
 #include "supervisor/reports/callgrind/code_periods.h"
 #include "supervisor/reports/callgrind/collapsed_writer.h"
+#include "supervisor/reports/callgrind/look_ahead.h"
 #include "supervisor/session/log_name.h"
 
 namespace vsup::supervisor::callgrind {
@@ -20,9 +23,12 @@ namespace {
 using Job = std::function<std::function<void()>()>;
 
 struct Preparation {
-  pid_t pid;
-  MappedModule module;
+  pid_t pid, reachable = 0;
+  std::optional<MappedModule> module = {};  // none: the process has ended
 };
+
+// Between two looks at what processes have executed; more and more while there is nothing new.
+constexpr std::chrono::milliseconds kShortestPause{10}, kLongestPause{640};
 
 }  // namespace
 
@@ -47,22 +53,44 @@ struct ProfileOutput::Impl {
     return files;
   }
 
-  // There is no job: reads the symbols of a module.
+  // There is no job: reads the symbols of a module, or lets those of a process go.
   void prepare_next(std::unique_lock<std::mutex>& lock) {
     const Preparation next = std::move(preparations.front());
     preparations.pop_front();
     lock.unlock();
-    if (ModuleCode* code = cache.find(module_of_code(next.module), next.pid)) code->lines();
+    if (!next.module) {
+      ahead.forget(next.pid);
+    } else if (ModuleCode* code = cache.find(module_of_code(*next.module), next.reachable)) {
+      ahead.watch(next.pid, next.reachable, *next.module, *code);
+    }
+    pause = kShortestPause;
     lock.lock();
+  }
+
+  // There is nothing at all: reads the lines of what was executed meanwhile.
+  void look_ahead(std::unique_lock<std::mutex>& lock) {
+    lock.unlock();
+    pause = ahead.look() ? kShortestPause : std::min(2 * pause, kLongestPause);
+    lock.lock();
+  }
+
+  void wait(std::unique_lock<std::mutex>& lock) {
+    const auto wanted = [this] { return stopping || !jobs.empty() || !preparations.empty(); };
+    if (!ahead.watches()) return wake.wait(lock, wanted);
+    wake.wait_for(lock, pause, wanted);
   }
 
   void work() {
     std::unique_lock lock(mutex);
     for (;;) {
-      wake.wait(lock, [this] { return stopping || !jobs.empty() || !preparations.empty(); });
+      wait(lock);
       if (jobs.empty()) {
         if (stopping) return;
-        prepare_next(lock);
+        if (preparations.empty()) {
+          look_ahead(lock);
+        } else {
+          prepare_next(lock);
+        }
         continue;
       }
       Job job = std::move(jobs.front());
@@ -95,13 +123,15 @@ struct ProfileOutput::Impl {
   const ProfileOutputOptions options;
   const Post post;
   const Write write, append;
-  ModuleCodeCache cache;  // the worker's alone
+  // The worker's alone.
+  ModuleCodeCache cache;
+  LookAhead ahead;
+  std::chrono::milliseconds pause = kShortestPause;
 
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<Job> jobs;
-  std::deque<Preparation> preparations;                 // done while there is no job
-  std::set<std::pair<std::string, uint64_t>> prepared;  // paths and inodes, the event loop's alone
+  std::deque<Preparation> preparations;  // done while there is no job
   std::deque<std::function<void()>> ready;
   bool stopping = false;
   std::thread worker;
@@ -115,10 +145,12 @@ ProfileOutput::~ProfileOutput() {
 }
 
 void ProfileOutput::prepare(pid_t pid, const MappedModule& module) {
-  if (impl_->prepared.size() >= ModuleCodeCache::kMaxModules ||
-      !impl_->prepared.insert({module.path, module.inode}).second)
-    return;
-  impl_->wake_worker([&] { impl_->preparations.push_back({pid, module}); });
+  impl_->wake_worker([&] { impl_->preparations.push_back({pid, module.tid != 0 ? module.tid : pid, module}); });
+}
+
+void ProfileOutput::forget(pid_t pid) {
+  if (!impl_->worker.joinable()) return;
+  impl_->wake_worker([&] { impl_->preparations.push_back({pid}); });
 }
 
 void ProfileOutput::add(Profile profile, ProfilePlace place) {

@@ -40,8 +40,10 @@ class ProfileOutput {
   ProfileOutput(const ProfileOutput&) = delete;
   ProfileOutput& operator=(const ProfileOutput&) = delete;
 
-  // Code of a file is executed: its symbols will be wanted at the end, and are read meanwhile. May repeat.
+  // Code of a file is executed: its symbols and lines will be wanted at the end, and are read meanwhile. May repeat.
   void prepare(pid_t pid, const MappedModule& module);
+  // The process, or its image, has ended.
+  void forget(pid_t pid);
 
   // A later profile of the same name replaces an earlier one.
   void add(Profile profile, ProfilePlace place);
