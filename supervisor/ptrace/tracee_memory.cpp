@@ -47,18 +47,20 @@ bool write_memory(pid_t tid, uint64_t address, const void* from, size_t size) {
   return access_by_file(tid, address, const_cast<void*>(from), size, true);
 }
 
-bool write_words(pid_t tid, std::initializer_list<RemoteWord> words) {
-  iovec local[8], remote[8];
-  size_t count = 0;
-  for (const RemoteWord& word : words) {
-    if (count == 8) return false;
-    local[count] = {const_cast<uint64_t*>(&word.value), sizeof word.value};
-    remote[count++] = {reinterpret_cast<void*>(word.address), sizeof word.value};
+bool write_pieces(pid_t tid, std::span<const RemotePiece> pieces) {
+  iovec local[8] = {}, remote[8] = {};
+  if (pieces.size() > std::size(local)) return false;
+  size_t total = 0;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    local[i] = {const_cast<void*>(pieces[i].from), pieces[i].size};
+    remote[i] = {reinterpret_cast<void*>(pieces[i].address), pieces[i].size};
+    total += pieces[i].size;
   }
-  if (process_vm_writev(tid, local, count, remote, count, 0) == static_cast<ssize_t>(count * sizeof(uint64_t)))
+  if (process_vm_writev(tid, local, pieces.size(), remote, pieces.size(), 0) == static_cast<ssize_t>(total))
     return true;
-  return std::all_of(words.begin(), words.end(),
-                     [tid](const RemoteWord& word) { return write_value(tid, word.address, word.value); });
+  return std::all_of(pieces.begin(), pieces.end(), [tid](const RemotePiece& piece) {
+    return write_memory(tid, piece.address, piece.from, piece.size);
+  });
 }
 
 std::optional<std::string> read_string(pid_t tid, uint64_t address, size_t limit) {

@@ -6,8 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace vsup::supervisor {
@@ -25,12 +25,14 @@ bool write_value(pid_t tid, uint64_t address, const T& from) {
   return write_memory(tid, address, &from, sizeof from);
 }
 
-struct RemoteWord {
-  uint64_t address, value;
+struct RemotePiece {
+  uint64_t address;
+  const void* from;
+  size_t size;  // bytes
 };
 
-// At most 8 words, in one system call where that is allowed.
-bool write_words(pid_t tid, std::initializer_list<RemoteWord> words);
+// At most 8 of them, in one system call where that is allowed.
+bool write_pieces(pid_t tid, std::span<const RemotePiece> pieces);
 
 // A NUL-terminated string of at most `limit` bytes.
 std::optional<std::string> read_string(pid_t tid, uint64_t address, size_t limit);

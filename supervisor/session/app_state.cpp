@@ -65,8 +65,8 @@ uint64_t SessionImpl::syscall_pc_for(const Task& task) const {
   return space.injected ? agent_.exports.syscall_insn : space.vdso_syscall;
 }
 
-void SessionImpl::take_state_from_context(Task& task, const ThreadContext& context) {
-  task.app = task.registers();
+void SessionImpl::take_state_from_context(Task& task, const Registers& registers, const ThreadContext& context) {
+  task.app = registers;
   for (unsigned index = 0; index < 16; ++index) set_gpr(task.app, index, context.gpr[index]);
   task.app.eflags = context.rflags;
   task.app.rip = context.app_pc;
@@ -98,7 +98,7 @@ SessionImpl::Place SessionImpl::locate(Task& task, const Registers& registers, c
       go_into_block(task, context);
       return Place::kStep;
     }
-    take_state_from_context(task, context);
+    take_state_from_context(task, registers, context);
     if (complete_syscall) {
       task.app.rip = context.syscall_pc;
       task.left_block = BlockLeft::last_instruction(context.syscall_pc);
@@ -352,17 +352,22 @@ bool SessionImpl::is_at_syscall_exit(Task& task) {
   return is_interrupted_syscall(task.app) && stands_behind_syscall(task);
 }
 
-// Where the thread's context says that it goes on: in app state.
-void SessionImpl::write_place(Task& task) {
+// Where the thread's context says that it goes on: in app state. `more` of the context is written with it.
+void SessionImpl::write_place(Task& task, std::optional<RemotePiece> more) {
   const uint64_t address = slot_address(static_cast<unsigned>(task.slot));
-  const auto field = [address](size_t offset) { return address + offset; };
-  if (write_words(task.tid, {{field(offsetof(ThreadContext, app_pc)), task.app.rip},
-                             {field(offsetof(ThreadContext, app_gs_base)), task.app.gs_base},
-                             {field(offsetof(ThreadContext, syscall_pc)), task.syscall_pc},
-                             {field(offsetof(ThreadContext, next_cache_pc)), agent_.exports.enter},
-                             {field(offsetof(ThreadContext, pending)), 0},
-                             {field(offsetof(ThreadContext, service)), 0}}))
-    return;
+  const uint64_t none = 0;
+  const auto field = [address](size_t offset, const uint64_t& value) {
+    return RemotePiece{address + offset, &value, sizeof value};
+  };
+  const uint64_t pc = task.app.rip, gs_base = task.app.gs_base;
+  const RemotePiece pieces[] = {field(offsetof(ThreadContext, app_pc), pc),
+                                field(offsetof(ThreadContext, app_gs_base), gs_base),
+                                field(offsetof(ThreadContext, syscall_pc), task.syscall_pc),
+                                field(offsetof(ThreadContext, next_cache_pc), agent_.exports.enter),
+                                field(offsetof(ThreadContext, pending), none),
+                                field(offsetof(ThreadContext, service), none),
+                                more.value_or(RemotePiece{})};
+  if (write_pieces(task.tid, std::span(pieces).first(more ? std::size(pieces) : std::size(pieces) - 1))) return;
   task.registers();  // throws when it has gone
   VS_CHECK(!"the thread's context is writable", task);
 }
@@ -375,8 +380,7 @@ void SessionImpl::send_to_handler(Task& task) {
     siginfo_t info;
   } const signal = {task.handed_mask, task.handed->info};
   static_assert(sizeof signal == sizeof ThreadContext::signal_mask + sizeof ThreadContext::signal_info);
-  task.write_as(address + offsetof(ThreadContext, signal_mask), signal);
-  write_place(task);
+  write_place(task, RemotePiece{address + offsetof(ThreadContext, signal_mask), &signal, sizeof signal});
   Registers registers = task.app;
   registers.gs_base = address;
   registers.rip = agent_.exports.deliver;

@@ -99,7 +99,7 @@ void SessionImpl::on_service(Task& task, Registers registers) {
     task.trap_unblocked = true;
     task.write_as<uint64_t>(context_address + offsetof(ThreadContext, trap_unblocked), 0);
   }
-  take_state_from_context(task, context);
+  take_state_from_context(task, registers, context);
   task.pending_set = false;
   if (service == Service::kDeliver) {
     deliver_by_kernel(task);

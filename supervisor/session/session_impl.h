@@ -20,6 +20,7 @@
 #include <csignal>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "protocol/client_requests.h"
@@ -28,6 +29,7 @@
 #include "supervisor/inject/agent_image.h"
 #include "supervisor/inject/state_map.h"
 #include "supervisor/ptrace/proc_files.h"
+#include "supervisor/ptrace/tracee_memory.h"
 #include "supervisor/ptrace/wait.h"
 #include "supervisor/session/cut_transfer.h"
 #include "supervisor/session/event_bursts.h"
@@ -150,11 +152,11 @@ class SessionImpl {
   void put_in_native_code(Task& task);
   // Resumes with its registers as they are.
   void run_on(Task& task, int signal = 0);
-  void write_place(Task& task);
+  void write_place(Task& task, std::optional<RemotePiece> more = {});
   void send_to_handler(Task& task);
   bool enter_cache(Task& task);
   bool is_at_syscall_exit(Task& task);
-  void take_state_from_context(Task& task, const protocol::ThreadContext& context);
+  void take_state_from_context(Task& task, const Registers& registers, const protocol::ThreadContext& context);
   enum class Place { kExact, kStep, kInAgent, kLost };
   void restore_left_frame(Task& task, const protocol::ThreadContext& context);
   Place locate(Task& task, const Registers& registers, const protocol::ThreadContext& context);
