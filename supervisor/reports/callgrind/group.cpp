@@ -175,8 +175,9 @@ class Grouper {
     size_t instructions = 0;
     for (const BlockCount& block : thread.blocks)
       if (is_executed(block)) instructions += profile_.shapes[block.shape].instruction_count;
-    part.rows.reserve(part.rows.size() + instructions);
-    part.costs.reserve(part.costs.size() + (instructions + thread.calls.size()) * event_count_);
+    const size_t rows = options_.by_instruction ? instructions : instructions / 2;  // a line mostly has a few
+    part.rows.reserve(part.rows.size() + rows);
+    part.costs.reserve(part.costs.size() + (rows + thread.calls.size()) * event_count_);
     part.calls.reserve(part.calls.size() + thread.calls.size());
     for (uint32_t index : in_order(thread.blocks)) add_block(thread, thread.blocks[index], part);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <vector>
 
 #include "agent/tools/callgrind/records.h"
 #include "supervisor/ptrace/tracee_memory.h"
@@ -23,8 +25,9 @@ void LookAhead::watch(pid_t pid, pid_t reachable, const MappedModule& module, Mo
   if (!bias || code.lines().empty()) return;
   Process& process = processes_[pid];
   process.reachable = reachable;
-  std::erase_if(process.code, [&](const Code& other) { return module.overlaps(other); });
-  process.code.push_back({module.start, module.end, *bias, &code.lines()});
+  std::erase_if(process.code,
+                [&](const auto& other) { return module.start < other.second.end && other.first < module.end; });
+  if (process.code.size() < CodePeriods::kMost) process.code[module.start] = {module.end, *bias, &code.lines()};
 }
 
 bool LookAhead::look() {
@@ -44,9 +47,12 @@ bool LookAhead::look(Process& process) {
                    blocks.size() * sizeof blocks[0]))
     return false;
   process.seen = count;
-  for (const records::BlockRecord& block : blocks)
-    for (const Code& code : process.code)
-      if (block.app_pc >= code.start && block.app_pc < code.end) code.lines->at(block.app_pc - code.bias);
+  for (const records::BlockRecord& block : blocks) {
+    const auto after = process.code.upper_bound(block.app_pc);
+    if (after == process.code.begin()) continue;
+    const Code& code = std::prev(after)->second;
+    if (block.app_pc < code.end) code.lines->at(block.app_pc - code.bias);
+  }
   return true;
 }
 
