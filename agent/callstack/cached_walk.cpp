@@ -131,10 +131,10 @@ class CachedWalk {
 
   // What the rest of its way reads.
   void note_outer(InnerWalk& inner) const {
-    uint32_t first = first_needed();
+    const ReadRange reads = needed_reads();
     inner.version = cache_.version;
-    inner.outer_end = static_cast<uint16_t>(end_of_reads(kept_ - 1));
-    inner.outer_first = first < kept_ ? cache_.places[first].first_read : inner.outer_end;
+    inner.outer_first = static_cast<uint16_t>(reads.first);
+    inner.outer_end = static_cast<uint16_t>(reads.end);
   }
 
   // What was walked before the last walk was met. `reads` of them, not yet moved.
@@ -197,18 +197,22 @@ class CachedWalk {
     return i;
   }
 
+  // Of the steps from the join on, as far as they matter.
+  struct ReadRange {
+    uint32_t first, end;
+  };
+  ReadRange needed_reads() const {
+    const uint32_t end = end_of_reads(kept_ - 1), first = first_needed();
+    return {first < kept_ ? cache_.places[first].first_read : end, end};
+  }
+
   static constexpr uint32_t kNoRead = ~uint32_t{0};
-  // The innermost read of the steps from the join on, as far as they matter, that would read something else.
+  // The innermost of these that would read something else.
   uint32_t first_differing() const {
-    uint32_t first = first_needed();
-    if (first >= kept_) return kNoRead;
-    const LoggedRead* read = cache_.reads + end_of_reads(kept_ - 1);
-    const LoggedRead* const end = cache_.reads + cache_.places[first].first_read;
-    do {
-      if (read == end) return kNoRead;
-      --read;
-    } while (is_same(*read));
-    return static_cast<uint32_t>(read - cache_.reads);
+    const ReadRange reads = needed_reads();
+    for (uint32_t i = reads.end; i > reads.first; --i)
+      if (!is_same(cache_.reads[i - 1])) return i - 1;
+    return kNoRead;
   }
 
   // Whether the steps from the join on read what they read. If not, those up to the first that does not are taken over,

@@ -144,8 +144,8 @@ ProfileOutput::~ProfileOutput() {
   finish();
 }
 
-void ProfileOutput::prepare(pid_t pid, const MappedModule& module) {
-  impl_->wake_worker([&] { impl_->preparations.push_back({pid, module.tid != 0 ? module.tid : pid, module}); });
+void ProfileOutput::prepare(pid_t pid, pid_t reachable, const MappedModule& module) {
+  impl_->wake_worker([&] { impl_->preparations.push_back({pid, reachable, module}); });
 }
 
 void ProfileOutput::forget(pid_t pid) {

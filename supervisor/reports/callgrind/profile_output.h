@@ -40,8 +40,9 @@ class ProfileOutput {
   ProfileOutput(const ProfileOutput&) = delete;
   ProfileOutput& operator=(const ProfileOutput&) = delete;
 
-  // Code of a file is executed: its symbols and lines will be wanted at the end, and are read meanwhile. May repeat.
-  void prepare(pid_t pid, const MappedModule& module);
+  // Code of a file is executed: its symbols and lines will be wanted at the end, and are read meanwhile, by way of the
+  // thread `reachable`. May repeat.
+  void prepare(pid_t pid, pid_t reachable, const MappedModule& module);
   // The process, or its image, has ended.
   void forget(pid_t pid);
 

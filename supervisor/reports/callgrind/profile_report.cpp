@@ -55,7 +55,7 @@ void ProfileReport::image_started(const ProcessSummary& process) {
 
 void ProfileReport::module_mapped(pid_t pid, const MappedModule& module) {
   const pid_t reachable = module.tid != 0 ? module.tid : pid;
-  if (module.inode != 0) output_.prepare(pid, module);
+  if (module.inode != 0) output_.prepare(pid, reachable, module);
   constexpr uint64_t kCountAt = agent::callgrind::kToolBase + offsetof(agent::callgrind::Header, blocks);
   uint64_t blocks = 0;
   if (const auto found = images_.find(pid); found != images_.end() && read_value(reachable, kCountAt, blocks))
