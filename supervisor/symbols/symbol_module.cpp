@@ -236,7 +236,7 @@ std::string SymbolModule::linkage_name(uint64_t vaddr) {
   read_symbols();
   const uint32_t index = symbols_->find(vaddr);
   if (index == SymbolTable::kNone) return {};
-  const FunctionSymbol& symbol = symbols_->functions()[index];
+  const FunctionSymbol symbol = symbols_->function(index);
   return symbol.kind == FunctionSymbol::Kind::kSymbol ? std::string(symbol.name) : std::string();
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <string>
 #include <unordered_map>
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr size_t kMaxDepth = 64;  // of functions within functions
 constexpr uint64_t kPltEntryBytes = 16;
+// Names may share their ends; a damaged table's may be one within the other, a whole table each.
+constexpr uint64_t kMostNameOverlap = 8;
 
 template <typename T>
 T record_at(const std::vector<uint8_t>& bytes, size_t index) {
@@ -28,9 +31,41 @@ std::string_view string_at(const std::vector<uint8_t>& strings, uint64_t offset)
   return {start, strnlen(start, strings.size() - offset)};
 }
 
-}  // namespace
+// Everything that a file says of its functions.
+class Collector {
+ public:
+  struct Piece {
+    uint64_t start, end;
+    uint32_t function;
+  };
 
-SymbolTable::SymbolTable(const ElfFile& file, const ElfFile* debug_file) {
+  Collector(const ElfFile& file, const ElfFile* debug_file);
+
+  const std::vector<FunctionSymbol>& functions() const { return functions_; }
+  const std::vector<Piece>& pieces() const { return pieces_; }  // sorted, disjoint
+  uint64_t string_bytes() const;                                // of the tables that the names lie in
+
+ private:
+  struct Area {
+    uint64_t start, end;
+  };
+  void collect_areas(const ElfFile& file);
+  const std::vector<uint8_t>* strings_of(const ElfFile& file, const ElfSection& symbols);
+  void collect_symbols(const ElfFile& file, const char* section_name, std::vector<FunctionSymbol>& found);
+  void collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& found);
+  static void collect_frame_starts(const ElfFile& file, std::vector<uint64_t>& starts);
+  const Area* area_of(uint64_t vaddr) const;
+  static bool preferred(std::string_view a, std::string_view b);
+  void settle(std::vector<FunctionSymbol>& found);
+  void fill_gaps(const std::vector<uint64_t>& starts);
+
+  std::vector<Area> areas_;  // executable sections, else segments; sorted
+  std::vector<FunctionSymbol> functions_;
+  std::vector<Piece> pieces_;
+  std::map<const ElfSection*, std::vector<uint8_t>> strings_;
+};
+
+Collector::Collector(const ElfFile& file, const ElfFile* debug_file) {
   collect_areas(file);
   std::vector<FunctionSymbol> found;
   if (file.section(".symtab")) {
@@ -46,14 +81,13 @@ SymbolTable::SymbolTable(const ElfFile& file, const ElfFile* debug_file) {
   fill_gaps(starts);
 }
 
-uint32_t SymbolTable::find(uint64_t vaddr) const {
-  auto after = std::upper_bound(pieces_.begin(), pieces_.end(), vaddr,
-                                [](uint64_t value, const Piece& piece) { return value < piece.start; });
-  if (after == pieces_.begin() || vaddr >= std::prev(after)->end) return kNone;
-  return std::prev(after)->function;
+uint64_t Collector::string_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [section, strings] : strings_) bytes += strings.size();
+  return bytes;
 }
 
-void SymbolTable::collect_areas(const ElfFile& file) {
+void Collector::collect_areas(const ElfFile& file) {
   for (const ElfSection& section : file.sections()) {
     if ((section.flags & SHF_EXECINSTR) && section.size != 0 && section.type != SHT_NULL) {
       areas_.push_back({section.address, section.address + section.size});
@@ -70,21 +104,31 @@ void SymbolTable::collect_areas(const ElfFile& file) {
   std::sort(areas_.begin(), areas_.end(), [](const Area& a, const Area& b) { return a.start < b.start; });
 }
 
-const SymbolTable::Area* SymbolTable::area_of(uint64_t vaddr) const {
+const Collector::Area* Collector::area_of(uint64_t vaddr) const {
   auto after = std::upper_bound(areas_.begin(), areas_.end(), vaddr,
                                 [](uint64_t value, const Area& area) { return value < area.start; });
   if (after == areas_.begin() || vaddr >= std::prev(after)->end) return nullptr;
   return &*std::prev(after);
 }
 
-void SymbolTable::collect_symbols(const ElfFile& file, const char* section_name, std::vector<FunctionSymbol>& found) {
+// The names of a table of symbols; null if they cannot be had.
+const std::vector<uint8_t>* Collector::strings_of(const ElfFile& file, const ElfSection& symbols) {
+  if (symbols.link >= file.sections().size()) return nullptr;
+  const ElfSection& section = file.sections()[symbols.link];
+  auto known = strings_.find(&section);
+  if (known == strings_.end()) {
+    auto bytes = file.contents(section);
+    if (!bytes) return nullptr;
+    known = strings_.emplace(&section, std::move(*bytes)).first;
+  }
+  return &known->second;
+}
+
+void Collector::collect_symbols(const ElfFile& file, const char* section_name, std::vector<FunctionSymbol>& found) {
   const ElfSection* table = file.section(section_name);
-  if (!table || table->link >= file.sections().size()) return;
-  auto symbols = file.contents(*table);
-  auto names = file.contents(file.sections()[table->link]);
-  if (!symbols || !names) return;
-  strings_.push_back(std::move(*names));
-  const std::vector<uint8_t>& strings = strings_.back();
+  auto symbols = table ? file.contents(*table) : std::nullopt;
+  const std::vector<uint8_t>* strings = symbols ? strings_of(file, *table) : nullptr;
+  if (!strings) return;
   size_t count = symbols->size() / sizeof(Elf64_Sym);
   for (size_t i = 0; i < count; i++) {
     auto symbol = record_at<Elf64_Sym>(*symbols, i);
@@ -93,7 +137,7 @@ void SymbolTable::collect_symbols(const ElfFile& file, const char* section_name,
     bool is_label = type == STT_NOTYPE && ELF64_ST_BIND(symbol.st_info) != STB_LOCAL;
     if (type != STT_FUNC && type != STT_GNU_IFUNC && !is_label) continue;
     if (symbol.st_shndx == SHN_UNDEF || symbol.st_value == 0 || !area_of(symbol.st_value)) continue;
-    std::string_view name = string_at(strings, symbol.st_name);
+    std::string_view name = string_at(*strings, symbol.st_name);
     if (name.empty()) continue;
     uint64_t end = symbol.st_value + symbol.st_size;
     if (end < symbol.st_value) end = symbol.st_value;
@@ -102,15 +146,12 @@ void SymbolTable::collect_symbols(const ElfFile& file, const char* section_name,
 }
 
 // An entry jumps through its slot of the global offset table, and the slot's relocation names the function.
-void SymbolTable::collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& found) {
+void Collector::collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& found) {
   std::unordered_map<uint64_t, std::string_view> slots;
   const ElfSection* dynsym = file.section(".dynsym");
-  if (!dynsym || dynsym->link >= file.sections().size()) return;
-  auto symbols = file.contents(*dynsym);
-  auto names = file.contents(file.sections()[dynsym->link]);
-  if (!symbols || !names) return;
-  strings_.push_back(std::move(*names));
-  const std::vector<uint8_t>& strings = strings_.back();
+  auto symbols = dynsym ? file.contents(*dynsym) : std::nullopt;
+  const std::vector<uint8_t>* strings = symbols ? strings_of(file, *dynsym) : nullptr;
+  if (!strings) return;
   for (const char* name : {".rela.plt", ".rela.dyn"}) {
     const ElfSection* section = file.section(name);
     auto relocations = section ? file.contents(*section) : std::nullopt;
@@ -121,7 +162,7 @@ void SymbolTable::collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& 
       if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) continue;
       size_t index = ELF64_R_SYM(relocation.r_info);
       if (index >= symbols->size() / sizeof(Elf64_Sym)) continue;
-      slots[relocation.r_offset] = string_at(strings, record_at<Elf64_Sym>(*symbols, index).st_name);
+      slots[relocation.r_offset] = string_at(*strings, record_at<Elf64_Sym>(*symbols, index).st_name);
     }
   }
   for (const ElfSection& section : file.sections()) {
@@ -147,7 +188,7 @@ void SymbolTable::collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& 
 
 // Linux Standard Base 5.0 core, chapter 10.6.2; only the encoding that linkers write, a sorted table of pairs of 32-bit
 // offsets from the section's start.
-void SymbolTable::collect_frame_starts(const ElfFile& file, std::vector<uint64_t>& starts) {
+void Collector::collect_frame_starts(const ElfFile& file, std::vector<uint64_t>& starts) {
   const ElfSection* section = file.section(".eh_frame_hdr");
   std::optional<std::vector<uint8_t>> bytes;
   uint64_t address = 0;
@@ -175,7 +216,7 @@ void SymbolTable::collect_frame_starts(const ElfFile& file, std::vector<uint64_t
 }
 
 // Whether the name `a` is better than `b` at the same address.
-bool SymbolTable::preferred(std::string_view a, std::string_view b) {
+bool Collector::preferred(std::string_view a, std::string_view b) {
   size_t a_version = a.find('@'), b_version = b.find('@');
   size_t a_size = std::min(a_version, a.size()), b_size = std::min(b_version, b.size());
   if (a_size != b_size) return a_size < b_size;
@@ -185,7 +226,7 @@ bool SymbolTable::preferred(std::string_view a, std::string_view b) {
 }
 
 // Candidates to functions, one an address, and to the disjoint pieces that find() searches.
-void SymbolTable::settle(std::vector<FunctionSymbol>& found) {
+void Collector::settle(std::vector<FunctionSymbol>& found) {
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
   for (const FunctionSymbol& symbol : found) {
     if (functions_.empty() || functions_.back().start != symbol.start) {
@@ -229,7 +270,7 @@ void SymbolTable::settle(std::vector<FunctionSymbol>& found) {
   close_until(~uint64_t{0});
 }
 
-void SymbolTable::fill_gaps(const std::vector<uint64_t>& starts) {
+void Collector::fill_gaps(const std::vector<uint64_t>& starts) {
   std::vector<Piece> all;
   all.reserve(pieces_.size());
   auto start = starts.begin();
@@ -264,6 +305,51 @@ void SymbolTable::fill_gaps(const std::vector<uint64_t>& starts) {
   }
   std::sort(all.begin(), all.end(), [](const Piece& a, const Piece& b) { return a.start < b.start; });
   pieces_ = std::move(all);
+}
+
+}  // namespace
+
+SymbolTable::SymbolTable(const ElfFile& file, const ElfFile* debug_file) {
+  const Collector collected(file, debug_file);
+  functions_.reserve(collected.functions().size());
+  kinds_.reserve(collected.functions().size());
+  pieces_.reserve(collected.pieces().size());
+  uint64_t name_bytes = 0;
+  for (const FunctionSymbol& symbol : collected.functions()) name_bytes += symbol.name.size();
+  const uint64_t most = std::min(name_bytes, kMostNameOverlap * collected.string_bytes());
+  names_.reserve(most);
+  for (const FunctionSymbol& symbol : collected.functions()) add_function(symbol, most);
+  for (const Collector::Piece& piece : collected.pieces()) add_piece(piece.start, piece.end, piece.function);
+}
+
+void SymbolTable::add_function(const FunctionSymbol& symbol, uint64_t most_name_bytes) {
+  const uint64_t at = names_.size();
+  const bool fits = at + symbol.name.size() <= std::min<uint64_t>(most_name_bytes, ~0u);
+  const std::string_view name = fits ? symbol.name : std::string_view();
+  functions_.push_back({symbol.start, symbol.end, static_cast<uint32_t>(at), static_cast<uint32_t>(name.size())});
+  kinds_.push_back(symbol.kind);
+  names_.insert(names_.end(), name.begin(), name.end());
+}
+
+void SymbolTable::add_piece(uint64_t start, uint64_t end, uint32_t function) {
+  while (start < end) {
+    const uint32_t size = static_cast<uint32_t>(std::min<uint64_t>(end - start, ~0u));
+    pieces_.push_back({start, size, function});
+    start += size;
+  }
+}
+
+uint32_t SymbolTable::find(uint64_t vaddr) const {
+  auto after = std::upper_bound(pieces_.begin(), pieces_.end(), vaddr,
+                                [](uint64_t value, const Piece& piece) { return value < piece.start; });
+  if (after == pieces_.begin()) return kNone;
+  const Piece& piece = *std::prev(after);
+  return vaddr - piece.start < piece.size ? piece.function : kNone;
+}
+
+FunctionSymbol SymbolTable::function(uint32_t index) const {
+  const Function& function = functions_[index];
+  return {function.start, function.end, {names_.data() + function.name, function.name_size}, kinds_[index]};
 }
 
 std::optional<ElfFile> open_debug_file(const ElfFile& file, const std::string& path) {

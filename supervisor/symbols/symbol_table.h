@@ -22,6 +22,7 @@ struct FunctionSymbol {
   Kind kind = Kind::kSymbol;
 };
 
+// Programs map hundreds of files at once, so little is kept of each: some 40 bytes a function and its name.
 class SymbolTable {
  public:
   static constexpr uint32_t kNone = ~0u;
@@ -29,31 +30,29 @@ class SymbolTable {
   // `debug_file`: the separate debug file, or null. Neither is needed later.
   SymbolTable(const ElfFile& file, const ElfFile* debug_file);
 
-  // Index into functions() of the innermost function that holds the address.
+  // Index of the innermost function that holds the address.
   uint32_t find(uint64_t vaddr) const;
-  const std::vector<FunctionSymbol>& functions() const { return functions_; }
+  uint32_t size() const { return static_cast<uint32_t>(functions_.size()); }
+  // `index` < size(). The name is valid as long as the table.
+  FunctionSymbol function(uint32_t index) const;
 
  private:
-  struct Piece {
+  struct Function {
     uint64_t start, end;
+    uint32_t name, name_size;  // in names_
+  };
+  struct Piece {
+    uint64_t start;
+    uint32_t size;  // a longer one is several
     uint32_t function;
   };
-  struct Area {
-    uint64_t start, end;
-  };
-  void collect_areas(const ElfFile& file);
-  void collect_symbols(const ElfFile& file, const char* section_name, std::vector<FunctionSymbol>& found);
-  void collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& found);
-  void collect_frame_starts(const ElfFile& file, std::vector<uint64_t>& starts);
-  const Area* area_of(uint64_t vaddr) const;
-  static bool preferred(std::string_view a, std::string_view b);
-  void settle(std::vector<FunctionSymbol>& found);
-  void fill_gaps(const std::vector<uint64_t>& starts);
+  void add_function(const FunctionSymbol& symbol, uint64_t most_name_bytes);
+  void add_piece(uint64_t start, uint64_t end, uint32_t function);
 
-  std::vector<Area> areas_;  // executable sections, else segments; sorted
-  std::vector<FunctionSymbol> functions_;
+  std::vector<Function> functions_;
+  std::vector<FunctionSymbol::Kind> kinds_;
   std::vector<Piece> pieces_;  // sorted, disjoint
-  std::vector<std::vector<uint8_t>> strings_;
+  std::vector<char> names_;
 };
 
 // The separate debug file of `file`, by build id or debug link; nullopt if there is none. `path` is the file's own.

@@ -209,7 +209,8 @@ TEST_CASE("callgrind: entries of the procedure linkage table") {
   REQUIRE(elf);
   SymbolTable table(*elf, nullptr);
   size_t named = 0;
-  for (const auto& function : table.functions()) {
+  for (uint32_t i = 0; i < table.size(); i++) {
+    const FunctionSymbol function = table.function(i);
     if (function.kind == FunctionSymbol::Kind::kPlt && !function.name.empty()) {
       named++;
       CHECK(table.find(function.start) != SymbolTable::kNone);

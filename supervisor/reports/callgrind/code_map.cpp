@@ -49,7 +49,7 @@ CodeMap::Entry* CodeMap::entry_of(uint64_t pc) {
     entry.bias = bias.value_or(entry.module->image ? entry.module->image->bias : entry.module->start);
     if (entry.code) {
       entry.has_lines = !entry.code->lines().empty();
-      entry.functions.assign(entry.code->symbols().functions().size(), kNotYet);
+      entry.functions.assign(entry.code->symbols().size(), kNotYet);
     }
   }
   return &entry;
@@ -62,7 +62,7 @@ uint32_t CodeMap::function_at(uint64_t pc) {
     if (index != SymbolTable::kNone) {
       uint32_t& known = entry->functions[index];
       if (known == kNotYet) {
-        uint32_t added = add_function(entry, entry->code->symbols().functions()[index]);
+        uint32_t added = add_function(entry, entry->code->symbols().function(index));
         entry->functions[index] = added;
         return added;
       }

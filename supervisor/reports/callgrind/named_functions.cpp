@@ -45,7 +45,9 @@ bool NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
   bool all = true;
   std::map<uint64_t, records::FunctionRecord> by_pc;
   for (const records::FunctionRecord& known : functions) by_pc.emplace(known.pc, known);
-  for (const FunctionSymbol& symbol : code->symbols().functions()) {
+  const SymbolTable& symbols = code->symbols();
+  for (uint32_t i = 0; i < symbols.size(); ++i) {
+    const FunctionSymbol symbol = symbols.function(i);
     if (symbol.kind != FunctionSymbol::Kind::kSymbol) continue;
     records::FunctionRecord record{.pc = symbol.start + bias,
                                    .flags = 0,
@@ -71,8 +73,9 @@ bool NamedFunctions::module_mapped(pid_t pid, const MappedModule& mapped) {
 std::string NamedFunctions::name_at(pid_t pid, uint64_t pc) {
   const auto [code, bias] = code_at(pid, pc);
   if (code == nullptr) return {};
-  for (const FunctionSymbol& symbol : code->symbols().functions())
-    if (symbol.start + bias == pc) return shown_name(symbol.name);
+  const SymbolTable& symbols = code->symbols();
+  for (uint32_t i = 0; i < symbols.size(); ++i)
+    if (symbols.function(i).start + bias == pc) return shown_name(symbols.function(i).name);
   return {};
 }
 
