@@ -63,6 +63,8 @@ class CodeCache {
   void initialize();
 
   bool full() const;
+  // For code that is added when no block is translated.
+  bool has_cold_room(uint64_t bytes) const { return vsup_state.cold_used + bytes <= protocol::kColdSize; }
   void reset();
 
   uint8_t* hot() const { return reinterpret_cast<uint8_t*>(protocol::kCacheBase + vsup_state.cache_used); }

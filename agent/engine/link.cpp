@@ -9,15 +9,16 @@ namespace vsup::agent {
 namespace {
 
 // `cold` ends in the exit of this record.
-void end_in_exit(Emitter& cold, const LinkRecord& record) {
-  cold.exit_stub(code_cache.add_link(record), reinterpret_cast<const void*>(&vsup_exit));
+void end_in_exit(Emitter& cold, const LinkRecord& record,
+                 const void* exit = reinterpret_cast<const void*>(&vsup_exit)) {
+  cold.exit_stub(code_cache.add_link(record), exit);
   code_cache.set_cold(cold.here());
 }
 
-const uint8_t* emit_stub(const LinkRecord& record) {
+const uint8_t* emit_stub(const LinkRecord& record, const void* exit = reinterpret_cast<const void*>(&vsup_exit)) {
   uint8_t* stub = code_cache.cold();
   Emitter cold(stub, nullptr);
-  end_in_exit(cold, record);
+  end_in_exit(cold, record, exit);
   return stub;
 }
 
@@ -32,6 +33,10 @@ const uint8_t* code_of(AppPc target, const Emitter& out) {
 
 void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry) {
   out.jump(emit_stub({cookie, cache_offset(retry), LinkKind::kTool}));
+}
+
+const uint8_t* add_tool_exit(const uint8_t* door, uint64_t cookie, const uint8_t* retry) {
+  return emit_stub({cookie, cache_offset(retry), LinkKind::kTool}, door);
 }
 
 const uint8_t* ColdToolExit::finish(uint64_t cookie, const uint8_t* retry) {

@@ -14,6 +14,10 @@ void emit_exit(Emitter& out, LinkKind kind, AppPc target, uint8_t jcc = 0);
 // Emits an exit that hands `cookie` to the tool; the thread then goes on at `retry`, where its state must be exact.
 void emit_tool_exit(Emitter& out, uint64_t cookie, const uint8_t* retry);
 
+// The same, reached from elsewhere, with what is to be done before in `door`: code in the cold area, shared with other
+// exits, that ends in a jump to the agent's exit. Returns where it begins.
+const uint8_t* add_tool_exit(const uint8_t* door, uint64_t cookie, const uint8_t* retry);
+
 // A tool exit that is seldom taken, out of the way in the cold area: what is emitted into `out`, then the exit.
 class ColdToolExit {
  public:

@@ -116,6 +116,7 @@ void fill_callgrind(Decisions& next) {
   *header = {.blocks = blocks,
              .lengths = lengths,
              .edges = edges,
+             .passed = next.count(records::kMaxPassed),
              .lost_blocks = next.byte(),
              .nodes = nodes,
              .contexts = contexts,
@@ -135,7 +136,9 @@ void fill_callgrind(Decisions& next) {
     edge.callee_pc = next.byte() % 4 == 0 ? 0 : code + next.number(4096);
     edge.block = next.byte() % 2 == 0 ? records::kNoBlock : next.index(blocks + 1);
     edge.index = i;
-    edge.passed_pc[0] = next.byte() % 4 == 0 ? code + next.number(4096) : 0;
+    edge.passed = next.index(kMostRecords);
+    edge.passed_count = next.byte() % 4;
+    Memory::at_as<uint64_t>(records::kPassedAt)[i] = code + next.number(4096);
     edge.kind = static_cast<records::EdgeKind>(next.byte() % 4);
     Memory::at_as<records::NodeRecord>(records::kNodesAt)[i] = {next.index(i), next.index(edges), next.index(contexts),
                                                                 0};

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "agent/engine/link.h"
+#include "agent/tools/callgrind/call_exits.h"
 #include "agent/tools/callgrind/event_costs.h"
 #include "agent/x86/decoder.h"
 
@@ -13,26 +14,6 @@ namespace {
 using protocol::kRax;
 using protocol::kRcx;
 using protocol::kRdx;
-
-// What inserted code has taken beside rax and rcx.
-struct Borrowed {
-  bool rdx = true;
-  bool flags = true;
-};
-
-void borrow(Emitter& out, uint32_t offset, const Borrowed& what = {}) {
-  out.spill(kRax);
-  out.spill(kRcx);
-  if (what.rdx) out.spill(kRdx);
-  out.cover(offset);
-}
-
-void restore_borrowed(Emitter& out, const Borrowed& what = {}) {
-  if (what.flags) out.restore_flags();
-  if (what.rdx) out.unspill(kRdx);
-  out.unspill(kRcx);
-  out.unspill(kRax);
-}
 
 // reg = the thread's Ir so far; changes the flags.
 void load_ir(Emitter& out, GprIndex reg) {
@@ -110,17 +91,9 @@ uint8_t* emit_lookup(Emitter& out, uint64_t table, const uint32_t* second) {
   return to_miss;
 }
 
-// Where the jump at `place` leads: hands a register, a lookup's key or a callee, to the tool, which adds what is
-// missing, and starts anew at `retry`.
-void emit_miss(uint8_t* place, uint64_t cookie, GprIndex argument, const uint8_t* retry, const Borrowed& what = {}) {
-  ColdToolExit cold;
-  cold.out.gs_absolute(0x89, argument, VSUP_CTX_REQUEST_ARGUMENT);
-  restore_borrowed(cold.out, what);
-  Emitter::land(place, cold.finish(cookie, retry));
-}
-
-uint64_t cookie_of(ExitKind kind, AppPc pc) {
-  return raw(pc) << kExitKindBits | kind;
+// The code at the site goes on here when the tool has made the call.
+void note_continuation(const Emitter& out, EdgeRecord* record) {
+  record->block = kGoesOn | cache_offset(out.here());
 }
 
 // Adds 1, or 0 while the thread does not collect, to gs:[reg * 8 + offset]; `scratch` and the flags are free.
@@ -180,7 +153,7 @@ void emit_count_in_context(Emitter& out, const CountMode& mode, const CountedBlo
   out.add_to(accumulator_offset(block.index), block.instructions);
   add_totals(out, block);
   restore_borrowed(out);
-  emit_miss(to_miss, cookie_of(kExitNewCounter, AppPc{block.pc}), kRax, retry);
+  emit_miss(to_miss, cookie_of(kExitNewCounter, AppPc{block.pc}), Door::kKey, retry);
   out.cover(offset, {.step = true});
 }
 
@@ -257,7 +230,7 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
 
 void emit_flagged_edge(Emitter& out, EdgeRecord* edge, const Source& source) {
   emit_tool_exit(out, reinterpret_cast<uint64_t>(edge) | kExitFlagged, out.here());
-  edge->block = cache_offset(out.here());
+  note_continuation(out, edge);
   out.cover(source.offset, {.step = true});
 }
 
@@ -269,39 +242,61 @@ void emit_jump_count(Emitter& out, uint32_t edge, const Source& source) {
   out.cover(source.offset, {.step = true});
 }
 
+namespace {
+
+// rcx = where the branch leads; the registers are spilled.
+void load_callee(Emitter& out, uint64_t slot, const Source& source) {
+  if (slot == 0) {
+    emit_load_target(out, source);
+    return;
+  }
+  out.load_constant(kRcx, slot);
+  out.cover(source.offset, {.spilled = 1u << kRcx});
+  out.load_displaced(kRcx, kRcx, 0);
+  out.cover(source.offset, {.spilled = 1u << kRcx});
+}
+
+// A jump, whose rel32 is returned, when the slot leads to another callee than the record's; keeps the flags.
+uint8_t* emit_unless_bound(Emitter& out, const DirectEdge& edge, const Source& source) {
+  load_callee(out, edge.slot, source);
+  out.load_constant(kRax, 0 - edge.slot_record->match_pc);
+  out.add_without_flags(kRcx, kRax);
+  out.jrcxz(5);
+  out.byte(0xe9);
+  return out.place_rel32();
+}
+
+}  // namespace
+
 void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edge, const Source& source) {
   const uint8_t* retry = out.here();
-  const Borrowed borrowed{.rdx = mode.tree || edge.counted, .flags = !edge.flags_dead};
+  const Borrowed borrowed{.rdx = mode.tree || (edge.counted && mode.collect), .flags = !edge.flags_dead};
   borrow(out, source.offset, borrowed);
+  if (edge.slot_record != nullptr) {
+    const uint64_t cookie = reinterpret_cast<uint64_t>(edge.slot_record) | kExitNewCallee;
+    emit_miss(emit_unless_bound(out, edge, source), cookie, Door::kDifference, retry,
+              {.rdx = borrowed.rdx, .flags = false});
+  }
   if (borrowed.flags) out.save_flags();
   uint8_t* to_stale = emit_top_unless_stale(out);
   uint8_t* to_miss = nullptr;
   if (mode.tree) {
     to_miss = emit_node_call(out, mode, &edge.index);
-  } else if (edge.counted) {
+  } else if (edge.counted && mode.collect) {
     out.load_constant(kRdx, edge.index);
     emit_increment(out, mode, kRdx, kCallsOffset, kRax);
+  } else if (edge.counted) {
+    out.add_to(kCallsOffset + 8 * edge.index, 1);
   }
-  push_frame(out, mode, mode.tree ? nullptr : &edge.index, edge.is_call);
+  push_frame(out, mode, mode.tree ? nullptr : &edge.index, edge.is_call, edge.passed_ir);
   restore_borrowed(out, borrowed);
-  if (to_miss != nullptr) emit_miss(to_miss, cookie_of(kExitNewNode, source.pc), kRax, retry, borrowed);
-  emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry, borrowed);
+  if (to_miss != nullptr) emit_miss(to_miss, cookie_of(kExitNewNode, source.pc), Door::kKey, retry, borrowed);
+  emit_miss(to_stale, cookie_of(kExitStale, source.pc), Door::kPlain, retry, borrowed);
+  if (edge.slot_record != nullptr) note_continuation(out, edge.slot_record);
   out.cover(source.offset, {.step = true});
 }
 
 namespace {
-
-// rcx = where the branch leads; the registers are spilled.
-void load_callee(Emitter& out, const IndirectEdge& edge, const Source& source) {
-  if (edge.slot == 0) {
-    emit_load_target(out, source);
-    return;
-  }
-  out.load_constant(kRcx, edge.slot);
-  out.cover(source.offset, {.spilled = 1u << kRcx});
-  out.load_displaced(kRcx, kRcx, 0);
-  out.cover(source.offset, {.spilled = 1u << kRcx});
-}
 
 // mov rax, start ; mov rdx, rcx ; sub rdx, rax ; cmp rdx, size ; jb rel32
 uint8_t* emit_if_inside(Emitter& out, const FunctionRange& range) {
@@ -312,32 +307,19 @@ uint8_t* emit_if_inside(Emitter& out, const FunctionRange& range) {
   return out.place_rel32();
 }
 
+constexpr uint8_t kMatch = offsetof(EdgeRecord, match_pc), kNext = offsetof(EdgeRecord, next),
+                  kIndex = offsetof(EdgeRecord, index), kHead = offsetof(EdgeRecord, head);
+
 // rdx = the record of the callee rcx, which the site's head has or which is searched for out of line. Uses rax and the
 // flags. A callee that has none yet is handed to the tool, which adds it, and starts anew at `retry`.
-void emit_find_callee(Emitter& out, const EdgeRecord* head, const uint8_t* retry) {
-  constexpr uint8_t kMatch = offsetof(EdgeRecord, match_pc), kNext = offsetof(EdgeRecord, next),
-                    kHead = offsetof(EdgeRecord, head);
+void emit_find_callee(Emitter& out, EdgeRecord* head, const uint8_t* retry) {
   out.load_constant(kRdx, reinterpret_cast<uint64_t>(head));
-  out.bytes({0x48, 0x39, 0x4a, kMatch, 0x0f, 0x85});  // cmp [rdx + 8], rcx ; jne rel32
-  uint8_t* to_search = out.place_rel32();
-  ColdToolExit cold;
-  cold.out.bytes({0x89, 0xc8, 0x69, 0xc0});  // mov eax, ecx ; imul eax, eax, imm32
-  cold.out.u32(kLookupFactorFirst);
-  cold.out.byte(0x05);  // add eax, imm32
-  cold.out.u32(head->head * kLookupFactorSecond);
-  cold.out.bytes({0xc1, 0xe8, 32 - kCalleeBits});  // shr eax, imm8
-  cold.out.load_constant(kRdx, kCalleesAt);
-  cold.out.bytes({0x48, 0x8b, 0x14, 0xc2});  // mov rdx, [rdx + rax * 8]
-  const uint8_t* probe = cold.out.here();
-  // test rdx, rdx ; jz miss ; cmp [rdx + 8], rcx ; jne next ; cmp dword [rdx + 72], imm32 ; je rel32
-  cold.out.bytes({0x48, 0x85, 0xd2, 0x74, 25, 0x48, 0x39, 0x4a, kMatch, 0x75, 13, 0x81, 0x7a, kHead});
-  cold.out.u32(head->head);
-  cold.out.jump(out.here(), 0x84);
-  cold.out.bytes({0x48, 0x8b, 0x52, kNext, 0xeb});  // next: mov rdx, [rdx + 16] ; jmp probe
-  cold.out.byte(static_cast<uint8_t>(probe - (cold.out.here() + 1)));
-  cold.out.gs_absolute(0x89, kRcx, VSUP_CTX_REQUEST_ARGUMENT);
-  restore_borrowed(cold.out);
-  Emitter::land(to_search, cold.finish(reinterpret_cast<uint64_t>(head) | kExitNewCallee, retry));
+  out.bytes({0x48, 0x39, 0x4a, kMatch});  // cmp [rdx + 8], rcx ; jne rel32
+  out.align_patch_site(2);
+  out.branch_opcode(0x85);
+  uint8_t* to_others = out.place_rel32();
+  head->next = cache_offset(to_others);
+  emit_miss(to_others, reinterpret_cast<uint64_t>(head) | kExitNewCallee, Door::kCallee, retry);
 }
 
 // The rule of the indirect branch that follows needs rcx and rdx in their spill slots, and what its operand names.
@@ -351,21 +333,17 @@ void end_before_branch(Emitter& out, const Source& source) {
   out.leave_spilled(1u << kRcx | 1u << kRdx);
 }
 
-void note_continuation(const Emitter& out, EdgeRecord* head) {
-  head->block = cache_offset(out.here());
-}
-
 }  // namespace
 
 void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge& edge, const Source& source) {
   const uint8_t* retry = out.here();
   borrow(out, source.offset);
-  load_callee(out, edge, source);
+  load_callee(out, edge.slot, source);
   out.save_flags();
   uint8_t* stays = edge.inside.start != 0 ? emit_if_inside(out, edge.inside) : nullptr;
   emit_find_callee(out, edge.head, retry);
   uint8_t* to_stale = edge.is_jump ? nullptr : emit_top_unless_stale(out);
-  out.bytes({0x8b, 0x52, 0x1c});  // mov edx, [rdx + 28]
+  out.load_displaced32(kRdx, kRdx, kIndex);
   uint8_t* to_node_miss = nullptr;
   if (mode.tree && !edge.is_jump) {
     to_node_miss = emit_node_call(out, mode, nullptr);
@@ -379,10 +357,41 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   } else {
     restore_borrowed(out);
   }
-  if (to_node_miss != nullptr) emit_miss(to_node_miss, cookie_of(kExitNewNode, source.pc), kRax, retry);
-  if (to_stale != nullptr) emit_miss(to_stale, cookie_of(kExitStale, source.pc), kRax, retry);
+  if (to_node_miss != nullptr) emit_miss(to_node_miss, cookie_of(kExitNewNode, source.pc), Door::kKey, retry);
+  if (to_stale != nullptr) emit_miss(to_stale, cookie_of(kExitStale, source.pc), Door::kPlain, retry);
   note_continuation(out, edge.head);
   out.cover(source.offset, {.step = true});
+}
+
+bool searches_callees(EdgeRecord& head) {
+  constexpr uint64_t kMostBytes = 128;
+  if (head.next == kSearches) return true;
+  if (head.callee_pc != 0 || !code_cache.has_cold_room(kMostBytes)) return false;
+  uint8_t* to_others = reinterpret_cast<uint8_t*>(protocol::kCacheBase) + head.next;
+  const uint8_t* miss = to_others + 4 + load<int32_t>(to_others);
+  Emitter out(code_cache.cold(), nullptr);
+  const uint32_t start = cache_offset(out.here());
+  out.bytes({0x89, 0xc8, 0x69, 0xc0});  // mov eax, ecx ; imul eax, eax, imm32
+  out.u32(kLookupFactorFirst);
+  out.byte(0x05);  // add eax, imm32
+  out.u32(head.head * kLookupFactorSecond);
+  out.bytes({0xc1, 0xe8, 32 - kCalleeBits});  // shr eax, imm8
+  out.load_constant(kRdx, kCalleesAt);
+  out.bytes({0x8b, 0x14, 0x82});  // mov edx, [rdx + rax * 4]
+  out.load_constant(kRax, kToolBase);
+  const uint8_t* probe = out.here();
+  out.bytes({0x85, 0xd2});  // test edx, edx ; jz rel32
+  out.jump(miss, 0x84);
+  // add rdx, rax ; cmp [rdx + 8], rcx ; jne next ; cmp dword [rdx + 40], imm32 ; je rel32
+  out.bytes({0x48, 0x01, 0xc2, 0x48, 0x39, 0x4a, kMatch, 0x75, 13, 0x81, 0x7a, kHead});
+  out.u32(head.head);
+  out.jump(to_others + 4, 0x84);
+  out.load_displaced32(kRdx, kRdx, kNext);  // next:
+  out.branch(probe);
+  code_cache.set_cold(out.here());
+  patch_branch(head.next, start);
+  head.next = kSearches;
+  return true;
 }
 
 void emit_resolved_jump(Emitter& out, EdgeRecord* head, const Source& source) {
@@ -436,12 +445,9 @@ void emit_return(Emitter& out, const CountMode& mode, const Source& source) {
   out.unspill(kRax);
   out.cover(source.offset, {.step = true});
   out.leave_spilled(1u << kRcx | 1u << kRdx);
-  ColdToolExit unknown;
-  unknown.out.give_flags();
-  restore_borrowed(unknown.out, {.flags = false});
-  const uint8_t* start = unknown.finish(cookie_of(kExitReturn, source.pc), out.here());
-  Emitter::land(to_unknown, start);
-  if (to_flagged != nullptr) Emitter::land(to_flagged, start);
+  const uint8_t* exit =
+      emit_miss(to_unknown, cookie_of(kExitReturn, source.pc), Door::kReturn, out.here(), {.flags = false});
+  if (to_flagged != nullptr) Emitter::land(to_flagged, exit);
 }
 
 }  // namespace vsup::agent::callgrind

@@ -18,19 +18,6 @@ struct CountMode {
   bool collect = false;   // only while the thread's word at kCollectOffset is set
 };
 
-// Cookies of tool exits, whose low bits tell them apart.
-enum ExitKind : uint64_t {
-  kExitNewCallee = 0,   // the rest is the address of the site's head record; the callee is in the first argument
-  kExitNewNode = 1,     // the rest is the site's app pc, shifted; the key is in the first argument
-  kExitNewCounter = 2,  // likewise
-  kExitResolved = 3,    // as the first
-  kExitReturn = 4,      // the rest is the site's app pc, shifted: the shadow stack has another return address on top
-  kExitStale = 5,       // likewise, at a call: it has functions that were left by a jump
-  kExitFlagged = 6,     // the rest is the address of the edge's record: a call of a function that options name
-  kExitBudget = 7,      // the rest is the block's app pc, shifted: the thread's budget of blocks is used up
-};
-inline constexpr unsigned kExitKindBits = 3;
-
 // One execution of the block at `pc` counts: `block` is its index, `instructions` its Ir.
 struct CountedBlock {
   uint32_t index;
@@ -47,6 +34,10 @@ struct DirectEdge {
   bool is_call;
   bool counted;     // its calls are not the block's executions
   bool flags_dead;  // after it
+  // Of a call through an entry of a linkage table whose slot has the callee's address, and may get another one.
+  EdgeRecord* slot_record = nullptr;
+  uint64_t slot = 0;
+  uint32_t passed_ir = 0;  // the entry's
 };
 void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edge, const Source& source);
 
@@ -61,7 +52,10 @@ struct IndirectEdge {
 };
 void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge& edge, const Source& source);
 
-// A call or jump to a function that options name: the tool is told of each. edge->block is where it goes on.
+// Whether the site's code looks into the bucket for callees; it is made to where there is room.
+bool searches_callees(EdgeRecord& head);
+
+// A call or jump to a function that options name: the tool is told of each.
 void emit_flagged_edge(Emitter& out, EdgeRecord* edge, const Source& source);
 
 // Counts at kCallsOffset.

@@ -8,6 +8,7 @@
 #include "agent/toolapi/tool.h"
 #include "agent/tools/cachesim/instrument.h"
 #include "agent/tools/cachesim/system_calls.h"
+#include "agent/tools/callgrind/call_exits.h"
 #include "agent/tools/callgrind/calls.h"
 #include "agent/tools/callgrind/dead_flags.h"
 #include "agent/tools/callgrind/event_costs.h"

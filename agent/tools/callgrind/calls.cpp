@@ -45,17 +45,17 @@ EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block, EdgeKind ki
   if (records.edges == kMaxEdges) return nullptr;
   auto index = static_cast<uint32_t>(records.edges);
   EdgeRecord& edge = reinterpret_cast<EdgeRecord*>(kEdgesAt)[index];
-  edge = {.site_pc = site,
-          .match_pc = callee,
-          .next = 0,
-          .block = block,
-          .index = index,
-          .callee_pc = callee,
-          .passed_pc = {},
-          .kind = kind,
-          .blocks = static_cast<uint32_t>(records.blocks),
-          .head = index,
-          .unused = 0};
+  edge = EdgeRecord{.site_pc = site,
+                    .match_pc = callee,
+                    .callee_pc = callee,
+                    .next = 0,
+                    .block = block,
+                    .index = index,
+                    .blocks = static_cast<uint32_t>(records.blocks),
+                    .head = index,
+                    .passed = 0,
+                    .passed_count = 0,
+                    .kind = kind};
   records.edges = index + 1;
   return &edge;
 }
@@ -72,8 +72,39 @@ EdgeRecord* add_head(uint64_t site, EdgeKind kind = EdgeKind::kCall) {
   return head;
 }
 
-uint64_t* bucket_of(const EdgeRecord& head, uint64_t target) {
-  return reinterpret_cast<uint64_t*>(kCalleesAt) + callee_bucket(target, head.head);
+uint64_t* passed_table() {
+  return reinterpret_cast<uint64_t*>(kPassedAt);
+}
+
+// The block of a linkage table that calls from the site pass, 0: none.
+uint64_t first_passed(const EdgeRecord& edge) {
+  return edge.passed_count != 0 ? passed_table()[edge.passed] : 0;
+}
+
+// Calls by `edge`, the record that was added last, pass the block of a linkage table at `pc`.
+void add_passed(EdgeRecord& edge, uint64_t pc) {
+  Header& records = header();
+  if (pc == 0 || records.passed == kMaxPassed) return;
+  if (edge.passed_count == 0) edge.passed = static_cast<uint32_t>(records.passed) & ((1u << kPassedBits) - 1);
+  passed_table()[records.passed++] = pc;
+  ++edge.passed_count;
+}
+
+// Where a site goes on that the tool has made a call from.
+uint32_t continuation(const EdgeRecord& site) {
+  return site.block & ~kGoesOn;
+}
+
+EdgeRecord* record_at(uint32_t offset) {
+  return offset != 0 ? reinterpret_cast<EdgeRecord*>(kToolBase + offset) : nullptr;
+}
+
+uint32_t offset_of(const EdgeRecord* edge) {
+  return static_cast<uint32_t>(reinterpret_cast<uint64_t>(edge) - kToolBase);
+}
+
+uint32_t* bucket_of(const EdgeRecord& head, uint64_t target) {
+  return reinterpret_cast<uint32_t*>(kCalleesAt) + callee_bucket(target, head.head);
 }
 
 // `target`: where the site's branch leads.
@@ -83,17 +114,19 @@ void add_callee(EdgeRecord* head, EdgeRecord* edge, uint64_t target) {
     __atomic_store_n(&head->match_pc, edge->match_pc, __ATOMIC_RELEASE);
     return;
   }
-  uint64_t* bucket = bucket_of(*head, target);
+  uint32_t* bucket = bucket_of(*head, target);
   edge->head = head->head;
   edge->next = *bucket;
-  __atomic_store_n(bucket, reinterpret_cast<uint64_t>(edge), __ATOMIC_RELEASE);
+  __atomic_store_n(bucket, offset_of(edge), __ATOMIC_RELEASE);
 }
 
-// One that code in the cache does not find; null: there is none yet.
-EdgeRecord* find_unmatched(const EdgeRecord& head, uint64_t target) {
-  auto* edge = reinterpret_cast<EdgeRecord*>(*bucket_of(head, target));
-  while (edge != nullptr && (edge->head != head.head || edge->callee_pc != target || edge->match_pc != kNoMatch))
-    edge = reinterpret_cast<EdgeRecord*>(edge->next);
+// One of the bucket's; null: there is none yet.
+EdgeRecord* find_callee(const EdgeRecord& head, uint64_t target) {
+  EdgeRecord* edge = record_at(*bucket_of(head, target));
+  const auto leads_there = [&](const EdgeRecord& one) {
+    return one.head == head.head && (one.match_pc == kNoMatch ? one.callee_pc : one.match_pc) == target;
+  };
+  while (edge != nullptr && !leads_there(*edge)) edge = record_at(edge->next);
   return edge;
 }
 
@@ -120,16 +153,29 @@ void note_resolver(uint64_t function) {
   }
 }
 
+// The function that a linkage table's slot leads to; 0: it is not bound yet, or the tool is to be told of its calls.
+uint64_t bound_callee(uint64_t slot) {
+  uint64_t callee = 0;
+  if (!vsup_safe_copy(&callee, reinterpret_cast<const void*>(slot), sizeof callee)) return 0;
+  return unbound_entry(callee).head == 0 && acting_function(callee) == nullptr ? callee : 0;
+}
+
 // A call or jump to a known place; `counted` when it is not made each time the block is executed.
 void emit_direct(Emitter& out, const CountMode& mode, const Block& block, bool is_call, bool counted,
                  const Source& source) {
   uint64_t target = source.instr.target;
   const PltEntry entry = skips_plt() ? plt_entry(target) : PltEntry{};
   if (entry.slot != 0) {
-    EdgeRecord* head = add_head(raw(source.pc));
-    if (head == nullptr) return;
-    head->passed_pc[0] = target;
-    emit_indirect_edge(out, mode, {head, is_call, entry.slot, entry.instructions, {}}, source);
+    const uint64_t callee = bound_callee(entry.slot);
+    EdgeRecord* record = callee != 0 ? add_edge(raw(source.pc), callee, kNoBlock) : add_head(raw(source.pc));
+    if (record == nullptr) return;
+    add_passed(*record, target);
+    if (callee == 0) {
+      emit_indirect_edge(out, mode, {record, is_call, entry.slot, entry.instructions, {}}, source);
+      return;
+    }
+    const bool dead = !counted && flags_dead_at(block, callee);
+    emit_direct_edge(out, mode, {record->index, is_call, true, dead, record, entry.slot, entry.instructions}, source);
     return;
   }
   const bool flagged = acting_function(target) != nullptr;
@@ -206,13 +252,18 @@ void push_frame(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edg
   function_entered(ctx);
 }
 
+// 1, or 0 while the thread does not collect.
+uint64_t counted_once(const ThreadContext& ctx, const CountMode& mode) {
+  return mode.collect ? *in_slot<uint64_t>(ctx, kCollectOffset) & 1 : 1;
+}
+
 // Counts a call by `edge`, and pushes its frame.
 void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edge, uint64_t sp,
                     uint64_t passed_ir) {
   // Of a recursion the outermost activation counts.
   const FunctionRecord* named = acting_function(edge.callee_pc);
   const bool flagged = named != nullptr && set_active(ctx, *named, true);
-  const uint64_t counts = mode.collect ? *in_slot<uint64_t>(ctx, kCollectOffset) & 1 : 1;
+  const uint64_t counts = counted_once(ctx, mode);
   if (flagged) sp |= kFlaggedFrame;
   push_frame(ctx, mode, edge, sp, ir_so_far(ctx) + counts * passed_ir, counts);
   if (!flagged) return;
@@ -227,16 +278,16 @@ void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord&
 // the table is full.
 const EdgeRecord* unseen_edge(uint64_t site, uint64_t callee) {
   constexpr uint32_t kChains = 1024;
-  static EdgeRecord* chains[kChains];
-  EdgeRecord*& chain = chains[((site ^ callee << 7) * 0x9e37'79b9'7f4a'7c15) >> 54];
-  EdgeRecord* edge = chain;
-  while (edge != nullptr && (edge->site_pc != site || edge->callee_pc != callee))
-    edge = reinterpret_cast<EdgeRecord*>(edge->next);
+  static uint32_t chains[kChains];
+  uint32_t& chain = chains[((site ^ callee << 7) * 0x9e37'79b9'7f4a'7c15) >> 54];
+  EdgeRecord* edge = record_at(chain);
+  while (edge != nullptr && (edge->site_pc != site || edge->callee_pc != callee)) edge = record_at(edge->next);
   if (edge != nullptr) return edge;
   edge = add_edge(site, callee, kNoBlock);
   if (edge == nullptr) return nullptr;
-  edge->next = reinterpret_cast<uint64_t>(chain);
-  return chain = edge;
+  edge->next = chain;
+  chain = offset_of(edge);
+  return edge;
 }
 
 const EdgeRecord& edge_of(const CountMode& mode, const Frame& frame) {
@@ -306,56 +357,48 @@ uint32_t callee_met(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head,
   const uint64_t target = ctx.request_argument[0];
   ctx.app_pc = head->site_pc;
   if (head->match_pc == target) return retry;  // another thread has met it meanwhile
-  if (head->kind == EdgeKind::kJump) {
-    EdgeRecord* edge = add_edge(head->site_pc, target, kNoBlock, EdgeKind::kJump);
-    if (edge == nullptr) return head->block;
-    add_callee(head, edge, target);
-    return retry;
-  }
-  settle_stack(ctx, mode, false);
-  const bool is_call = call_length(head->site_pc) != 0;
+  const bool is_jump = head->kind == EdgeKind::kJump;
+  const bool is_call = !is_jump && call_length(head->site_pc) != 0;
+  if (!is_jump) settle_stack(ctx, mode, false);
   // A jump into the middle of a function goes back to one that has called: longjmp, and what handles exceptions.
-  if (!is_call && function_start(AppPc{target}) != target && function_start(AppPc{target}) != 0 &&
+  if (!is_jump && !is_call && function_start(AppPc{target}) != target && function_start(AppPc{target}) != 0 &&
       plt_entry(target).slot == 0 && unbound_entry(target).head == 0)
-    return head->block;
+    return continuation(*head);
   const uint64_t sp = ctx.gpr[protocol::kRsp], callee_sp = is_call ? sp - 8 : sp;
-  if (acting_function(target) != nullptr) {
-    // Found here alone, so that the tool is told of each call.
-    EdgeRecord* edge = find_unmatched(*head, target);
-    if (edge == nullptr) {
-      edge = add_edge(head->site_pc, target, kNoBlock);
-      if (edge == nullptr) return head->block;
-      edge->match_pc = kNoMatch;
-      edge->passed_pc[0] = head->passed_pc[0];
-      add_callee(head, edge, target);
+  const bool acts = !is_jump && acting_function(target) != nullptr;
+  EdgeRecord* edge = find_callee(*head, target);
+  if (edge == nullptr) {
+    edge = add_edge(head->site_pc, target, kNoBlock, head->kind);
+    if (edge == nullptr) return continuation(*head);  // the table is full: not counted
+    add_passed(*edge, first_passed(*head));
+    if (!is_jump && !acts && skips_plt()) {
+      uint64_t leads_to = target;
+      // A pointer to a table entry.
+      if (const PltEntry entry = plt_entry(target); entry.slot != 0 && head->passed_count == 0) {
+        add_passed(*edge, target);
+        if (vsup_safe_copy(&leads_to, reinterpret_cast<const void*>(entry.slot), sizeof leads_to))
+          edge->callee_pc = leads_to;
+      }
+      if (const UnboundEntry unbound = unbound_entry(leads_to); unbound.head != 0) {
+        // This once: the table will be another. The call is made here.
+        note_resolver(unbound.resolver);
+        edge->callee_pc = unbound.resolver;
+        add_passed(*edge, leads_to);
+        add_passed(*edge, unbound.head);
+        constexpr uint64_t kPassedIr = 5;
+        enter_function(ctx, mode, *edge, callee_sp, kPassedIr);
+        return continuation(*head);
+      }
     }
-    enter_function(ctx, mode, *edge, callee_sp, edge->passed_pc[0] != 0 ? 1 : 0);
-    return head->block;
+    if (acts) edge->match_pc = kNoMatch;  // found here alone, so that the tool is told of each call
+    add_callee(head, edge, target);
   }
-  EdgeRecord* edge = add_edge(head->site_pc, target, kNoBlock);
-  if (edge == nullptr) return head->block;  // the table is full: not counted
-  edge->passed_pc[0] = head->passed_pc[0];
-  if (skips_plt()) {
-    uint64_t leads_to = target;
-    // A pointer to a table entry.
-    if (const PltEntry entry = plt_entry(target); entry.slot != 0 && head->passed_pc[0] == 0) {
-      edge->passed_pc[0] = target;
-      if (vsup_safe_copy(&leads_to, reinterpret_cast<const void*>(entry.slot), sizeof leads_to))
-        edge->callee_pc = leads_to;
-    }
-    if (const UnboundEntry unbound = unbound_entry(leads_to); unbound.head != 0) {
-      // This once: the table will be another. The call is made here.
-      note_resolver(unbound.resolver);
-      edge->callee_pc = unbound.resolver;
-      edge->passed_pc[1] = leads_to;
-      edge->passed_pc[2] = unbound.head;
-      constexpr uint64_t kPassedIr = 5;
-      enter_function(ctx, mode, *edge, callee_sp, kPassedIr);
-      return head->block;
-    }
-  }
-  add_callee(head, edge, target);
-  return retry;
+  if (!acts && (head->match_pc == target || searches_callees(*head))) return retry;
+  if (is_jump)
+    in_slot<uint64_t>(ctx, kCallsOffset)[edge->index] += counted_once(ctx, mode);
+  else
+    enter_function(ctx, mode, *edge, callee_sp, plt_entry(first_passed(*head)).instructions);
+  return continuation(*head);
 }
 
 uint32_t flagged_call(ThreadContext& ctx, const CountMode& mode, const EdgeRecord* edge) {
@@ -363,19 +406,19 @@ uint32_t flagged_call(ThreadContext& ctx, const CountMode& mode, const EdgeRecor
   settle_stack(ctx, mode, false);
   const uint64_t sp = ctx.gpr[protocol::kRsp];
   enter_function(ctx, mode, *edge, call_length(edge->site_pc) != 0 ? sp - 8 : sp, 0);
-  return edge->block;
+  return continuation(*edge);
 }
 
 uint32_t callee_resolved(ThreadContext& ctx, const CountMode& mode, EdgeRecord* head) {
   const uint64_t target = ctx.request_argument[0];
   ctx.app_pc = head->site_pc;
   const Frame resolver = *top_frame(ctx);
-  if (frame_sp(resolver) != ctx.gpr[protocol::kRsp]) return head->block;  // not called through a table
+  if (frame_sp(resolver) != ctx.gpr[protocol::kRsp]) return continuation(*head);  // not called through a table
   const uint64_t site = edge_of(mode, resolver).site_pc;
   leave_function(ctx, mode);
   if (const EdgeRecord* edge = add_edge(site, target, kNoBlock))
     enter_function(ctx, mode, *edge, frame_sp(resolver), 0);
-  return head->block;
+  return continuation(*head);
 }
 
 void enter_from_nowhere(ThreadContext& ctx, const CountMode& mode, uint64_t callee, uint64_t sp) {

@@ -3,10 +3,11 @@
 // the process stands still. Promises: plain structures; indices are dense, from 0.
 //
 //   kToolBase  +0x0000'0000  Header
-//              +0x0080'0000  uint64_t buckets of callees, 1 << kCalleeBits
+//              +0x0080'0000  uint32_t buckets of callees, 1 << kCalleeBits
 //              +0x0100'0000  BlockRecord[kMaxBlocks]
 //              +0x0800'0000  uint8_t instruction lengths, all blocks' one after the other
 //              +0x1000'0000  EdgeRecord[kMaxEdges]
+//              +0x1800'0000  uint64_t blocks of procedure linkage tables that calls pass
 //   with the calling-context tree (tree.h):
 //              +0x2000'0000  NodeRecord[kMaxNodes], then the nodes' LookupTable
 //              +0x2c00'0000  ContextRecord[kMaxContexts], then addresses of callers
@@ -44,6 +45,8 @@ inline constexpr uint64_t kEdgesAt = kToolBase + 0x1000'0000;
 inline constexpr uint32_t kMaxBlocks = 1500u << 10;
 inline constexpr uint32_t kMaxEdges = 512u << 10;
 inline constexpr uint64_t kMaxLengths = 0x0800'0000;
+inline constexpr uint64_t kPassedAt = kToolBase + 0x1800'0000;
+inline constexpr uint32_t kMaxPassed = 3 * kMaxEdges, kPassedBits = 26;
 
 inline constexpr unsigned kAccumulators = 3;
 inline constexpr uint32_t kAccumulatorOffset = 0x10'0000;
@@ -116,8 +119,8 @@ inline constexpr uint32_t kLookupSpare = 4096;
 inline constexpr uint64_t kLookupSize = sizeof(LookupEntry) * ((1ull << kLookupBits) + kLookupSpare);
 inline constexpr uint32_t kLookupFactorFirst = 0x9e3779b1, kLookupFactorSecond = 0x85ebca6b;  // odd, bits well mixed
 
-// Addresses of the first EdgeRecord of each bucket, in which the callees that indirect sites have met lie, but for the
-// first of each site, which its head record has. Code in the cache searches them without a lock.
+// The first EdgeRecord of each bucket, as an offset from kToolBase, 0: none. The callees that indirect sites have met
+// lie there, but for the first of each site, which its head record has. Code in the cache searches them without a lock.
 inline constexpr uint32_t kCalleeBits = 16;
 inline constexpr uint64_t kCalleesAt = kToolBase + 0x0080'0000;
 constexpr uint32_t callee_bucket(uint64_t target, uint32_t head) {
@@ -153,7 +156,7 @@ inline constexpr uint32_t kMaxFunctions = 16384;
 inline constexpr uint64_t kFunctionsAt = kToolBase + 0x00f0'0000;
 static_assert(kActiveOffset + kMaxFunctions / 8 <= kEventTopOffset && kMovedOffset + 8 <= kBlockCountOffset &&
               kStackIndexOffset < kActiveOffset);
-static_assert(kCalleesAt + (8ull << kCalleeBits) <= kFunctionsAt);
+static_assert(kCalleesAt + (4ull << kCalleeBits) <= kFunctionsAt);
 static_assert(kFunctionsAt + kMaxFunctions * sizeof(FunctionRecord) <= kBlocksAt);
 static_assert(kStacksAt + kMaxStacks * kStackSize <= cachesim::kInstrsAt);
 
@@ -172,6 +175,7 @@ struct Header {
   uint64_t blocks;   // records in use
   uint64_t lengths;  // bytes in use
   uint64_t edges;
+  uint64_t passed;       // entries at kPassedAt
   uint64_t lost_blocks;  // translated after the table was full: not counted
   uint64_t nodes;        // 0: there is no tree; node 0 is its root
   uint64_t contexts;     // 0 is the plain one
@@ -217,25 +221,31 @@ enum class EdgeKind : uint32_t {
   kConditionalJump,  // executed as often as `block`; counted at kCallsOffset when followed
 };
 
-// A place that calls or jumps, and where it goes.
+// A place that calls or jumps, and where it goes. An indirect site has a head record, which is no edge but may know the
+// first callee, and a record for each callee. A call through a linkage table whose slot is bound when it is translated
+// has a record of that callee, which is the head of further ones, too.
 struct EdgeRecord {
   uint64_t site_pc;   // of the call or jump instruction
   uint64_t match_pc;  // where the site's indirect branch leads, which may be a table entry on the way; of a head record
                       // the first such place that was met, whose index it then has
-  uint64_t next;      // address of the next record in the same bucket of kCalleesAt, 0 at the end
-  uint32_t block;     // whose executions are the edge's calls, or kNoBlock: counted at kCallsOffset; of a head record:
-                      // where in the cache the code after the look-up goes on
+  uint64_t callee_pc;  // 0: of an indirect site's head record, which has no count
+  uint32_t next;       // offset from kToolBase of the next record in the same bucket of kCalleesAt, 0 at the end; of a
+                       // head record: offset from kCacheBase of the rel32 by which code leaves for other callees than
+                       // the first, or kSearches
+  uint32_t block;      // whose executions are the edge's calls; else they are counted at kCallsOffset: kNoBlock, or
+                       // kGoesOn and where in the cache the site's code after the look-up goes on
   uint32_t index;
-  uint64_t callee_pc;     // 0: of an indirect site's head record, which has no count
-  uint64_t passed_pc[3];  // blocks of a procedure linkage table on the way: their cost is the caller's
-  EdgeKind kind;
-  uint32_t blocks;  // records of blocks there were when the edge was met
-  uint32_t head;    // of an indirect site: number of its head record, also of that itself
-  uint32_t unused;
+  uint32_t blocks;                // records of blocks there were when the edge was met
+  uint32_t head;                  // of an indirect site: number of its head record, also of that itself
+  uint32_t passed : kPassedBits;  // first entry at kPassedAt: table blocks on the way, whose cost is the caller's
+  uint32_t passed_count : 2;
+  EdgeKind kind : 4;
 };
-static_assert(sizeof(EdgeRecord) == 80);
-static_assert(kEdgesAt + sizeof(EdgeRecord) * kMaxEdges <= kNodesAt);
-inline constexpr uint32_t kNoBlock = ~0u;
+static_assert(sizeof(EdgeRecord) == 48 && kMaxPassed < 1u << kPassedBits);
+static_assert(kEdgesAt + sizeof(EdgeRecord) * kMaxEdges <= kPassedAt && kPassedAt + 8ull * kMaxPassed <= kNodesAt);
+inline constexpr uint32_t kSearches = 1;  // that rel32 leads to code which looks into the bucket
+inline constexpr uint32_t kGoesOn = 1u << 31, kNoBlock = ~0u;
+static_assert(kMaxBlocks <= kGoesOn && protocol::kCacheHotSize + protocol::kColdSize <= kGoesOn);
 
 // A function where it was called: a way from the thread's first function to it.
 struct NodeRecord {

@@ -42,7 +42,7 @@ void CodePeriods::note(const MappedModule& module, uint64_t blocks) {
 }
 
 void CodePeriods::apply(std::span<records::BlockRecord> blocks, std::span<records::EdgeRecord> edges,
-                        std::vector<Module>& modules) const {
+                        std::span<uint64_t> passed, std::vector<Module>& modules) const {
   constexpr uint64_t kFirstPlace = uint64_t{1} << 63;
   std::vector<uint64_t> moved_by(periods_.size());
   uint64_t low = ~uint64_t{0}, high = 0, next_place = kFirstPlace;  // of all that was replaced
@@ -80,7 +80,7 @@ void CodePeriods::apply(std::span<records::BlockRecord> blocks, std::span<record
   for (size_t i = 0; i < edges.size() && low < high; ++i) {
     move(edges[i].site_pc, edges[i].blocks);
     move(edges[i].callee_pc, edges[i].blocks);
-    for (uint64_t& pc : edges[i].passed_pc) move(pc, edges[i].blocks);
+    for (uint64_t& pc : passed.subspan(edges[i].passed, edges[i].passed_count)) move(pc, edges[i].blocks);
   }
 }
 

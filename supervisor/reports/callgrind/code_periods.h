@@ -27,10 +27,11 @@ class CodePeriods {
   // `module` is about to be executed for the first time, `blocks` have been recorded before.
   void note(const MappedModule& module, uint64_t blocks);
 
-  // Adds modules that are not there any more to `modules`, which are those that are. Code that something else took the
+  // Adds modules that are not there any more to `modules`, which are those that are; `passed` is the table that edges
+  // have their parts of. Code that something else took the
   // place of is moved to addresses that no process has, its records and its module alike.
   void apply(std::span<agent::callgrind::BlockRecord> blocks, std::span<agent::callgrind::EdgeRecord> edges,
-             std::vector<Module>& modules) const;
+             std::span<uint64_t> passed, std::vector<Module>& modules) const;
 
  private:
   struct Period {

@@ -1,6 +1,7 @@
 #include "supervisor/reports/callgrind/record_reader.h"
 
 #include <algorithm>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -28,6 +29,7 @@ struct Tables {
   records::Header header{};
   std::vector<records::BlockRecord> blocks;
   std::vector<records::EdgeRecord> edges;
+  std::vector<uint64_t> passed;
   std::vector<records::NodeRecord> nodes;  // a parent comes before its children
   std::vector<records::ContextRecord> contexts;
   std::vector<records::CounterRecord> counters;
@@ -35,17 +37,21 @@ struct Tables {
   std::vector<records::StackRecord> stacks;
 
   bool has_tree() const { return header.nodes != 0; }
+  std::span<const uint64_t> passed_by(const records::EdgeRecord& edge) const {
+    return std::span(passed).subspan(edge.passed, edge.passed_count);
+  }
   bool has_contexts() const { return header.counters != 0; }
 
   bool read(pid_t tid) {
     if (!read_memory(tid, records::kToolBase, &header, sizeof header)) return false;
     return header.blocks <= records::kMaxBlocks && header.edges <= records::kMaxEdges &&
-           header.lengths <= records::kMaxLengths && header.nodes <= records::kMaxNodes &&
-           header.contexts <= records::kMaxContexts && header.callers <= records::kMaxCallers &&
-           header.counters <= records::kMaxBlocks && header.stacks <= records::kMaxStacks &&
-           read_table(tid, records::kStackRecordsAt, header.stacks, stacks) &&
+           header.passed <= records::kMaxPassed && header.lengths <= records::kMaxLengths &&
+           header.nodes <= records::kMaxNodes && header.contexts <= records::kMaxContexts &&
+           header.callers <= records::kMaxCallers && header.counters <= records::kMaxBlocks &&
+           header.stacks <= records::kMaxStacks && read_table(tid, records::kStackRecordsAt, header.stacks, stacks) &&
            read_table(tid, records::kBlocksAt, header.blocks, blocks) &&
            read_table(tid, records::kEdgesAt, header.edges, edges) &&
+           read_table(tid, records::kPassedAt, header.passed, passed) &&
            read_table(tid, records::kNodesAt, header.nodes, nodes) &&
            read_table(tid, records::kContextsAt, header.contexts, contexts) &&
            read_table(tid, records::kCountersAt, header.counters, counters) &&
@@ -56,6 +62,8 @@ struct Tables {
   bool makes_sense() const {
     for (const records::BlockRecord& block : blocks)
       if (uint64_t{block.lengths} + block.count > header.lengths) return false;
+    for (const records::EdgeRecord& edge : edges)
+      if (uint64_t{edge.passed} + edge.passed_count > passed.size()) return false;
     for (size_t i = 0; i < nodes.size(); ++i) {
       if (nodes[i].context >= contexts.size()) return false;
       if (i != 0 && (nodes[i].parent >= i || nodes[i].edge >= edges.size())) return false;
@@ -179,8 +187,8 @@ class PassedBlocks {
 
   // `inclusive` is the cost of the edge's calls: all events but Ir, which the agent keeps so, contain what was passed.
   void move_cost(const records::EdgeRecord& edge, uint32_t context, uint64_t count, uint64_t* inclusive) {
-    for (const uint64_t pc : edge.passed_pc) {
-      if (pc == 0 || count == 0) continue;
+    if (count == 0) return;
+    for (const uint64_t pc : tables_.passed_by(edge)) {
       if (!std::exchange(indexed_, true)) index_blocks();
       const auto found = by_pc_.find(pc);
       if (found == by_pc_.end()) continue;
@@ -219,12 +227,9 @@ class PassedBlocks {
     std::vector<bool> may_be_passed(kBits);
     const auto bit_of = [](uint64_t pc) { return (pc * 0x9e37'79b9'7f4a'7c15) >> 46; };
     static_assert(kBits == 1 << (64 - 46));
-    for (const records::EdgeRecord& edge : tables_.edges) {
-      for (const uint64_t pc : edge.passed_pc) {
-        if (pc == 0) continue;
-        by_pc_[pc];
-        may_be_passed[bit_of(pc)] = true;
-      }
+    for (const uint64_t pc : tables_.passed) {
+      by_pc_[pc];
+      may_be_passed[bit_of(pc)] = true;
     }
     for (uint32_t i = 0; i < thread_.blocks.size(); ++i) {
       const uint64_t pc = tables_.blocks[thread_.blocks[i].shape].app_pc;
@@ -424,7 +429,7 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
       !read_table(tid, records::kCallersAt, tables.header.callers, profile.callers))
     return {};
   profile.modules = ModuleMap::of_process(tid).modules();
-  periods.apply(tables.blocks, tables.edges, profile.modules);
+  periods.apply(tables.blocks, tables.edges, tables.passed, profile.modules);
   profile.shapes.reserve(tables.blocks.size());
   uint32_t basic_blocks = 0;
   for (const records::BlockRecord& block : tables.blocks) {
