@@ -23,10 +23,14 @@ bool CodeCache::full() const {
   const uint64_t limit = vsup_settings.cache_limit < kMost ? vsup_settings.cache_limit : kMost;
   if (vsup_state.cache_used + kHeadroom > limit && translations_ > 0) return true;
   if (vsup_settings.flush_every != 0 && translations_ >= vsup_settings.flush_every) return true;
+  // Code that is made without asking here again.
+  const uint64_t later = kSideRoom * side_count_;
   // The cold area has most of what is emitted around simulated accesses.
-  return vsup_state.cold_used + 2 * kHeadroom > protocol::kColdSize ||
-         literal_used_ + kHeadroom > protocol::kLiteralSize || map_used_ + kHeadroom > kMapBytes ||
-         vsup_state.fragment_count + 64 > kMaxFragments || link_count_ + 1024 > kMaxLinks;
+  return vsup_state.cache_used + kHeadroom + later > protocol::kCacheHotSize ||
+         vsup_state.cold_used + 2 * kHeadroom + later > protocol::kColdSize ||
+         literal_used_ + kHeadroom > protocol::kLiteralSize || map_used_ + kHeadroom + later > kMapBytes ||
+         vsup_state.fragment_count + 64 + side_count_ > kMaxFragments || link_count_ + 1024 + side_count_ > kMaxLinks ||
+         side_count_ + 64 > kMaxSides;
 }
 
 void CodeCache::reset() {
@@ -38,6 +42,7 @@ void CodeCache::reset() {
   vsup_state.cold_used = 0;
   forget_fragments();
   link_count_ = 1;
+  side_count_ = 0;
   literal_used_ = 0;
   map_used_ = 0;
   translations_ = 0;
@@ -54,6 +59,11 @@ uint8_t* CodeCache::add_literal(uint64_t value) {
 uint32_t CodeCache::add_link(const LinkRecord& record) {
   links()[link_count_] = record;
   return link_count_++;
+}
+
+uint32_t CodeCache::add_side(const SideRecord& record) {
+  sides()[side_count_] = record;
+  return side_count_++;
 }
 
 }  // namespace vsup::agent

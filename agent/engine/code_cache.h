@@ -6,6 +6,7 @@
 //               +0x0c00'0000  state maps, 256 MiB         +0x1d00'0000  uint32_t buckets[512 Ki]
 //               +0x1d80'0000  uint32_t thunk_heads[64 Ki]  +0x1dc0'0000  uint32_t thunk_tails[64 Ki]
 //               +0x1e00'0000  uint32_t chunk_first[1 Mi]   +0x2000'0000  LinkRecord[16 Mi]
+//               +0x3000'0000  SideRecord[8 Mi]
 #pragma once
 
 #include "agent/base/settings.h"
@@ -26,6 +27,7 @@ enum class LinkKind : uint32_t {
   kNative,   // target is an instruction to be executed natively
   kX87,      // target is an instruction, of `site` bytes, that has stored the x87 instruction pointer
   kTool,     // target is the tool's, site is where the thread goes on afterwards
+  kSide,     // target is where a conditional jump in a block's middle leads, site its SideRecord's number
   kStale,    // target's entry check found other bytes than were translated
 };
 
@@ -36,6 +38,18 @@ struct LinkRecord {
 };
 static_assert(sizeof(LinkRecord) == 16);
 
+// A conditional jump in a block's middle.
+struct SideRecord {
+  uint32_t fragment;     // the block
+  uint32_t place;        // offset of the jump's rel32 from kCacheBase
+  uint32_t block;        // the tool's number of the block
+  uint16_t at : 12;      // of the jump, in app bytes from the block's tag
+  uint16_t length : 4;   // its own
+  uint16_t passed : 15;  // such jumps of the block before it
+  uint16_t made : 1;     // it leads to its code
+};
+static_assert(sizeof(SideRecord) == 16);
+
 inline uint32_t cache_offset(const uint8_t* at) {
   return static_cast<uint32_t>(reinterpret_cast<uint64_t>(at) - protocol::kCacheBase);
 }
@@ -44,10 +58,13 @@ class CodeCache {
  public:
   static constexpr uint32_t kMaxFragments = 4u << 20;
   static constexpr uint32_t kMaxLinks = 16u << 20;
+  static constexpr uint32_t kMaxSides = 8u << 20;
   static constexpr uint32_t kBuckets = 512u << 10;
   static constexpr uint64_t kMapBytes = 256u << 20;
   // Room that one translation may need in each area; below it the cache counts as full.
   static constexpr uint64_t kHeadroom = 48u << 10;
+  // And in each but that of literals, for the code of one conditional jump in a block's middle.
+  static constexpr uint64_t kSideRoom = 128;
 
   static protocol::FragmentInfo* fragments() { return at<protocol::FragmentInfo>(0); }
   static uint8_t* state_maps() { return at<uint8_t>(0x0c00'0000); }
@@ -58,6 +75,7 @@ class CodeCache {
   static uint32_t* thunk_tails() { return at<uint32_t>(0x1dc0'0000); }
   static uint32_t* chunk_first() { return at<uint32_t>(0x1e00'0000); }
   static LinkRecord* links() { return at<LinkRecord>(0x2000'0000); }
+  static SideRecord* sides() { return at<SideRecord>(0x3000'0000); }
 
   // Tells the supervisor where the tables are.
   void initialize();
@@ -76,6 +94,7 @@ class CodeCache {
   uint8_t* add_literal(uint64_t value);
 
   uint32_t add_link(const LinkRecord& record);
+  uint32_t add_side(const SideRecord& record);
   uint32_t link_count() const { return link_count_; }
   uint64_t map_used() const { return map_used_; }
   void set_map_used(uint64_t used) { map_used_ = used; }
@@ -92,6 +111,7 @@ class CodeCache {
   }
 
   uint32_t link_count_ = 1;  // record 0 is exit_id's VSUP_EXIT_ENTER
+  uint32_t side_count_ = 0;
   uint64_t literal_used_ = 0;
   uint64_t map_used_ = 0;
   uint64_t epoch_ = 1;

@@ -10,6 +10,7 @@
 #include "agent/engine/fault_guard.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/link.h"
+#include "agent/engine/side_exits.h"
 #include "agent/engine/syscall_handler.h"
 #include "agent/engine/translate.h"
 #include "agent/engine/trap_guard.h"
@@ -206,6 +207,12 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
       ctx.service = static_cast<uint64_t>(Service::kNone);
       ctx.next_cache_pc = vsup::protocol::kCacheBase + instrumenter()->exit_taken(ctx, record.target, record.site);
       return after_tool(ctx, VSUP_ACTION_RESUME);
+    }
+    case LinkKind::kSide: {
+      LockGuard guard(engine_lock);
+      FaultGuard faults;
+      follow_side_exit(ctx, record.site, AppPc{record.target});
+      return VSUP_ACTION_RESUME;
     }
     case LinkKind::kStale:
       return resume(ctx, 0, false, true);

@@ -16,9 +16,18 @@ enum class ClientAnswer {
   kAskSupervisor,  // Service::kClientRequest
 };
 
-// What a tool counts when a block is left by a conditional jump in its middle, both in the thread's slot.
+// A conditional jump in a block's middle, which is followed for the first time.
+struct SideJump {
+  uint32_t block;   // the tool's number of it
+  uint32_t passed;  // such jumps before this one
+  uint32_t behind;  // bytes of the block in front of what follows the jump
+  uint64_t target;
+  TrustedCode trusted;  // around the block
+};
+
+// What a tool counts when a block is left by one, both in the thread's slot.
 struct SideExit {
-  uint32_t counter;  // gets 1 more
+  uint32_t counter;  // gets 1 more; 0: none
   uint32_t sum;      // gets `instructions` less
   uint32_t instructions;
   bool flags_dead;  // where the jump leads
@@ -62,8 +71,9 @@ struct Instrumenter {
 
   // Whether the block goes on behind the conditional jump that is its last instruction yet. May be none: never.
   bool (*passes)(const Block& block) = nullptr;
-  // Of the conditional jump `index`, which is not the block's last instruction. None without the former.
-  SideExit (*side_exit)(const Block& block, uint32_t index) = nullptr;
+  // None of the two without that. The number of the block that is being translated, and what is counted at its jumps.
+  uint32_t (*block_number)() = nullptr;
+  SideExit (*side_exit)(const SideJump& jump) = nullptr;
 
   // Blocks are counted as a whole: state maps tell which of a block's places come before that.
   bool counts_blocks = false;

@@ -44,6 +44,10 @@ const uint8_t* ColdToolExit::finish(uint64_t cookie, const uint8_t* retry) {
   return start_;
 }
 
+const uint8_t* add_side_stub(AppPc target, uint32_t number) {
+  return emit_stub({raw(target), number, LinkKind::kSide});
+}
+
 void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length) {
   out.jump(emit_stub({raw(pc), length, LinkKind::kX87}));
 }

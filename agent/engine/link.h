@@ -31,6 +31,9 @@ class ColdToolExit {
   const uint8_t* start_;
 };
 
+// Where the conditional jump of a SideRecord leads until it is followed.
+const uint8_t* add_side_stub(AppPc target, uint32_t number);
+
 // Emits an exit after an instruction of `length` bytes at `pc` that has stored the x87 instruction pointer.
 void emit_x87_exit(Emitter& out, AppPc pc, uint32_t length);
 

@@ -1,35 +1,21 @@
-// Purpose: the code of conditional jumps that leave a block in its middle, behind the blocks of a row.
-// Assumes: the engine lock; nobody can reach the row yet. Promises: a place in this code has the state of its jump's
-// block, as a fragment that is never looked up.
+// Purpose: conditional jumps that leave a block in its middle. Most are never followed: the code where one leads is
+// made when it is for the first time, and until then it leads to a stub. Assumes: the engine lock. Promises: a place in
+// that code has the state of the jump's block, as a fragment that is never looked up; there is room for it
+// (CodeCache::full).
 #pragma once
 
-#include "agent/engine/emitter.h"
-#include "agent/engine/instrumenter.h"
+#include "agent/engine/code_cache.h"
+#include "agent/engine/types.h"
 
 namespace vsup::agent {
 
-class SideExits {
- public:
-  // Most of one block, and blocks of one row.
-  static constexpr unsigned kMostInBlock = 4;
-  static constexpr unsigned kMostBlocks = 8;
+// Most of one block.
+inline constexpr unsigned kMostSideExits = 4;
 
-  struct Jump {
-    uint8_t* place;   // its rel32
-    AppPc tag;        // of the block,
-    uint32_t size;    // which has so many bytes,
-    uint32_t behind;  // of which these come before what follows the jump
-    AppPc target;
-    SideExit counts;
-  };
-  void add(const Jump& jump) { jumps_[count_++] = jump; }
+// Returns the stub.
+const uint8_t* add_side_exit(const SideRecord& side, AppPc target);
 
-  // Emits the code of all.
-  void emit() const;
-
- private:
-  Jump jumps_[kMostInBlock * kMostBlocks];
-  unsigned count_ = 0;
-};
+// LinkKind::kSide was taken: brings ctx back to the jump, which leads to its code from now on.
+void follow_side_exit(protocol::ThreadContext& ctx, uint32_t number, AppPc target);
 
 }  // namespace vsup::agent

@@ -20,7 +20,7 @@ namespace vsup::agent {
 namespace {
 
 // Blocks that one call may translate in a row because each goes on at the next.
-constexpr unsigned kMaxRow = SideExits::kMostBlocks;
+constexpr unsigned kMaxRow = 8;
 
 // Most app bytes of one block: FragmentInfo::app_size and the headroom of the cache.
 constexpr uint32_t kMaxBlockBytes = 2048;
@@ -107,13 +107,10 @@ bool ends_block(const Instr& instr) {
 
 class BlockTranslator {
  public:
-  BlockTranslator(AppPc tag, CodeRegion& region, SideExits& side_exits)
-      : region_(region),
-        side_exits_(side_exits),
-        out_(code_cache.hot(), CodeCache::state_maps() + code_cache.map_used()) {
+  BlockTranslator(AppPc tag, CodeRegion& region)
+      : region_(region), out_(code_cache.hot(), CodeCache::state_maps() + code_cache.map_used()) {
     block_.tag = tag;
-    block_.trusted_start = region.checked ? 0 : region.start;
-    block_.trusted_end = region.checked ? 0 : region.end;
+    block_.trusted = region.checked ? TrustedCode{} : TrustedCode{region.start, region.end};
   }
 
   BlockResult run(bool with_prefix, bool may_continue);
@@ -125,12 +122,12 @@ class BlockTranslator {
   bool translate_one(const Source& source);
   bool may_go_on_at(AppPc target) const;
   void translate_branch(const Source& source);
-  void translate_side_exit(const Source& source, uint32_t index);
+  void translate_side_exit(const Source& source);
   const uint8_t* bytes_of(AppPc pc) const { return block_.bytes + (raw(pc) - raw(block_.tag)); }
 
   CodeRegion& region_;
-  SideExits& side_exits_;
-  unsigned passed_ = 0;  // conditional jumps in the block's middle
+  unsigned passed_ = 0;      // conditional jumps in the block's middle
+  uint16_t translated_ = 0;  // of these
   Emitter out_;
   uint8_t* entry_ = nullptr;
   bool may_continue_ = false;  // another block may be emitted behind this one
@@ -172,7 +169,7 @@ void BlockTranslator::decode_block() {
 bool BlockTranslator::passes(const Instr& instr) {
   const Instrumenter* tool = instrumenter();
   if (instr.flow != Flow::kCondJump || tool == nullptr || tool->passes == nullptr || region_.checked ||
-      passed_ == SideExits::kMostInBlock || watches_entries())
+      passed_ == kMostSideExits || watches_entries())
     return false;
   const AppPc next = advance(block_.tag, block_.size);
   if (instr.target <= raw(next) || find_fragment(next) != kNoFragment || !tool->passes(block_)) return false;
@@ -214,12 +211,20 @@ void BlockTranslator::translate_branch(const Source& source) {
 }
 
 // A conditional jump in the block's middle.
-void BlockTranslator::translate_side_exit(const Source& source, uint32_t index) {
+void BlockTranslator::translate_side_exit(const Source& source) {
+  out_.align_patch_site(2);
   out_.branch_opcode(static_cast<uint8_t>(0x80 | source.instr.condition()));
   uint8_t* place = out_.place_rel32();
   out_.cover(source.offset);
-  side_exits_.add({place, block_.tag, block_.size, source.offset + source.instr.length, AppPc{source.instr.target},
-                   instrumenter()->side_exit(block_, index)});
+  const SideRecord side{.fragment = static_cast<uint32_t>(vsup_state.fragment_count),
+                        .place = cache_offset(place),
+                        .block = instrumenter()->block_number(),
+                        .at = static_cast<uint16_t>(source.offset & 0xfff),
+                        .length = static_cast<uint16_t>(source.instr.length & 0xf),
+                        .passed = static_cast<uint16_t>(translated_ & 0x7fff),
+                        .made = 0};
+  ++translated_;
+  Emitter::land(place, add_side_exit(side, AppPc{source.instr.target}));
 }
 
 // Emits one instruction; returns whether the block goes on after it.
@@ -290,7 +295,7 @@ void BlockTranslator::translate_body() {
     Source source{block_.bytes + offset, advance(block_.tag, offset), offset, instr};
     if (tool != nullptr) tool->before(out_, block_, i, source);
     if (instr.flow == Flow::kCondJump && i + 1 < block_.count) {
-      translate_side_exit(source, i);
+      translate_side_exit(source);
     } else {
       goes_on = translate_one(source);
     }
@@ -357,13 +362,10 @@ uint32_t translate(AppPc tag, Arrival arrival) {
   if (translated >= vsup_settings.translate_limit || in_vsyscall_page(tag)) return kNoFragment;
   CodeRegion& region = code_region_at(tag);
   if (!region.executable) return kNoFragment;
-  SideExits side_exits;
-  BlockResult block = BlockTranslator(tag, region, side_exits).run(arrival == Arrival::kIndirect, true);
+  BlockResult block = BlockTranslator(tag, region).run(arrival == Arrival::kIndirect, true);
   uint32_t index = block.index;
   const uint8_t* to_next = block.prefix_to_next;
-  for (unsigned row = 2; block.continues; ++row)
-    block = BlockTranslator(block.next, region, side_exits).run(false, row < kMaxRow);
-  side_exits.emit();
+  for (unsigned row = 2; block.continues; ++row) block = BlockTranslator(block.next, region).run(false, row < kMaxRow);
   if (to_next != nullptr) join_chain(raw(tag), CodeCache::thunk_of()[index], to_next);
   shared_block()->counters[protocol::kCounter_cache_bytes] = vsup_state.cache_used + vsup_state.cold_used;
   return index;

@@ -128,8 +128,12 @@ void fill_callgrind(Decisions& next) {
   for (unsigned i = 0; i < kMostRecords; ++i) {
     const uint64_t code = reinterpret_cast<uint64_t>(&fill_callgrind);
     Memory::at_as<records::BlockRecord>(records::kBlocksAt)[i] = {
-        code + next.number(4096), next.index(lengths / 2 + 1),
-        static_cast<uint16_t>(next.index(std::min<uint64_t>(lengths / 2 + 1, 12))), next.byte()};
+        .app_pc = code + next.number(4096),
+        .lengths = next.index(lengths / 2 + 1),
+        .count = static_cast<uint16_t>(next.index(std::min<uint64_t>(lengths / 2 + 1, 12))),
+        .size = next.byte(),
+        .passed = static_cast<uint16_t>(next.byte() % 8),
+        .is_part = next.byte() % 16 == 0};
     auto& edge = Memory::at_as<records::EdgeRecord>(records::kEdgesAt)[i];
     edge = {};
     edge.site_pc = code + next.number(4096);

@@ -36,7 +36,7 @@ class OwnRecords {
   void execute(uint64_t pc, uint64_t times) {
     auto& header = *reinterpret_cast<records::Header*>(at(records::kToolBase));
     for (; times > 0; --times)
-      reinterpret_cast<records::BlockRecord*>(at(records::kBlocksAt))[header.blocks++] = {pc, 0, 1, 1};
+      reinterpret_cast<records::BlockRecord*>(at(records::kBlocksAt))[header.blocks++] = {pc, 0, 1, 1, 0, 0};
   }
 
  private:

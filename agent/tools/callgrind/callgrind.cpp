@@ -29,7 +29,6 @@ CountMode mode;
 
 // Of the block that is being translated; the engine's lock is held from begin() to its end.
 struct {
-  uint32_t first_part;  // of those that side exits leave
   uint32_t block;
   uint32_t place;
   bool flags_dead;
@@ -44,9 +43,6 @@ void begin(const Block& block) {
     ++header().lost_blocks;
     return;
   }
-  current.first_part = static_cast<uint32_t>(header().blocks);
-  for (uint32_t i = 0; i + 1 < block.count; ++i)
-    if (block.instructions[i].flow == Flow::kCondJump) add_part(block, i + 1);
   current.block = add_block(block);
   current.place = place_without_flags(block);
   current.flags_dead = current.place != kNowhere;
@@ -74,14 +70,23 @@ bool passes(const Block& block) {
          !mode.collect && may_pass(block);
 }
 
-SideExit side_exit(const Block& block, uint32_t index) {
-  uint32_t part = current.first_part;
-  for (uint32_t i = 0; i < index; ++i)
-    if (block.instructions[i].flow == Flow::kCondJump) ++part;
-  return {.counter = kBlockCountOffset + 8 * part,
-          .sum = accumulator_offset(current.block),
-          .instructions = block.count - (index + 1),
-          .flags_dead = flags_dead_at(block, block.instructions[index].target)};
+uint32_t block_number() {
+  return current.block;
+}
+
+SideExit side_exit(const SideJump& jump) {
+  const BlockRecord& block = block_records()[jump.block];
+  const uint32_t executed = instructions_in(block, jump.behind);
+  uint32_t counter = 0;
+  if (has_room_for(0)) {
+    counter = kBlockCountOffset + 8 * add_part(jump.block, executed, jump.passed);
+  } else {
+    ++header().lost_blocks;
+  }
+  return {.counter = counter,
+          .sum = accumulator_offset(jump.block),
+          .instructions = block.count - executed,
+          .flags_dead = flags_dead_at(jump.trusted, jump.target)};
 }
 
 uint32_t exit_taken(ThreadContext& ctx, uint64_t cookie, uint32_t retry) {
@@ -200,6 +205,7 @@ Instrumenter own_instrumenter{.begin = begin,
                               .signal_returning = signal_returning,
                               .client_request = client_request,
                               .passes = passes,
+                              .block_number = block_number,
                               .side_exit = side_exit,
                               .counts_blocks = true};
 

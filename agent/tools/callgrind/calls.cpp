@@ -174,7 +174,7 @@ void emit_direct(Emitter& out, const CountMode& mode, const Block& block, bool i
       emit_indirect_edge(out, mode, {record, is_call, entry.slot, entry.instructions, {}}, source);
       return;
     }
-    const bool dead = !counted && flags_dead_at(block, callee);
+    const bool dead = !counted && flags_dead_at(block.trusted, callee);
     emit_direct_edge(out, mode, {record->index, is_call, true, dead, record, entry.slot, entry.instructions}, source);
     return;
   }
@@ -185,7 +185,8 @@ void emit_direct(Emitter& out, const CountMode& mode, const Block& block, bool i
     emit_flagged_edge(out, edge, source);
   } else {
     // A conditional jump, which is the one that is counted, has yet to be made.
-    emit_direct_edge(out, mode, {edge->index, is_call, counted, !counted && flags_dead_at(block, target)}, source);
+    emit_direct_edge(out, mode, {edge->index, is_call, counted, !counted && flags_dead_at(block.trusted, target)},
+                     source);
   }
 }
 

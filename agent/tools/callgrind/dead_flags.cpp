@@ -19,26 +19,26 @@ bool pass(const Instr& instr, uint32_t& open) {
   return true;
 }
 
-bool dead_from(const Block& block, uint64_t pc, uint32_t open, unsigned left);
+bool dead_from(const TrustedCode& trusted, uint64_t pc, uint32_t open, unsigned left);
 
 // Whether `open` flags, which are read nowhere before, are dead after an instruction that ends a block.
-bool dead_behind(const Block& block, const Instr& last, uint64_t next, uint32_t open, unsigned left) {
+bool dead_behind(const TrustedCode& trusted, const Instr& last, uint64_t next, uint32_t open, unsigned left) {
   switch (last.flow) {
     case Flow::kNone:
-      return dead_from(block, next, open, left);
+      return dead_from(trusted, next, open, left);
     case Flow::kJump:
     case Flow::kCall:
-      return dead_from(block, last.target, open, left);
+      return dead_from(trusted, last.target, open, left);
     case Flow::kCondJump:
-      return dead_from(block, next, open, left / 2) && dead_from(block, last.target, open, left / 2);
+      return dead_from(trusted, next, open, left / 2) && dead_from(trusted, last.target, open, left / 2);
     default:
       return false;
   }
 }
 
-bool dead_from(const Block& block, uint64_t pc, uint32_t open, unsigned left) {
+bool dead_from(const TrustedCode& trusted, uint64_t pc, uint32_t open, unsigned left) {
   uint8_t code[64];
-  if (pc < block.trusted_start || pc >= block.trusted_end || block.trusted_end - pc < sizeof code ||
+  if (pc < trusted.start || pc >= trusted.end || trusted.end - pc < sizeof code ||
       !vsup_safe_copy(code, reinterpret_cast<const void*>(pc), sizeof code))
     return false;
   for (uint64_t at = 0; left != 0 && sizeof code - at >= 15; --left) {
@@ -46,7 +46,7 @@ bool dead_from(const Block& block, uint64_t pc, uint32_t open, unsigned left) {
     if (!decode(code + at, 15, pc + at, instr) || !pass(instr, open)) return false;
     if (open == 0) return true;
     at += instr.length;
-    if (instr.flow != Flow::kNone) return dead_behind(block, instr, pc + at, open, left - 1);
+    if (instr.flow != Flow::kNone) return dead_behind(trusted, instr, pc + at, open, left - 1);
   }
   return false;
 }
@@ -55,7 +55,7 @@ bool dead_from(const Block& block, uint64_t pc, uint32_t open, unsigned left) {
 bool pass_within(const Block& block, uint32_t index, uint32_t& open) {
   const Instr& instr = block.instructions[index];
   return pass(instr, open) && (instr.flow != Flow::kCondJump || index + 1 == block.count || open == 0 ||
-                               dead_from(block, instr.target, open, kLookAhead / 2));
+                               dead_from(block.trusted, instr.target, open, kLookAhead / 2));
 }
 
 }  // namespace
@@ -72,11 +72,11 @@ uint32_t place_without_flags(const Block& block) {
   }
   if (open_at_end == 0) return kNowhere;
   const Instr& last = block.instructions[block.count - 1];
-  return dead_behind(block, last, raw(block.tag) + block.size, open_at_end, kLookAhead) ? 0 : kNowhere;
+  return dead_behind(block.trusted, last, raw(block.tag) + block.size, open_at_end, kLookAhead) ? 0 : kNowhere;
 }
 
-bool flags_dead_at(const Block& block, uint64_t pc) {
-  return dead_from(block, pc, kFlagsArithmetic, kLookAhead);
+bool flags_dead_at(const TrustedCode& trusted, uint64_t pc) {
+  return dead_from(trusted, pc, kFlagsArithmetic, kLookAhead);
 }
 
 }  // namespace vsup::agent::callgrind

@@ -10,7 +10,7 @@ namespace vsup::agent::callgrind {
 inline constexpr uint32_t kNowhere = ~0u;
 uint32_t place_without_flags(const Block& block);
 
-// Whether they are dead where the block leads to.
-bool flags_dead_at(const Block& block, uint64_t pc);
+// Whether they are dead at `pc`, where code leads to that `trusted` lies around.
+bool flags_dead_at(const TrustedCode& trusted, uint64_t pc);
 
 }  // namespace vsup::agent::callgrind

@@ -204,16 +204,17 @@ enum Option : unsigned {
   kOptionSkipDirectRec,    // 1: a function that calls itself is on no further level
 };
 
-// The part of a block up to a conditional jump in its middle, by which it was left, is a record of its own in front of
-// the block's: executions of the block contain its.
+// The part of a block up to a conditional jump in its middle, by which it was left, is a record of its own somewhere
+// behind the block's, with the same lengths: executions of the block contain its.
 struct BlockRecord {
   uint64_t app_pc;
-  uint32_t lengths;  // offset of its first instruction's length
-  uint16_t count;    // instructions
-  uint16_t size;     // bytes, or kBlockPart
+  uint32_t lengths;     // offset of its first instruction's length; no two blocks have the same
+  uint16_t count;       // instructions
+  uint16_t size : 12;   // bytes of the whole block
+  uint16_t passed : 3;  // conditional jumps in its middle
+  uint16_t is_part : 1;
 };
 static_assert(sizeof(BlockRecord) == 16);
-inline constexpr uint16_t kBlockPart = 0xffff;
 
 enum class EdgeKind : uint32_t {
   kCall,             // also a jump into another function

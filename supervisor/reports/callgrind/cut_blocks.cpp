@@ -65,7 +65,8 @@ std::optional<uint32_t> CutBlocks::block_at(pid_t pid, pid_t tid, uint64_t block
   std::vector<records::BlockRecord> fresh(blocks - known.seen);
   if (!fresh.empty() && read_memory(tid, records::kBlocksAt + known.seen * sizeof fresh[0], fresh.data(),
                                     fresh.size() * sizeof fresh[0])) {
-    for (size_t i = 0; i < fresh.size(); ++i) known.latest[fresh[i].app_pc] = static_cast<uint32_t>(known.seen + i);
+    for (size_t i = 0; i < fresh.size(); ++i)
+      if (fresh[i].is_part == 0) known.latest[fresh[i].app_pc] = static_cast<uint32_t>(known.seen + i);
     known.seen = blocks;
   }
   const auto found = known.latest.find(tag);

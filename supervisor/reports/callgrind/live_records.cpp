@@ -1,7 +1,10 @@
 #include "supervisor/reports/callgrind/live_records.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <unordered_map>
+#include <utility>
 
 #include "agent/tools/cachesim/records.h"
 #include "agent/tools/callgrind/records.h"
@@ -95,46 +98,72 @@ uint64_t read_ir(const StoppedProcess& process, uint64_t slot) {
   return ir;
 }
 
-// Executions of a block without those that were left in its middle.
-uint64_t ended(const StoppedProcess& process, uint64_t slot, uint32_t block) {
-  const auto executions = [&](uint32_t index) {
-    return read_or_zero<uint64_t>(process, slot + records::kBlockCountOffset + 8ull * index);
-  };
-  uint64_t parts = 0;
-  for (uint32_t i = block; i-- > 0;) {
+// Executions of blocks without those that were left in their middle.
+class EndedBlocks {
+ public:
+  EndedBlocks(const StoppedProcess& process, uint64_t slot, uint64_t blocks)
+      : process_(process), slot_(slot), blocks_(blocks) {}
+
+  uint64_t of(uint32_t block) {
+    if (!std::exchange(indexed_, true)) index_parts();
     const auto record =
-        read_or_zero<records::BlockRecord>(process, records::kBlocksAt + sizeof(records::BlockRecord) * i);
-    if (record.size != records::kBlockPart) break;
-    parts += executions(i);
+        read_or_zero<records::BlockRecord>(process_, records::kBlocksAt + sizeof(records::BlockRecord) * block);
+    uint64_t left = 0;
+    const auto [first, last] = parts_.equal_range(record.lengths);
+    for (auto part = first; part != last; ++part) left += executions(part->second);
+    const uint64_t all = executions(block);
+    return all - std::min(all, left);
   }
-  const uint64_t all = executions(block);
-  return all - std::min(all, parts);
+
+ private:
+  uint64_t executions(uint32_t index) const {
+    return read_or_zero<uint64_t>(process_, slot_ + records::kBlockCountOffset + 8ull * index);
+  }
+  void index_parts() {
+    std::vector<records::BlockRecord> all(blocks_);
+    if (all.empty() || !process_.read(records::kBlocksAt, all.data(), all.size() * sizeof all[0])) return;
+    for (uint32_t i = 0; i < all.size(); ++i)
+      if (all[i].is_part != 0) parts_.emplace(all[i].lengths, i);
+  }
+
+  const StoppedProcess& process_;
+  const uint64_t slot_, blocks_;
+  bool indexed_ = false;
+  std::unordered_multimap<uint32_t, uint32_t> parts_;  // index by the block's lengths
+};
+
+// By which a frame's function was called; nothing where the records make no sense.
+std::optional<std::pair<uint32_t, records::EdgeRecord>> edge_of(const StoppedProcess& process,
+                                                                const records::Header& header,
+                                                                const records::Frame& frame) {
+  uint32_t index = frame.cost;
+  if (header.nodes != 0) {
+    if (frame.cost >= header.nodes) return {};
+    index =
+        read_or_zero<records::NodeRecord>(process, records::kNodesAt + sizeof(records::NodeRecord) * frame.cost).edge;
+  }
+  if (index >= header.edges) return {};
+  return std::pair(index,
+                   read_or_zero<records::EdgeRecord>(process, records::kEdgesAt + sizeof(records::EdgeRecord) * index));
 }
 
 OpenFrame describe(const StoppedProcess& process, uint64_t slot, const records::Header& header,
-                   const records::Frame& frame) {
-  uint32_t edge_index = frame.cost;
+                   const records::Frame& frame, EndedBlocks& ended) {
   OpenFrame open;
-  if (header.nodes != 0) {
-    if (frame.cost >= header.nodes) return open;
-    edge_index =
-        read_or_zero<records::NodeRecord>(process, records::kNodesAt + sizeof(records::NodeRecord) * frame.cost).edge;
-  }
-  if (edge_index >= header.edges) return open;
-  const auto edge =
-      read_or_zero<records::EdgeRecord>(process, records::kEdgesAt + sizeof(records::EdgeRecord) * edge_index);
+  const auto called_by = edge_of(process, header, frame);
+  if (!called_by) return open;
+  const auto& [index, edge] = *called_by;
   open.site = edge.site_pc;
   open.callee = edge.callee_pc;
-  const auto number = [&](uint32_t table, uint32_t index) {
-    return read_or_zero<uint64_t>(process, slot + table + 8ull * index);
+  const auto number = [&](uint32_t table, uint32_t at) {
+    return read_or_zero<uint64_t>(process, slot + table + 8ull * at);
   };
   if (header.nodes != 0) {
     open.calls = number(records::kNodeCallsOffset, frame.cost);
     open.inclusive = number(records::kNodeInclusiveOffset, frame.cost);
   } else {
-    open.calls =
-        edge.block < header.blocks ? ended(process, slot, edge.block) : number(records::kCallsOffset, edge_index);
-    open.inclusive = number(records::kInclusiveOffset, edge_index);
+    open.calls = edge.block < header.blocks ? ended.of(edge.block) : number(records::kCallsOffset, index);
+    open.inclusive = number(records::kInclusiveOffset, index);
   }
   return open;
 }
@@ -147,8 +176,9 @@ void read_frames(const StoppedProcess& process, uint64_t slot, const records::He
   const uint64_t first = open.start + (open.count - shown) * sizeof(records::Frame);
   if (shown == 0 || !process.read(first, frames.data(), shown * sizeof(records::Frame))) return;
   std::reverse(frames.begin(), frames.end());
+  EndedBlocks ended(process, slot, header.blocks);
   for (const records::Frame& frame : frames) {
-    OpenFrame described = describe(process, slot, header, frame);
+    OpenFrame described = describe(process, slot, header, frame, ended);
     described.inclusive += thread.ir - frame.ir;
     thread.frames.push_back(described);
   }
@@ -210,7 +240,8 @@ std::vector<UnfinishedFunction> unfinished_functions(const StoppedProcess& proce
       if (frames.empty() || !process.read(open.start, frames.data(), frames.size() * sizeof frames[0])) continue;
       for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
         if ((frame->sp & records::kFlaggedFrame) == 0) continue;  // an inner call of a recursion, or no such function
-        const uint64_t function = describe(process, thread.context, header, *frame).callee;
+        const auto called_by = edge_of(process, header, *frame);
+        const uint64_t function = called_by ? called_by->second.callee_pc : 0;
         if (due.contains(function)) result.push_back({function, thread_number(thread.context)});
       }
     }

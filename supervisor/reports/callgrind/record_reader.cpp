@@ -28,6 +28,7 @@ bool read_table(pid_t tid, uint64_t address, uint64_t count, std::vector<T>& tab
 struct Tables {
   records::Header header{};
   std::vector<records::BlockRecord> blocks;
+  std::vector<std::pair<uint32_t, uint32_t>> parts;  // of blocks: their index and the block's
   std::vector<records::EdgeRecord> edges;
   std::vector<uint64_t> passed;
   std::vector<records::NodeRecord> nodes;  // a parent comes before its children
@@ -55,10 +56,25 @@ struct Tables {
            read_table(tid, records::kNodesAt, header.nodes, nodes) &&
            read_table(tid, records::kContextsAt, header.contexts, contexts) &&
            read_table(tid, records::kCountersAt, header.counters, counters) &&
-           read_table(tid, records::kMovedAt, header.counters, moved) && makes_sense();
+           read_table(tid, records::kMovedAt, header.counters, moved) && makes_sense() && find_parts();
   }
 
  private:
+  // Blocks are in the order of their lengths; each part comes behind its block.
+  bool find_parts() {
+    std::vector<uint32_t> whole;
+    for (uint32_t i = 0; i < blocks.size(); ++i) {
+      if (blocks[i].is_part == 0) {
+        whole.push_back(i);
+        continue;
+      }
+      const auto block = std::lower_bound(whole.begin(), whole.end(), blocks[i].lengths,
+                                          [&](uint32_t one, uint32_t at) { return blocks[one].lengths < at; });
+      if (block == whole.end() || blocks[*block].lengths != blocks[i].lengths) return false;
+      parts.emplace_back(i, *block);
+    }
+    return true;
+  }
   bool makes_sense() const {
     for (const records::BlockRecord& block : blocks)
       if (uint64_t{block.lengths} + block.count > header.lengths) return false;
@@ -122,16 +138,13 @@ void leave_out_cut(const Slot& slot, std::vector<uint64_t>& by_block) {
 // Executions of a block contain those that were left in its middle, which are its parts'. Of one that stood in the
 // block when the counts became zeros there is no execution: the block's instructions were counted before.
 void separate_parts(const Tables& tables, Slot& slot) {
-  uint64_t parts = 0;
-  for (size_t i = 0; i < tables.blocks.size(); ++i) {
-    if (tables.blocks[i].size == records::kBlockPart) {
-      parts += slot.executions[i];
-      continue;
-    }
-    const uint64_t missing = parts - std::min(parts, slot.executions[i]);
-    slot.executions[i] -= parts - missing;
+  std::vector<uint64_t> left(tables.blocks.size());  // of each block
+  for (const auto& [part, block] : tables.parts) left[block] += slot.executions[part];
+  for (size_t i = 0; i < left.size(); ++i) {
+    if (left[i] == 0) continue;
+    const uint64_t missing = left[i] - std::min(left[i], slot.executions[i]);
+    slot.executions[i] -= left[i] - missing;
     if (missing != 0) slot.cuts.push_back({i, missing, records::kCutTail, 0});
-    parts = 0;
   }
 }
 
@@ -431,14 +444,11 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
   profile.modules = ModuleMap::of_process(tid).modules();
   periods.apply(tables.blocks, tables.edges, tables.passed, profile.modules);
   profile.shapes.reserve(tables.blocks.size());
-  uint32_t basic_blocks = 0;
-  for (const records::BlockRecord& block : tables.blocks) {
+  for (const records::BlockRecord& block : tables.blocks)
     profile.shapes.push_back({.pc = block.app_pc,
                               .first_length = block.lengths,
                               .instruction_count = block.count,
-                              .basic_blocks = ++basic_blocks});
-    if (block.size != records::kBlockPart) basic_blocks = 0;
-  }
+                              .basic_blocks = block.passed + 1u});
   profile.contexts.clear();
   for (const records::ContextRecord& context : tables.contexts)
     profile.contexts.push_back({context.recursion, context.first_caller, context.caller_count, context.function});
