@@ -176,12 +176,11 @@ enum FragmentFlags : uint32_t {
 };
 
 // State map: a byte string of entries in cache order, from cache_start on.
-//   byte 0: bits 0-3 app bytes to advance before this entry (0 to 15), bit 7: a state follows
+//   byte 0: bits 0-3 app bytes to advance before this entry (0 to 15), bits 4-6 StateKind, bit 7: a mask follows
 //   byte 1: cache bytes that this entry covers (0 to 255)
 //   with bit 7: u16 mask: bit r set: the app value of GPR r is in ThreadContext::spill[r];
 //                         bit 4 (rsp is never spilled): the app's flags are in spill_flags
-//               u8 StateKind
-// Without a state: every register holds its app value and the app pc is exact.
+// Without a mask every register holds its app value.
 // The address right after the last entry belongs to nothing: fragments end in an exit.
 enum class StateKind : uint8_t {
   kExact = 0,      // app pc as counted; registers as the mask says. Faults have this state only.
@@ -194,6 +193,13 @@ enum class StateKind : uint8_t {
                        // instructions behind it from their sum
 };
 inline constexpr StateKind kLastStateKind = StateKind::kStepExiting;
+inline constexpr unsigned kStateKindShift = 4;
+inline constexpr uint8_t kStateAdvance = 0x0f, kStateKindBits = 0x07, kStateHasMask = 0x80;
+
+// Of an entry, by its byte 0.
+constexpr unsigned state_entry_size(uint8_t head) {
+  return (head & kStateHasMask) != 0 ? 4 : 2;
+}
 
 constexpr bool is_step(StateKind kind) {
   return kind == StateKind::kStep || kind == StateKind::kStepUncounted || kind == StateKind::kStepCounting ||

@@ -19,15 +19,15 @@ void Emitter::cover(uint32_t app_offset, EmitState state) {
     uint8_t piece = size > 255 ? 255 : static_cast<uint8_t>(size);
     uint32_t step = app_offset - map_offset_;
     uint8_t advance = step > 15 ? 15 : static_cast<uint8_t>(step);
-    bool plain = state.spilled == 0 && !state.step && kind_ == protocol::StateKind::kExact;
     if (advance < step) piece = 0;  // a long way: an entry that only advances
     map_offset_ += advance;
-    *map_++ = static_cast<uint8_t>(advance | (plain ? 0 : 0x80));
+    const auto kind = static_cast<unsigned>(state.step ? step_at(kind_) : kind_);
+    const unsigned mask = state.spilled != 0 ? protocol::kStateHasMask : 0;
+    *map_++ = static_cast<uint8_t>(advance | kind << protocol::kStateKindShift | mask);
     *map_++ = piece;
-    if (!plain) {
+    if (mask != 0) {
       store(map_, state.spilled);
-      map_[2] = static_cast<uint8_t>(state.step ? step_at(kind_) : kind_);
-      map_ += 3;
+      map_ += sizeof state.spilled;
     }
     covered_ += piece;
   }
@@ -68,9 +68,14 @@ void Emitter::add_keeping_flags(uint32_t offset, uint32_t amount, GprIndex scrat
   gs_absolute(0x8b, scratch, offset);
   byte(static_cast<uint8_t>(0x48 | (scratch >= 8 ? 5 : 0)));
   byte(0x8d);
-  byte(static_cast<uint8_t>(0x80 | (scratch & 7) << 3 | (scratch & 7)));
+  const bool is_byte = amount + 128 < 256;  // with its sign
+  byte(static_cast<uint8_t>((is_byte ? 0x40 : 0x80) | (scratch & 7) << 3 | (scratch & 7)));
   if ((scratch & 7) == protocol::kRsp) byte(0x24);
-  u32(amount);
+  if (is_byte) {
+    byte(static_cast<uint8_t>(amount));
+  } else {
+    u32(amount);
+  }
   gs_absolute(0x89, scratch, offset);
 }
 

@@ -44,8 +44,8 @@ void verify_fragment(uint32_t index) {
   uint32_t cache_offset = 0, app_offset = 0;
   bool continues = false;
   while (map < map_end) {
-    bool has_state = (map[0] & 0x80) != 0;
-    app_offset += map[0] & 15;
+    const unsigned kind = map[0] >> protocol::kStateKindShift & protocol::kStateKindBits;
+    app_offset += map[0] & protocol::kStateAdvance;
     // An entry of no bytes only advances; one that continues a stretch of 255 need not start an instruction.
     uint8_t covered = map[1];
     if (covered != 0) {
@@ -53,10 +53,10 @@ void verify_fragment(uint32_t index) {
       VS_CHECK(app_offset <= info.app_size, index, app_offset, info.app_size, info.app_pc);
       VS_CHECK(!stable || app.starts_at(app_offset), index, app_offset, info.app_pc);
     }
-    if (has_state) VS_CHECK(map[4] <= static_cast<uint8_t>(protocol::kLastStateKind), index, map[4], info.app_pc);
+    VS_CHECK(kind <= static_cast<unsigned>(protocol::kLastStateKind), index, kind, info.app_pc);
     cache_offset += covered;
     continues = covered == 255;
-    map += has_state ? 5 : 2;
+    map += protocol::state_entry_size(map[0]);
   }
   VS_CHECK(map == map_end, index, info.app_pc);
   VS_CHECK(cache_offset == info.cache_size, index, cache_offset, info.cache_size, info.app_pc);

@@ -67,10 +67,10 @@ uint64_t app_pc_of(uint64_t cache_offset) {
   const uint8_t* end = map + fragment.map_size;
   uint64_t at = fragment.cache_start, app_pc = fragment.app_pc;
   while (map < end) {
-    app_pc += map[0] & 15;
+    app_pc += map[0] & protocol::kStateAdvance;
     at += map[1];
     if (cache_offset < at) return app_pc;
-    map += (map[0] & 0x80) != 0 ? 5 : 2;
+    map += protocol::state_entry_size(map[0]);
   }
   return 0;
 }

@@ -16,15 +16,14 @@ std::optional<StatePoint> walk_state_map(std::span<const uint8_t> map, uint64_t 
   for (size_t at = 0; at + 2 <= map.size();) {
     const uint8_t head = map[at];
     const uint8_t size = map[at + 1];
-    at += 2;
+    const unsigned entry_size = protocol::state_entry_size(head);
+    if (at + entry_size > map.size()) return {};
     StatePoint point;
-    app_at += head & 15;
-    if ((head & 0x80) != 0) {
-      if (at + 3 > map.size() || map[at + 2] > static_cast<uint8_t>(protocol::kLastStateKind)) return {};
-      point.spilled = static_cast<uint16_t>(map[at] | (map[at + 1] << 8));
-      point.kind = static_cast<protocol::StateKind>(map[at + 2]);
-      at += 3;
-    }
+    app_at += head & protocol::kStateAdvance;
+    point.kind = static_cast<protocol::StateKind>(head >> protocol::kStateKindShift & protocol::kStateKindBits);
+    if (point.kind > protocol::kLastStateKind) return {};
+    if ((head & protocol::kStateHasMask) != 0) point.spilled = static_cast<uint16_t>(map[at + 2] | (map[at + 3] << 8));
+    at += entry_size;
     if (!found && cache_offset < cache_at + size) {
       point.app_offset = app_at;
       found = point;

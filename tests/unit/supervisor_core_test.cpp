@@ -100,12 +100,13 @@ TEST_CASE("one's own mappings are found by address") {
 }
 
 TEST_CASE("a state map is walked") {
-  // 3 app bytes in; each entry: advance, size, [mask, kind]
+  // each entry: advance and kind, size, [mask]
   const std::vector<uint8_t> map = {
-      0x00,     4,                 // [0, 4): app +0, exact
-      0x80 | 3, 5, 0x02, 0x00, 1,  // [4, 9): app +3, rcx spilled, step
-      0x80,     2, 0x10, 0x80, 0,  // [9, 11): app +3, flags and r15 spilled, exact
-      0x0f,     0, 0x02, 3,        // a long way: +15, then [11, 14): app +20
+      0x00,     4,              // [0, 4): app +0, exact
+      0x90 | 3, 5, 0x02, 0x00,  // [4, 9): app +3, rcx spilled, step
+      0x80,     2, 0x10, 0x80,  // [9, 11): app +3, flags and r15 spilled, exact
+      0x0f,     0, 0x02, 3,     // a long way: +15, then [11, 14): app +20
+      0x21,     1,              // [14, 15): app +21, uncounted
   };
   auto point = walk_state_map(map, 0);
   REQUIRE(point);
@@ -125,10 +126,14 @@ TEST_CASE("a state map is walked") {
   REQUIRE(point);
   CHECK(point->app_offset == 20);
   CHECK(point->spilled == 0);
-  CHECK(!walk_state_map(map, 14));
+  point = walk_state_map(map, 14);
+  REQUIRE(point);
+  CHECK(point->kind == protocol::StateKind::kUncounted);
+  CHECK(point->app_offset == 21);
+  CHECK(!walk_state_map(map, 15));
   CHECK(!walk_state_map({}, 0));
-  CHECK(!walk_state_map(std::vector<uint8_t>{0x80, 1, 0}, 0));        // cut short
-  CHECK(!walk_state_map(std::vector<uint8_t>{0x80, 1, 0, 0, 7}, 0));  // no such kind
+  CHECK(!walk_state_map(std::vector<uint8_t>{0x80, 1, 0}, 0));  // cut short
+  CHECK(!walk_state_map(std::vector<uint8_t>{0x70, 1}, 0));     // no such kind
 }
 
 TEST_CASE("spilled registers and flags come back") {
