@@ -38,10 +38,15 @@ class Collector {
     uint64_t start, end;
     uint32_t function;
   };
+  struct Function {
+    uint64_t start = 0, end = 0;
+    std::string_view name;
+    FunctionSymbol::Kind kind = FunctionSymbol::Kind::kSymbol;
+  };
 
   Collector(const ElfFile& file, const ElfFile* debug_file);
 
-  const std::vector<FunctionSymbol>& functions() const { return functions_; }
+  const std::vector<Function>& functions() const { return functions_; }
   const std::vector<Piece>& pieces() const { return pieces_; }  // sorted, disjoint
   uint64_t string_bytes() const;                                // of the tables that the names lie in
 
@@ -51,23 +56,23 @@ class Collector {
   };
   void collect_areas(const ElfFile& file);
   const std::vector<uint8_t>* strings_of(const ElfFile& file, const ElfSection& symbols);
-  void collect_symbols(const ElfFile& file, const char* section_name, std::vector<FunctionSymbol>& found);
-  void collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& found);
+  void collect_symbols(const ElfFile& file, const char* section_name, std::vector<Function>& found);
+  void collect_plt(const ElfFile& file, std::vector<Function>& found);
   static void collect_frame_starts(const ElfFile& file, std::vector<uint64_t>& starts);
   const Area* area_of(uint64_t vaddr) const;
   static bool preferred(std::string_view a, std::string_view b);
-  void settle(std::vector<FunctionSymbol>& found);
+  void settle(std::vector<Function>& found);
   void fill_gaps(const std::vector<uint64_t>& starts);
 
   std::vector<Area> areas_;  // executable sections, else segments; sorted
-  std::vector<FunctionSymbol> functions_;
+  std::vector<Function> functions_;
   std::vector<Piece> pieces_;
   std::map<const ElfSection*, std::vector<uint8_t>> strings_;
 };
 
 Collector::Collector(const ElfFile& file, const ElfFile* debug_file) {
   collect_areas(file);
-  std::vector<FunctionSymbol> found;
+  std::vector<Function> found;
   if (file.section(".symtab")) {
     collect_symbols(file, ".symtab", found);
   } else if (debug_file) {
@@ -124,7 +129,7 @@ const std::vector<uint8_t>* Collector::strings_of(const ElfFile& file, const Elf
   return &known->second;
 }
 
-void Collector::collect_symbols(const ElfFile& file, const char* section_name, std::vector<FunctionSymbol>& found) {
+void Collector::collect_symbols(const ElfFile& file, const char* section_name, std::vector<Function>& found) {
   const ElfSection* table = file.section(section_name);
   auto symbols = table ? file.contents(*table) : std::nullopt;
   const std::vector<uint8_t>* strings = symbols ? strings_of(file, *table) : nullptr;
@@ -146,7 +151,7 @@ void Collector::collect_symbols(const ElfFile& file, const char* section_name, s
 }
 
 // An entry jumps through its slot of the global offset table, and the slot's relocation names the function.
-void Collector::collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& found) {
+void Collector::collect_plt(const ElfFile& file, std::vector<Function>& found) {
   std::unordered_map<uint64_t, std::string_view> slots;
   const ElfSection* dynsym = file.section(".dynsym");
   auto symbols = dynsym ? file.contents(*dynsym) : std::nullopt;
@@ -172,7 +177,7 @@ void Collector::collect_plt(const ElfFile& file, std::vector<FunctionSymbol>& fo
     uint64_t size = section.name == ".plt.got" && section.entry_size == 8 ? 8 : kPltEntryBytes;
     for (uint64_t at = 0; at < code->size(); at += size) {
       uint64_t end = std::min<uint64_t>(at + size, code->size());
-      FunctionSymbol entry{section.address + at, section.address + end, {}, FunctionSymbol::Kind::kPlt};
+      Function entry{section.address + at, section.address + end, {}, FunctionSymbol::Kind::kPlt};
       for (uint64_t i = at; i + 6 <= end; i++) {
         if ((*code)[i] != 0xff || (*code)[i + 1] != 0x25) continue;  // jmp *disp(%rip)
         int32_t displacement;
@@ -226,19 +231,19 @@ bool Collector::preferred(std::string_view a, std::string_view b) {
 }
 
 // Candidates to functions, one an address, and to the disjoint pieces that find() searches.
-void Collector::settle(std::vector<FunctionSymbol>& found) {
+void Collector::settle(std::vector<Function>& found) {
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
-  for (const FunctionSymbol& symbol : found) {
+  for (const Function& symbol : found) {
     if (functions_.empty() || functions_.back().start != symbol.start) {
       functions_.push_back(symbol);
       continue;
     }
-    FunctionSymbol& known = functions_.back();
+    Function& known = functions_.back();
     known.end = std::max(known.end, symbol.end);
     if (known.kind == symbol.kind && preferred(symbol.name, known.name)) known.name = symbol.name;
   }
   for (size_t i = 0; i < functions_.size(); i++) {
-    FunctionSymbol& function = functions_[i];
+    Function& function = functions_[i];
     const Area* area = area_of(function.start);
     if (function.end == function.start) {  // no size given: as far as the next one
       function.end = area ? area->end : function.start + 1;
@@ -312,44 +317,60 @@ void Collector::fill_gaps(const std::vector<uint64_t>& starts) {
 SymbolTable::SymbolTable(const ElfFile& file, const ElfFile* debug_file) {
   const Collector collected(file, debug_file);
   functions_.reserve(collected.functions().size());
-  kinds_.reserve(collected.functions().size());
   pieces_.reserve(collected.pieces().size());
   uint64_t name_bytes = 0;
-  for (const FunctionSymbol& symbol : collected.functions()) name_bytes += symbol.name.size();
-  const uint64_t most = std::min(name_bytes, kMostNameOverlap * collected.string_bytes());
+  for (const Collector::Function& function : collected.functions()) name_bytes += function.name.size();
+  const uint64_t most = std::min<uint64_t>({name_bytes, kMostNameOverlap * collected.string_bytes(), ~0u});
   names_.reserve(most);
-  for (const FunctionSymbol& symbol : collected.functions()) add_function(symbol, most);
+  for (const Collector::Function& function : collected.functions()) {
+    functions_.push_back({kNone, 0, 0, static_cast<uint32_t>(function.kind) & 3});
+    add_name(functions_.back(), function.name, most);
+  }
   for (const Collector::Piece& piece : collected.pieces()) add_piece(piece.start, piece.end, piece.function);
 }
 
-void SymbolTable::add_function(const FunctionSymbol& symbol, uint64_t most_name_bytes) {
-  const uint64_t at = names_.size();
-  const bool fits = at + symbol.name.size() <= std::min<uint64_t>(most_name_bytes, ~0u);
-  const std::string_view name = fits ? symbol.name : std::string_view();
-  functions_.push_back({symbol.start, symbol.end, static_cast<uint32_t>(at), static_cast<uint32_t>(name.size())});
-  kinds_.push_back(symbol.kind);
+void SymbolTable::add_name(Function& function, std::string_view name, uint64_t most_bytes) {
+  constexpr uint32_t kMostSize = (1u << 30) - 1;
+  if (names_.size() + name.size() > most_bytes || name.size() > kMostSize) return;
+  function.name = static_cast<uint32_t>(names_.size());
+  function.name_size = static_cast<uint32_t>(name.size()) & kMostSize;
   names_.insert(names_.end(), name.begin(), name.end());
 }
 
 void SymbolTable::add_piece(uint64_t start, uint64_t end, uint32_t function) {
+  constexpr uint64_t kMost = ~0u;
   while (start < end) {
-    const uint32_t size = static_cast<uint32_t>(std::min<uint64_t>(end - start, ~0u));
-    pieces_.push_back({start, size, function});
+    const auto index = static_cast<uint32_t>(pieces_.size());
+    if (chunks_.empty() || start - chunks_.back().base > kMost) chunks_.push_back({start, index});
+    const auto size = static_cast<uint32_t>(std::min(end - start, kMost));
+    pieces_.push_back({static_cast<uint32_t>(start - chunks_.back().base), size, function});
+    if (functions_[function].piece == kNone) functions_[function].piece = index;
     start += size;
   }
 }
 
 uint32_t SymbolTable::find(uint64_t vaddr) const {
-  auto after = std::upper_bound(pieces_.begin(), pieces_.end(), vaddr,
-                                [](uint64_t value, const Piece& piece) { return value < piece.start; });
-  if (after == pieces_.begin()) return kNone;
-  const Piece& piece = *std::prev(after);
-  return vaddr - piece.start < piece.size ? piece.function : kNone;
+  const auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), vaddr,
+                                      [](uint64_t value, const Chunk& one) { return value < one.base; });
+  if (chunk == chunks_.begin()) return kNone;
+  const uint64_t base = std::prev(chunk)->base, distance = vaddr - base;
+  const auto first = pieces_.begin() + std::prev(chunk)->first;
+  const auto last = chunk == chunks_.end() ? pieces_.end() : pieces_.begin() + chunk->first;
+  const auto after =
+      std::upper_bound(first, last, distance, [](uint64_t value, const Piece& piece) { return value < piece.start; });
+  return distance - std::prev(after)->start < std::prev(after)->size ? std::prev(after)->function : kNone;
 }
 
 FunctionSymbol SymbolTable::function(uint32_t index) const {
   const Function& function = functions_[index];
-  return {function.start, function.end, {names_.data() + function.name, function.name_size}, kinds_[index]};
+  uint64_t start = 0;
+  if (function.piece != kNone) {
+    const auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), function.piece,
+                                        [](uint32_t value, const Chunk& one) { return value < one.first; });
+    start = std::prev(chunk)->base + pieces_[function.piece].start;
+  }
+  const std::string_view name(names_.data() + function.name, function.name_size);
+  return {start, name, static_cast<FunctionSymbol::Kind>(uint32_t{function.kind})};
 }
 
 std::optional<ElfFile> open_debug_file(const ElfFile& file, const std::string& path) {

@@ -17,12 +17,12 @@ namespace vsup::supervisor {
 
 struct FunctionSymbol {
   enum class Kind : uint8_t { kSymbol, kPlt, kUnnamed };
-  uint64_t start = 0, end = 0;  // link-time addresses
-  std::string_view name;        // linkage name; of a PLT entry the function it leads to; may be empty
+  uint64_t start = 0;     // link-time address
+  std::string_view name;  // linkage name; of a PLT entry the function it leads to; may be empty
   Kind kind = Kind::kSymbol;
 };
 
-// Programs map hundreds of files at once, so little is kept of each: some 40 bytes a function and its name.
+// Programs map hundreds of files at once, so little is kept of each: 24 bytes a function and its name.
 class SymbolTable {
  public:
   static constexpr uint32_t kNone = ~0u;
@@ -37,21 +37,28 @@ class SymbolTable {
   FunctionSymbol function(uint32_t index) const;
 
  private:
-  struct Function {
-    uint64_t start, end;
-    uint32_t name, name_size;  // in names_
+  // Pieces from `first` on lie in the 4 GiB from `base`.
+  struct Chunk {
+    uint64_t base;
+    uint32_t first;
   };
   struct Piece {
-    uint64_t start;
-    uint32_t size;  // a longer one is several
+    uint32_t start;  // from the chunk's base
+    uint32_t size;   // a longer one is several
     uint32_t function;
   };
-  void add_function(const FunctionSymbol& symbol, uint64_t most_name_bytes);
+  struct Function {
+    uint32_t piece;  // its first one
+    uint32_t name;   // in names_
+    uint32_t name_size : 30;
+    uint32_t kind : 2;
+  };
   void add_piece(uint64_t start, uint64_t end, uint32_t function);
+  void add_name(Function& function, std::string_view name, uint64_t most_bytes);
 
   std::vector<Function> functions_;
-  std::vector<FunctionSymbol::Kind> kinds_;
   std::vector<Piece> pieces_;  // sorted, disjoint
+  std::vector<Chunk> chunks_;  // sorted
   std::vector<char> names_;
 };
 
