@@ -31,12 +31,29 @@ enum class LinkKind : uint32_t {
   kStale,    // target's entry check found other bytes than were translated
 };
 
-struct LinkRecord {
-  uint64_t target;  // app pc
-  uint32_t site;    // offset of the branch's rel32 from kCacheBase
-  LinkKind kind;
+// There are half a million for a large program, so it is kept in twelve bytes.
+class LinkRecord {
+ public:
+  // `target`: app pc; `site`: offset of the branch's rel32 from kCacheBase.
+  LinkRecord(uint64_t target, uint32_t site, LinkKind kind)
+      : low_(static_cast<uint32_t>(target)),
+        high_(static_cast<uint32_t>(target >> 32) & 0xff'ffff),
+        kind_(static_cast<uint32_t>(kind) & 0xff),
+        site_(site) {}
+
+  // Bits 56 to 63 are as bit 55.
+  uint64_t target() const {
+    return static_cast<uint64_t>(static_cast<int64_t>((uint64_t{high_} << 32 | low_) << 8) >> 8);
+  }
+  uint32_t site() const { return site_; }
+  LinkKind kind() const { return static_cast<LinkKind>(kind_); }
+
+ private:
+  uint32_t low_;
+  uint32_t high_ : 24, kind_ : 8;
+  uint32_t site_;
 };
-static_assert(sizeof(LinkRecord) == 16);
+static_assert(sizeof(LinkRecord) == 12);
 
 // A conditional jump in a block's middle.
 struct SideRecord {

@@ -180,9 +180,9 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
   }
   auto link = static_cast<uint32_t>(exit_id);
   VS_CHECK(link < code_cache.link_count(), link, code_cache.link_count());
-  const LinkRecord& record = CodeCache::links()[link];
-  ctx.app_pc = record.target;
-  switch (record.kind) {
+  const LinkRecord record = CodeCache::links()[link];
+  ctx.app_pc = record.target();
+  switch (record.kind()) {
     case LinkKind::kDirect:
       return resume(ctx, link, false, false);
     case LinkKind::kSyscall:
@@ -196,22 +196,22 @@ int vsup_dispatch(vsup::protocol::ThreadContext* context) {
     case LinkKind::kX87: {
       {
         LockGuard guard(engine_lock);
-        correct_x87_pointer(ctx, record.target);
+        correct_x87_pointer(ctx, record.target());
       }
-      ctx.app_pc = record.target + record.site;
+      ctx.app_pc = record.target() + record.site();
       return resume(ctx, 0, false, false);
     }
     case LinkKind::kTool: {
       LockGuard guard(engine_lock);
       FaultGuard faults;
       ctx.service = static_cast<uint64_t>(Service::kNone);
-      ctx.next_cache_pc = vsup::protocol::kCacheBase + instrumenter()->exit_taken(ctx, record.target, record.site);
+      ctx.next_cache_pc = vsup::protocol::kCacheBase + instrumenter()->exit_taken(ctx, record.target(), record.site());
       return after_tool(ctx, VSUP_ACTION_RESUME);
     }
     case LinkKind::kSide: {
       LockGuard guard(engine_lock);
       FaultGuard faults;
-      follow_side_exit(ctx, record.site, AppPc{record.target});
+      follow_side_exit(ctx, record.site(), AppPc{record.target()});
       return VSUP_ACTION_RESUME;
     }
     case LinkKind::kStale:

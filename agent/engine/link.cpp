@@ -71,9 +71,9 @@ void patch_branch(uint32_t site, uint32_t target) {
 }
 
 void link_exit(uint32_t link, uint32_t index) {
-  LinkRecord& record = CodeCache::links()[link];
-  if (record.site == 0) return;
-  patch_branch(record.site, cache_offset(fragment_entry(index)));
+  const uint32_t site = CodeCache::links()[link].site();
+  if (site == 0) return;
+  patch_branch(site, cache_offset(fragment_entry(index)));
   count(protocol::kCounter_links);
 }
 

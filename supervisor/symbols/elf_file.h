@@ -53,6 +53,8 @@ class ElfFile {
   const std::vector<ElfSegment>& segments() const { return segments_; }
   const std::vector<ElfSection>& sections() const { return sections_; }
   const ElfSection* section(std::string_view name) const;
+  // Where nobody asks for sections any more: names and all take more room than what is asked for afterwards.
+  void forget_sections() { std::vector<ElfSection>().swap(sections_); }
   const ElfSegment* segment(uint32_t type) const;
 
   // The bytes in the file; nullopt when out of bounds, too large, SHT_NOBITS or compressed.

@@ -143,6 +143,7 @@ const std::vector<LineTable::Row>& LineTable::rows_of(uint64_t die_offset) {
     if (!rows.empty() && rows.back().line == row.line) continue;
     rows.push_back(row);
   }
+  rows.shrink_to_fit();
   return rows;
 }
 

@@ -27,6 +27,7 @@ ModuleCode::ModuleCode(ElfFile elf, const ElfFile* debug, Module module, pid_t p
   // libdw is slow to find out that there is nothing.
   const char* servers = std::getenv("DEBUGINFOD_URLS");
   has_lines_ = debug || elf_.section(".debug_line") || elf_.section(".zdebug_line") || (servers && *servers);
+  elf_.forget_sections();
 }
 
 LineTable& ModuleCode::lines() {

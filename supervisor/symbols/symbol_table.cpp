@@ -316,35 +316,46 @@ void Collector::fill_gaps(const std::vector<uint64_t>& starts) {
 
 SymbolTable::SymbolTable(const ElfFile& file, const ElfFile* debug_file) {
   const Collector collected(file, debug_file);
-  functions_.reserve(collected.functions().size());
-  pieces_.reserve(collected.pieces().size());
-  uint64_t name_bytes = 0;
-  for (const Collector::Function& function : collected.functions()) name_bytes += function.name.size();
-  const uint64_t most = std::min<uint64_t>({name_bytes, kMostNameOverlap * collected.string_bytes(), ~0u});
+  const std::vector<Collector::Function>& functions = collected.functions();
+  uint64_t name_bytes = 1;
+  for (const Collector::Function& function : functions) name_bytes += function.name.size() + 1;
+  const uint64_t most = std::min<uint64_t>({name_bytes, kMostNameOverlap * collected.string_bytes(), kMostDetail});
   names_.reserve(most);
-  for (const Collector::Function& function : collected.functions()) {
-    functions_.push_back({kNone, 0, 0, static_cast<uint32_t>(function.kind) & 3});
-    add_name(functions_.back(), function.name, most);
+  names_.push_back(0);
+  pieces_.reserve(collected.pieces().size());
+  std::vector<uint32_t> first(functions.size(), kNone);
+  for (const Collector::Piece& piece : collected.pieces()) {
+    if (pieces_.size() > kMostDetail) break;
+    uint32_t& index = first[piece.function];
+    if (index != kNone) {
+      add_piece(piece.start, piece.end, index, kLater);
+      continue;
+    }
+    index = static_cast<uint32_t>(pieces_.size());
+    const Collector::Function& function = functions[piece.function];
+    add_piece(piece.start, piece.end, add_name(function.name, most), static_cast<uint32_t>(function.kind));
   }
-  for (const Collector::Piece& piece : collected.pieces()) add_piece(piece.start, piece.end, piece.function);
 }
 
-void SymbolTable::add_name(Function& function, std::string_view name, uint64_t most_bytes) {
-  constexpr uint32_t kMostSize = (1u << 30) - 1;
-  if (names_.size() + name.size() > most_bytes || name.size() > kMostSize) return;
-  function.name = static_cast<uint32_t>(names_.size());
-  function.name_size = static_cast<uint32_t>(name.size()) & kMostSize;
+// Returns where it begins in names_, 0 when it is empty or there is no room.
+uint32_t SymbolTable::add_name(std::string_view name, uint64_t most_bytes) {
+  if (name.empty() || names_.size() + name.size() + 1 > most_bytes) return 0;
+  const auto at = static_cast<uint32_t>(names_.size());
   names_.insert(names_.end(), name.begin(), name.end());
+  names_.push_back(0);
+  return at;
 }
 
-void SymbolTable::add_piece(uint64_t start, uint64_t end, uint32_t function) {
+void SymbolTable::add_piece(uint64_t start, uint64_t end, uint32_t detail, uint32_t kind) {
   constexpr uint64_t kMost = ~0u;
+  const auto index = static_cast<uint32_t>(pieces_.size());
   while (start < end) {
-    const auto index = static_cast<uint32_t>(pieces_.size());
-    if (chunks_.empty() || start - chunks_.back().base > kMost) chunks_.push_back({start, index});
+    const auto at = static_cast<uint32_t>(pieces_.size());
+    if (chunks_.empty() || start - chunks_.back().base > kMost) chunks_.push_back({start, at});
     const auto size = static_cast<uint32_t>(std::min(end - start, kMost));
-    pieces_.push_back({static_cast<uint32_t>(start - chunks_.back().base), size, function});
-    if (functions_[function].piece == kNone) functions_[function].piece = index;
+    pieces_.push_back({static_cast<uint32_t>(start - chunks_.back().base), size, detail & kMostDetail, kind & 3});
+    if (kind != kLater) detail = index & kMostDetail;
+    kind = kLater;
     start += size;
   }
 }
@@ -353,24 +364,22 @@ uint32_t SymbolTable::find(uint64_t vaddr) const {
   const auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), vaddr,
                                       [](uint64_t value, const Chunk& one) { return value < one.base; });
   if (chunk == chunks_.begin()) return kNone;
-  const uint64_t base = std::prev(chunk)->base, distance = vaddr - base;
+  const uint64_t distance = vaddr - std::prev(chunk)->base;
   const auto first = pieces_.begin() + std::prev(chunk)->first;
   const auto last = chunk == chunks_.end() ? pieces_.end() : pieces_.begin() + chunk->first;
-  const auto after =
-      std::upper_bound(first, last, distance, [](uint64_t value, const Piece& piece) { return value < piece.start; });
-  return distance - std::prev(after)->start < std::prev(after)->size ? std::prev(after)->function : kNone;
+  const auto piece = std::prev(
+      std::upper_bound(first, last, distance, [](uint64_t value, const Piece& one) { return value < one.start; }));
+  if (distance - piece->start >= piece->size) return kNone;
+  return piece->kind == kLater ? piece->detail : static_cast<uint32_t>(piece - pieces_.begin());
 }
 
 FunctionSymbol SymbolTable::function(uint32_t index) const {
-  const Function& function = functions_[index];
-  uint64_t start = 0;
-  if (function.piece != kNone) {
-    const auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), function.piece,
-                                        [](uint32_t value, const Chunk& one) { return value < one.first; });
-    start = std::prev(chunk)->base + pieces_[function.piece].start;
-  }
-  const std::string_view name(names_.data() + function.name, function.name_size);
-  return {start, name, static_cast<FunctionSymbol::Kind>(uint32_t{function.kind})};
+  if (pieces_[index].kind == kLater) index = pieces_[index].detail;
+  const Piece& piece = pieces_[index];
+  const auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), index,
+                                      [](uint32_t value, const Chunk& one) { return value < one.first; });
+  return {std::prev(chunk)->base + piece.start, std::string_view(names_.data() + piece.detail),
+          static_cast<FunctionSymbol::Kind>(uint32_t{piece.kind})};
 }
 
 std::optional<ElfFile> open_debug_file(const ElfFile& file, const std::string& path) {

@@ -22,7 +22,7 @@ struct FunctionSymbol {
   Kind kind = Kind::kSymbol;
 };
 
-// Programs map hundreds of files at once, so little is kept of each: 24 bytes a function and its name.
+// Programs map hundreds of files at once, so little is kept of each: 12 bytes a function and its name.
 class SymbolTable {
  public:
   static constexpr uint32_t kNone = ~0u;
@@ -32,8 +32,8 @@ class SymbolTable {
 
   // Index of the innermost function that holds the address.
   uint32_t find(uint64_t vaddr) const;
-  uint32_t size() const { return static_cast<uint32_t>(functions_.size()); }
-  // `index` < size(). The name is valid as long as the table.
+  uint32_t size() const { return static_cast<uint32_t>(pieces_.size()); }
+  // `index` < size(); a function that others begin within has several. The name is valid as long as the table.
   FunctionSymbol function(uint32_t index) const;
 
  private:
@@ -42,24 +42,20 @@ class SymbolTable {
     uint64_t base;
     uint32_t first;
   };
+  // The first piece of a function is its record, whose index is the function's.
   struct Piece {
-    uint32_t start;  // from the chunk's base
-    uint32_t size;   // a longer one is several
-    uint32_t function;
+    uint32_t start;        // from the chunk's base
+    uint32_t size;         // a longer one is several
+    uint32_t detail : 30;  // where the name begins in names_; of a later piece, the function's index
+    uint32_t kind : 2;     // FunctionSymbol::Kind, or kLater
   };
-  struct Function {
-    uint32_t piece;  // its first one
-    uint32_t name;   // in names_
-    uint32_t name_size : 30;
-    uint32_t kind : 2;
-  };
-  void add_piece(uint64_t start, uint64_t end, uint32_t function);
-  void add_name(Function& function, std::string_view name, uint64_t most_bytes);
+  static constexpr uint32_t kLater = 3, kMostDetail = (1u << 30) - 1;
+  void add_piece(uint64_t start, uint64_t end, uint32_t detail, uint32_t kind);
+  uint32_t add_name(std::string_view name, uint64_t most_bytes);
 
-  std::vector<Function> functions_;
   std::vector<Piece> pieces_;  // sorted, disjoint
   std::vector<Chunk> chunks_;  // sorted
-  std::vector<char> names_;
+  std::vector<char> names_;    // each ends in a zero; the first is empty
 };
 
 // The separate debug file of `file`, by build id or debug link; nullopt if there is none. `path` is the file's own.
