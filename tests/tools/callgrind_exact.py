@@ -126,6 +126,34 @@ def many_callees_of_a_site(place):
             check(found == (2 * (n + 1), 2 * (1000 - n)), f"{options}: f{n:03} is called {found} times")
 
 
+def slots_bound_anew(place):
+    """A call through a linkage table is a call of what its slot leads to then, and costs what the entry costs, too."""
+    for options in MODES + (["--toggle-collect=third"],):
+        if options == ["--collect-jumps=yes"]:  # Profile reads no jumps
+            continue
+        status, _, errors = place.run(["-q", "--tool=callgrind", *options, os.path.join(place.programs, "bound")],
+                                      timeout=100)
+        check(status == 0, f"{options}: {status} {errors}")
+        profile = Profile(output(place))
+        found = {}
+        for (caller, callee), edge in profile.calls.items():
+            key = caller.split("'")[0], callee.split("'")[0]
+            found[key] = [a + b for a, b in zip(found.get(key, (0, 0)), edge)]
+        if "--toggle-collect=third" in options:
+            check(("calls", "first") not in found and found[("calls", "third")][0] == 750, f"{options}: {found}")
+            continue
+        for callee, times in (("first", 1500), ("second", 750), ("third", 750)):
+            # An entry's instructions are the caller's: endbr64 and jmp.
+            calls, inclusive = found[("calls", callee)]
+            check(calls == times, f"{options}: {callee} is called {calls} times")
+            if "--cache-sim=yes" in options:  # the last column is another event
+                continue
+            own = sum(cost for name, cost in profile.cost.items() if name.split("'")[0] == callee)
+            check(inclusive == own, f"{options}: {callee} costs {inclusive} Ir of {own}")
+        left = profile.cost.get("entry", 0)  # where each instruction is a block, what is behind the first stays
+        check(left == (3000 if "--max-block-instructions=1" in options else 0), f"{options}: the entry costs {left}")
+
+
 THREADS = 8
 IN_ORDER = (0, 1, 2, 7, 10, 11, 3, 4, 5, 6, 8, 9)  # as the instructions follow each other
 SOMETIMES = 4  # of them is executed each second time
@@ -187,5 +215,5 @@ def detached_in_the_middle(place):
 
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (signals_in_the_middle_of_blocks, locks_in_blocks_that_are_cut,
-                                            faults_in_the_middle_of_blocks, many_callees_of_a_site,
+                                            faults_in_the_middle_of_blocks, many_callees_of_a_site, slots_bound_anew,
                                             threads_that_are_ended_in_the_middle, detached_in_the_middle)}, __doc__)
