@@ -140,7 +140,9 @@ def slots_bound_anew(place):
             key = caller.split("'")[0], callee.split("'")[0]
             found[key] = [a + b for a, b in zip(found.get(key, (0, 0)), edge)]
         if "--toggle-collect=third" in options:
-            check(("calls", "first") not in found and found[("calls", "third")][0] == 750, f"{options}: {found}")
+            own = profile.cost["third"]
+            check(found[("calls", "third")][1] == own == profile.summary and own > 2 * 750, f"{options}: {found}, {own}")
+            check(("calls", "first") not in found, f"{options}: {found}")
             continue
         for callee, times in (("first", 1500), ("second", 750), ("third", 750)):
             # An entry's instructions are the caller's: endbr64 and jmp.
