@@ -128,7 +128,7 @@ def many_callees_of_a_site(place):
 
 def slots_bound_anew(place):
     """A call through a linkage table is a call of what its slot leads to then, and costs what the entry costs, too."""
-    for options in MODES + (["--toggle-collect=third"],):
+    for options in MODES:
         if options == ["--collect-jumps=yes"]:  # Profile reads no jumps
             continue
         status, _, errors = place.run(["-q", "--tool=callgrind", *options, os.path.join(place.programs, "bound")],
@@ -139,11 +139,6 @@ def slots_bound_anew(place):
         for (caller, callee), edge in profile.calls.items():
             key = caller.split("'")[0], callee.split("'")[0]
             found[key] = [a + b for a, b in zip(found.get(key, (0, 0)), edge)]
-        if "--toggle-collect=third" in options:
-            own = profile.cost["third"]
-            check(found[("calls", "third")][1] == own == profile.summary and own > 2 * 750, f"{options}: {found}, {own}")
-            check(("calls", "first") not in found, f"{options}: {found}")
-            continue
         for callee, times in (("first", 1500), ("second", 750), ("third", 750)):
             # An entry's instructions are the caller's: endbr64 and jmp.
             calls, inclusive = found[("calls", callee)]
