@@ -349,15 +349,9 @@ uint32_t SymbolTable::add_name(std::string_view name, uint64_t most_bytes) {
 void SymbolTable::add_piece(uint64_t start, uint64_t end, uint32_t detail, uint32_t kind) {
   constexpr uint64_t kMost = ~0u;
   const auto index = static_cast<uint32_t>(pieces_.size());
-  while (start < end) {
-    const auto at = static_cast<uint32_t>(pieces_.size());
-    if (chunks_.empty() || start - chunks_.back().base > kMost) chunks_.push_back({start, at});
-    const auto size = static_cast<uint32_t>(std::min(end - start, kMost));
-    pieces_.push_back({static_cast<uint32_t>(start - chunks_.back().base), size, detail & kMostDetail, kind & 3});
-    if (kind != kLater) detail = index & kMostDetail;
-    kind = kLater;
-    start += size;
-  }
+  if (chunks_.empty() || start - chunks_.back().base > kMost) chunks_.push_back({start, index});
+  const auto size = static_cast<uint32_t>(std::min(end - start, kMost));
+  pieces_.push_back({static_cast<uint32_t>(start - chunks_.back().base), size, detail & kMostDetail, kind & 3});
 }
 
 uint32_t SymbolTable::find(uint64_t vaddr) const {

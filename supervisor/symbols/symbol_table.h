@@ -45,7 +45,7 @@ class SymbolTable {
   // The first piece of a function is its record, whose index is the function's.
   struct Piece {
     uint32_t start;        // from the chunk's base
-    uint32_t size;         // a longer one is several
+    uint32_t size;         // of a longer one, which makes no sense, the largest
     uint32_t detail : 30;  // where the name begins in names_; of a later piece, the function's index
     uint32_t kind : 2;     // FunctionSymbol::Kind, or kLater
   };

@@ -1,9 +1,11 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
+#include <elf.h>
 #include <stdlib.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <map>
 
 #include "supervisor/reports/callgrind/callgrind_writer.h"
@@ -234,6 +236,32 @@ TEST_CASE("callgrind: symbol tables of damaged files do no harm") {
     SymbolTable table(*elf, nullptr);
     for (uint64_t vaddr = 0; vaddr < 0x6000; vaddr += 16) table.find(vaddr);
   }
+}
+
+TEST_CASE("callgrind: a section of absurd size is no more than one function") {
+  FILE* in = std::fopen("/usr/lib/x86_64-linux-gnu/libdl.so.2", "rb");
+  if (!in) return;
+  std::vector<uint8_t> bytes(1 << 20);
+  bytes.resize(std::fread(bytes.data(), 1, bytes.size(), in));
+  std::fclose(in);
+  Elf64_Ehdr file;
+  std::memcpy(&file, bytes.data(), sizeof file);
+  uint64_t text = 0;
+  for (unsigned i = 0; i < file.e_shnum; i++) {
+    uint8_t* at = bytes.data() + file.e_shoff + i * sizeof(Elf64_Shdr);
+    Elf64_Shdr header;
+    std::memcpy(&header, at, sizeof header);
+    if ((header.sh_flags & SHF_EXECINSTR) == 0) continue;
+    text = header.sh_addr;
+    header.sh_size = uint64_t{1} << 60;
+    std::memcpy(at, &header, sizeof header);
+  }
+  auto elf = ElfFile::from_bytes(std::move(bytes));
+  REQUIRE(elf);
+  SymbolTable table(*elf, nullptr);
+  CHECK(table.size() < 1000);
+  CHECK(table.find(text) != SymbolTable::kNone);
+  CHECK(table.find(text + (uint64_t{1} << 40)) == SymbolTable::kNone);
 }
 
 // Run with: unit_tests --no-skip -tc='callgrind: measure*'
