@@ -2,6 +2,7 @@
 // Assumes: callers hold the engine lock. Promises: asks the supervisor once for each mapping.
 #pragma once
 
+#include "agent/engine/block.h"
 #include "agent/engine/types.h"
 
 namespace vsup::agent {
@@ -15,6 +16,10 @@ struct CodeRegion {
   uint64_t module;  // where the file's first byte would be mapped, 0: no file
   uint8_t* gate;    // of a checked region: the word that its blocks look at on entry, not 0: they may not run
 };
+
+inline TrustedCode trusted_code(const CodeRegion& region) {
+  return region.checked ? TrustedCode{} : TrustedCode{region.start, region.end};
+}
 
 // The region that holds `pc`; where nothing is mapped, a region that is not executable. Valid until the next call.
 CodeRegion& code_region_at(AppPc pc);

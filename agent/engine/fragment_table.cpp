@@ -1,6 +1,7 @@
 #include "agent/engine/fragment_table.h"
 
 #include "agent/base/memory.h"
+#include "agent/engine/verify.h"
 
 namespace vsup::agent {
 
@@ -37,6 +38,25 @@ uint32_t add_hidden_fragment(const protocol::FragmentInfo& info) {
   for (uint32_t chunk = first; chunk <= last; ++chunk)
     if (CodeCache::chunk_first()[chunk] == 0) CodeCache::chunk_first()[chunk] = index + 1;
   vsup_state.fragment_count = index + 1;
+  return index;
+}
+
+uint32_t end_fragment(const Emitter& out, const uint8_t* entry, AppPc tag, uint32_t app_size, uint32_t flags) {
+  const protocol::FragmentInfo info{
+      .app_pc = raw(tag),
+      .cache_start = cache_offset(entry),
+      .cache_size = static_cast<uint32_t>(out.here() - entry),
+      .map_offset = static_cast<uint32_t>(code_cache.map_used()),
+      .map_size = static_cast<uint16_t>(out.map_size()),
+      .app_size = static_cast<uint16_t>(app_size),
+      .hash_next = 0,
+      .flags = flags,
+  };
+  const bool hidden = (flags & protocol::kFragmentRemoved) != 0;
+  const uint32_t index = hidden ? add_hidden_fragment(info) : add_fragment(info);
+  code_cache.set_map_used(code_cache.map_used() + out.map_size());
+  code_cache.set_hot(out.here());
+  if (vsup_settings.verify != 0) verify_fragment(index);
   return index;
 }
 

@@ -2,7 +2,7 @@
 // Assumes: callers hold the engine lock.
 #pragma once
 
-#include "agent/engine/code_cache.h"
+#include "agent/engine/emitter.h"
 
 namespace vsup::agent {
 
@@ -16,6 +16,10 @@ uint32_t add_fragment(const protocol::FragmentInfo& info);
 
 // The same without being found by lookups.
 uint32_t add_hidden_fragment(const protocol::FragmentInfo& info);
+
+// What `out` has emitted from `entry` on, with its map, becomes a fragment of `app_size` bytes of code at `tag`; with
+// kFragmentRemoved in `flags` a hidden one. Returns its index.
+uint32_t end_fragment(const Emitter& out, const uint8_t* entry, AppPc tag, uint32_t app_size, uint32_t flags);
 
 // All of them: none is left.
 void forget_fragments();

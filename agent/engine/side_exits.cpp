@@ -4,7 +4,6 @@
 #include "agent/engine/fragment_table.h"
 #include "agent/engine/instrumenter.h"
 #include "agent/engine/link.h"
-#include "agent/engine/verify.h"
 
 namespace vsup::agent {
 
@@ -37,33 +36,17 @@ void emit_code(Emitter& out, const SideExit& counts, const SideRecord& side, uin
 // Returns where it begins.
 uint32_t make_code(const SideRecord& side, AppPc target) {
   const protocol::FragmentInfo block = CodeCache::fragments()[side.fragment];
-  const CodeRegion& region = code_region_at(AppPc{block.app_pc});
-  const SideExit counts =
-      instrumenter()->side_exit({side.block, side.passed, behind(side), raw(target), {region.start, region.end}});
+  const AppPc tag{block.app_pc};
+  const SideExit counts = instrumenter()->side_exit(
+      {side.block, side.passed, behind(side), raw(target), trusted_code(code_region_at(tag))});
   uint8_t* start = code_cache.hot();
   Emitter out(start, CodeCache::state_maps() + code_cache.map_used());
   emit_code(out, counts, side, block.app_size, target);
-  const uint32_t index = add_hidden_fragment({
-      .app_pc = block.app_pc,
-      .cache_start = cache_offset(start),
-      .cache_size = static_cast<uint32_t>(out.here() - start),
-      .map_offset = static_cast<uint32_t>(code_cache.map_used()),
-      .map_size = static_cast<uint16_t>(out.map_size()),
-      .app_size = block.app_size,
-      .hash_next = 0,
-      .flags = protocol::kFragmentRemoved,
-  });
-  code_cache.set_map_used(code_cache.map_used() + out.map_size());
-  code_cache.set_hot(out.here());
-  if (vsup_settings.verify != 0) verify_fragment(index);
+  end_fragment(out, start, tag, block.app_size, protocol::kFragmentRemoved);
   return cache_offset(start);
 }
 
 }  // namespace
-
-const uint8_t* add_side_exit(const SideRecord& side, AppPc target) {
-  return add_side_stub(target, code_cache.add_side(side));
-}
 
 void follow_side_exit(protocol::ThreadContext& ctx, uint32_t number, AppPc target) {
   SideRecord& side = CodeCache::sides()[number];

@@ -12,7 +12,6 @@
 #include "agent/engine/link.h"
 #include "agent/engine/rules.h"
 #include "agent/engine/side_exits.h"
-#include "agent/engine/verify.h"
 #include "agent/engine/x87_pointer.h"
 
 namespace vsup::agent {
@@ -110,7 +109,7 @@ class BlockTranslator {
   BlockTranslator(AppPc tag, CodeRegion& region)
       : region_(region), out_(code_cache.hot(), CodeCache::state_maps() + code_cache.map_used()) {
     block_.tag = tag;
-    block_.trusted = region.checked ? TrustedCode{} : TrustedCode{region.start, region.end};
+    block_.trusted = trusted_code(region);
   }
 
   BlockResult run(bool with_prefix, bool may_continue);
@@ -224,7 +223,7 @@ void BlockTranslator::translate_side_exit(const Source& source) {
                         .passed = static_cast<uint16_t>(translated_ & 0x7fff),
                         .made = 0};
   ++translated_;
-  Emitter::land(place, add_side_exit(side, AppPc{source.instr.target}));
+  Emitter::land(place, add_side_stub(AppPc{source.instr.target}, code_cache.add_side(side)));
 }
 
 // Emits one instruction; returns whether the block goes on after it.
@@ -333,22 +332,10 @@ BlockResult BlockTranslator::run(bool with_prefix, bool may_continue) {
       out_.cover(block_.size);
     }
   }
-  uint32_t index = add_fragment({
-      .app_pc = tag,
-      .cache_start = cache_offset(entry_),
-      .cache_size = static_cast<uint32_t>(out_.here() - entry_),
-      .map_offset = static_cast<uint32_t>(code_cache.map_used()),
-      .map_size = static_cast<uint16_t>(out_.map_size()),
-      .app_size = static_cast<uint16_t>(block_.size),
-      .hash_next = 0,
-      .flags = checked ? protocol::kFragmentChecked : 0u,
-  });
-  code_cache.set_map_used(code_cache.map_used() + out_.map_size());
-  code_cache.set_hot(out_.here());
+  const uint32_t index = end_fragment(out_, entry_, block_.tag, block_.size, checked ? protocol::kFragmentChecked : 0u);
   code_cache.count_translation();
   if (with_prefix) CodeCache::thunk_of()[index] = cache_offset(prefix);
   region_.has_code = true;
-  if (vsup_settings.verify != 0) verify_fragment(index);
   count(protocol::kCounter_fragments);
   count(protocol::kCounter_app_instructions, block_.count);
   count(protocol::kCounter_app_bytes, block_.size);

@@ -107,22 +107,28 @@ def instructions_of(path):
     return found
 
 
+def profile_of(place, options, program):
+    """The profile, and its calls and their inclusive cost by functions, whatever their contexts."""
+    status, _, errors = place.run(["-q", "--tool=callgrind", *options, os.path.join(place.programs, program)],
+                                  timeout=100)
+    check(status == 0, f"{options}: {status} {errors}")
+    profile = Profile(output(place))
+    edges = {}
+    for (caller, callee), edge in profile.calls.items():
+        key = caller.split("'")[0], callee.split("'")[0]
+        edges[key] = [a + b for a, b in zip(edges.get(key, (0, 0)), edge)]
+    return profile, edges
+
+
 def many_callees_of_a_site(place):
     """Two threads call 1,000 functions through the same two sites: each pair has its own number of calls."""
     for options in MODES:
         # Profile reads no jumps; each flush begins new records of the sites, more than there is room for.
         if options in (["--collect-jumps=yes"], ["--flush-every=50"]):
             continue
-        status, _, errors = place.run(["-q", "--tool=callgrind", *options, os.path.join(place.programs, "callees")],
-                                      timeout=100)
-        check(status == 0, f"{options}: {status} {errors}")
-        profile = Profile(output(place))
-        calls = {}
-        for (caller, callee), edge in profile.calls.items():
-            key = caller.split("'")[0], callee.split("'")[0]
-            calls[key] = calls.get(key, 0) + edge[0]
+        _, edges = profile_of(place, options, "callees")
         for n in range(1000):
-            found = calls.get(("up", f"f{n:03}"), 0), calls.get(("down", f"f{n:03}"), 0)
+            found = tuple(edges.get((caller, f"f{n:03}"), (0, 0))[0] for caller in ("up", "down"))
             check(found == (2 * (n + 1), 2 * (1000 - n)), f"{options}: f{n:03} is called {found} times")
 
 
@@ -131,17 +137,10 @@ def slots_bound_anew(place):
     for options in MODES:
         if options == ["--collect-jumps=yes"]:  # Profile reads no jumps
             continue
-        status, _, errors = place.run(["-q", "--tool=callgrind", *options, os.path.join(place.programs, "bound")],
-                                      timeout=100)
-        check(status == 0, f"{options}: {status} {errors}")
-        profile = Profile(output(place))
-        found = {}
-        for (caller, callee), edge in profile.calls.items():
-            key = caller.split("'")[0], callee.split("'")[0]
-            found[key] = [a + b for a, b in zip(found.get(key, (0, 0)), edge)]
+        profile, edges = profile_of(place, options, "bound")
         for callee, times in (("first", 1500), ("second", 750), ("third", 750)):
             # An entry's instructions are the caller's: endbr64 and jmp.
-            calls, inclusive = found[("calls", callee)]
+            calls, inclusive = edges[("calls", callee)]
             check(calls == times, f"{options}: {callee} is called {calls} times")
             if "--cache-sim=yes" in options:  # the last column is another event
                 continue

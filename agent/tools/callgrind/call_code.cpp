@@ -96,13 +96,28 @@ void note_continuation(const Emitter& out, EdgeRecord* record) {
   record->block = kGoesOn | cache_offset(out.here());
 }
 
-// Adds 1, or 0 while the thread does not collect, to gs:[reg * 8 + offset]; `scratch` and the flags are free.
-void emit_increment(Emitter& out, const CountMode& mode, GprIndex reg, uint32_t offset, GprIndex scratch) {
+// reg = 1, or 0 while the thread does not collect; changes the flags.
+void load_collecting(Emitter& out, GprIndex reg) {
+  out.gs_absolute(0x8b, reg, kCollectOffset);
+  out.bytes({0x83, static_cast<uint8_t>(0xe0 | reg), 0x01});  // and r32, 1
+}
+
+// Adds what load_collecting() gives to gs:[offset]; `scratch` and the flags are free.
+void emit_increment(Emitter& out, const CountMode& mode, uint32_t offset, GprIndex scratch) {
+  if (!mode.collect) {
+    out.add_to(offset, 1);
+    return;
+  }
+  load_collecting(out, scratch);
+  out.gs_absolute(0x01, scratch, offset);
+}
+
+// Likewise to gs:[reg * 8 + offset].
+void emit_increment_of(Emitter& out, const CountMode& mode, GprIndex reg, uint32_t offset, GprIndex scratch) {
   uint8_t opcode = 0xff;
   uint8_t operand = 0;
   if (mode.collect) {
-    out.gs_absolute(0x8b, scratch, kCollectOffset);
-    out.bytes({0x83, static_cast<uint8_t>(0xe0 | scratch), 0x01});  // and r32, 1
+    load_collecting(out, scratch);
     opcode = 0x01;
     operand = scratch;
   }
@@ -123,7 +138,7 @@ uint8_t* emit_node_call(Emitter& out, const CountMode& mode, const uint32_t* edg
   out.bytes({0x8b, 0x49, 0xf0});  // mov ecx, [rcx - 16]
   uint8_t* to_miss = emit_lookup(out, kNodeLookupAt, edge);
   out.bytes({0x48, 0x8b, 0x52, 0x08, 0x89, 0xd0});  // mov rdx, [rdx + 8] ; mov eax, edx
-  emit_increment(out, mode, kRax, kNodeCallsOffset, kRcx);
+  emit_increment_of(out, mode, kRax, kNodeCallsOffset, kRcx);
   out.gs_absolute(0x8b, kRcx, VSUP_CTX_TOOL_STACK);
   return to_miss;
 }
@@ -270,7 +285,7 @@ uint8_t* emit_unless_bound(Emitter& out, const DirectEdge& edge, const Source& s
 
 void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edge, const Source& source) {
   const uint8_t* retry = out.here();
-  const Borrowed borrowed{.rdx = mode.tree || (edge.counted && mode.collect), .flags = !edge.flags_dead};
+  const Borrowed borrowed{.rdx = mode.tree, .flags = !edge.flags_dead};
   borrow(out, source.offset, borrowed);
   if (edge.slot_record != nullptr) {
     const uint64_t cookie = reinterpret_cast<uint64_t>(edge.slot_record) | kExitNewCallee;
@@ -282,11 +297,8 @@ void emit_direct_edge(Emitter& out, const CountMode& mode, const DirectEdge& edg
   uint8_t* to_miss = nullptr;
   if (mode.tree) {
     to_miss = emit_node_call(out, mode, &edge.index);
-  } else if (edge.counted && mode.collect) {
-    out.load_constant(kRdx, edge.index);
-    emit_increment(out, mode, kRdx, kCallsOffset, kRax);
   } else if (edge.counted) {
-    out.add_to(kCallsOffset + 8 * edge.index, 1);
+    emit_increment(out, mode, kCallsOffset + 8 * edge.index, kRax);
   }
   push_frame(out, mode, mode.tree ? nullptr : &edge.index, edge.is_call, edge.passed_ir);
   restore_borrowed(out, borrowed);
@@ -348,7 +360,7 @@ void emit_indirect_edge(Emitter& out, const CountMode& mode, const IndirectEdge&
   if (mode.tree && !edge.is_jump) {
     to_node_miss = emit_node_call(out, mode, nullptr);
   } else {
-    emit_increment(out, mode, kRdx, kCallsOffset, kRax);
+    emit_increment_of(out, mode, kRdx, kCallsOffset, kRax);
   }
   if (!edge.is_jump) push_frame(out, mode, nullptr, edge.is_call, edge.passed_ir);
   if (stays != nullptr) out.land_here(stays);

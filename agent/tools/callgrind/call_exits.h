@@ -1,6 +1,6 @@
 // Purpose: what the code at calls and returns borrows, and how it leaves for the tool: each place has an exit stub of
-// its own, and all stubs of a kind pass one piece of code, their door, which gives back what was borrowed. Assumes: the
-// engine lock.
+// its own, and all stubs of a kind pass one piece of code, their door, which gives back what was borrowed.
+// Assumes: the engine lock.
 #pragma once
 
 #include "agent/engine/emitter.h"

@@ -27,9 +27,9 @@ class CodePeriods {
   // `module` is about to be executed for the first time, `blocks` have been recorded before.
   void note(const MappedModule& module, uint64_t blocks);
 
-  // Adds modules that are not there any more to `modules`, which are those that are; `passed` is the table that edges
-  // have their parts of. Code that something else took the
-  // place of is moved to addresses that no process has, its records and its module alike.
+  // Adds modules that are not there any more to `modules`, which are those that are. Code that something else took the
+  // place of is moved to addresses that no process has, its records and its module alike. `passed`: the table that
+  // edges have their parts of.
   void apply(std::span<agent::callgrind::BlockRecord> blocks, std::span<agent::callgrind::EdgeRecord> edges,
              std::span<uint64_t> passed, std::vector<Module>& modules) const;
 
