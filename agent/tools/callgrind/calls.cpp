@@ -174,7 +174,7 @@ void emit_direct(Emitter& out, const CountMode& mode, const Block& block, bool i
       emit_indirect_edge(out, mode, {record, is_call, entry.slot, entry.instructions, {}}, source);
       return;
     }
-    const bool dead = !counted && flags_dead_at(block.trusted, callee);
+    const bool dead = !counted && flags_dead_at(block.trusted, target);
     emit_direct_edge(out, mode, {record->index, is_call, true, dead, record, entry.slot, entry.instructions}, source);
     return;
   }

@@ -1,6 +1,7 @@
 #include "agent/tools/callgrind/dead_flags.h"
 
 #include "agent/base/entry_points.h"
+#include "agent/tools/callgrind/plt.h"
 #include "agent/x86/decoder.h"
 
 namespace vsup::agent::callgrind {
@@ -37,6 +38,7 @@ bool dead_behind(const TrustedCode& trusted, const Instr& last, uint64_t next, u
 }
 
 bool dead_from(const TrustedCode& trusted, uint64_t pc, uint32_t open, unsigned left) {
+  if (forgets_flags(pc)) return true;
   uint8_t code[64];
   if (pc < trusted.start || pc >= trusted.end || trusted.end - pc < sizeof code ||
       !vsup_safe_copy(code, reinterpret_cast<const void*>(pc), sizeof code))
@@ -61,6 +63,7 @@ bool pass_within(const Block& block, uint32_t index, uint32_t& open) {
 }  // namespace
 
 uint32_t place_without_flags(const Block& block) {
+  if (forgets_flags(raw(block.tag))) return 0;
   uint32_t open_at_end = 0;
   for (uint32_t start = 0; start < block.count && start < kPlacesTried; ++start) {
     uint32_t open = kFlagsArithmetic, i = start;

@@ -49,15 +49,32 @@ class Code {
 
 constexpr uint8_t kEndbr[] = {0xf3, 0x0f, 0x1e, 0xfa}, kBnd[] = {0xf2};
 constexpr uint8_t kJumpThrough[] = {0xff, 0x25}, kPushFrom[] = {0xff, 0x35}, kPush[] = {0x68}, kJump[] = {0xe9};
+constexpr uint8_t kNop[] = {0x90}, kNop2[] = {0x66, 0x90}, kNop5[] = {0x0f, 0x1f, 0x44, 0, 0},
+                  kNop6[] = {0x66, 0x0f, 0x1f, 0x44, 0, 0};
+
+// Passes over an entry.
+PltEntry take_entry(Code& code) {
+  bool landing = code.take(kEndbr);
+  code.take(kBnd);
+  if (!code.take(kJumpThrough)) return {};
+  return {code.take_relative(), landing ? 2u : 1u};
+}
 
 }  // namespace
 
 PltEntry plt_entry(uint64_t pc) {
   Code code(pc);
-  bool landing = code.take(kEndbr);
-  code.take(kBnd);
-  if (!code.take(kJumpThrough)) return {};
-  return {code.take_relative(), landing ? 2u : 1u};
+  return take_entry(code);
+}
+
+bool forgets_flags(uint64_t pc) {
+  constexpr uint64_t kAlignment = 8;
+  if (pc % kAlignment != 0) return false;
+  Code code(pc);
+  if (take_entry(code).slot == 0) return false;
+  if (!code.take(kPush)) return code.take(kNop) || code.take(kNop2) || code.take(kNop5) || code.take(kNop6);
+  code.take_relative();
+  return code.take(kJump);
 }
 
 PltEntry plt_head(uint64_t pc) {

@@ -48,7 +48,7 @@ inline constexpr uint64_t kMaxLengths = 0x0800'0000;
 inline constexpr uint64_t kPassedAt = kToolBase + 0x1800'0000;
 inline constexpr uint32_t kMaxPassed = 3 * kMaxEdges, kPassedBits = 26;
 
-inline constexpr unsigned kAccumulators = 3;
+inline constexpr unsigned kAccumulators = 2;
 inline constexpr uint32_t kAccumulatorOffset = 0x10'0000;
 // Of the one that a block adds to, by the block's number.
 constexpr uint32_t accumulator_offset(uint32_t block) {

@@ -1,6 +1,7 @@
 // Flags live across block ends, indirect jumps, calls, returns and system calls; pushf, popf, lahf and DF.
 // EXPECT: flags ok
 #include "../victim.h"
+__attribute__((used)) static void *through;
 int main(void) {
   EACH_ROUND {
     for (uint64_t a = 0; a < 20; ++a) {
@@ -32,6 +33,14 @@ int main(void) {
     CHECK(flags & 0x400);
     long carry;
     __asm__ volatile("movl $39, %%eax; stc; syscall; setc %%cl; movzbl %%cl, %%ecx" : "=c"(carry)::"rax", "r11", "cc", "memory");
+    CHECK((int)carry == 1);
+    // Through a pointer of its own, at the place that an entry of a linkage table would have.
+    __asm__ volatile(
+        "subq $128, %%rsp; leaq 2f(%%rip), %%rcx; movq %%rcx, through(%%rip); stc; call 1f; jmp 3f\n"
+        ".p2align 4; 1: jmp *through(%%rip); ud2\n"
+        "2: setc %%cl; movzbl %%cl, %%ecx; ret\n"
+        "3: leaq 128(%%rsp), %%rsp"
+        : "=c"(carry)::"cc", "memory");
     CHECK((int)carry == 1);
     // A chain of adc over a loop whose counter does not touch carry.
     uint64_t n[8] = {~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, ~0ull, 3}, *p = n;
