@@ -368,23 +368,27 @@ int open_module_file(const Module& module, pid_t pid, std::string* path) {
   const MapEntry& first = module.mappings.front();
   std::snprintf(range, sizeof range, "/map_files/%llx-%llx", static_cast<unsigned long long>(first.start),
                 static_cast<unsigned long long>(first.end));
-  std::vector<std::string> candidates;
+  struct Candidate {
+    std::string path;
+    bool is_mapped;  // what the process has mapped, even if it is deleted
+  };
+  std::vector<Candidate> candidates;
   if (pid > 0) {
-    candidates.push_back(process + range);  // the very file, even if deleted; needs privilege
-    candidates.push_back(process + "/root" + module.path);
+    candidates.push_back({process + range, true});                        // needs privilege
+    if (module.deleted) candidates.push_back({process + "/exe", true});  // the program alone
+    candidates.push_back({process + "/root" + module.path, false});
   }
-  candidates.push_back(module.path);
-  for (const std::string& candidate : candidates) {
-    int fd = ::open(candidate.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  candidates.push_back({module.path, false});
+  for (const Candidate& candidate : candidates) {
+    int fd = ::open(candidate.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) continue;
     auto elf = ElfFile::from_fd(fd);
     bool same = elf && elf->class_bits() == 64;
     bool known_id = module.image && !module.image->build_id.empty();
-    bool is_mapped_file = pid > 0 && &candidate == &candidates[0];
     if (same && known_id) same = elf->build_id() == module.image->build_id;
-    if (same && !known_id) same = is_mapped_file ? is_file_of(fd, module) : !module.deleted;
+    if (same && !known_id) same = candidate.is_mapped ? is_file_of(fd, module) : !module.deleted;
     if (same) {
-      if (path) *path = candidate;
+      if (path) *path = candidate.path;
       return fd;
     }
     ::close(fd);

@@ -1,7 +1,10 @@
 #!/usr/bin/python3
 """What vsup is started in and gets from others: signals of its own, daemons left behind, small limits, parents."""
+import glob
 import os
+import pwd
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +124,37 @@ def deleted_program(place):
     sleeper.communicate()
 
 
+SORTS = """
+import time
+print('ready', flush=True)
+end = time.monotonic() + 2
+while time.monotonic() < end: sorted(range(1000))
+"""
+
+
+def deleted_program_without_privilege(place):
+    """Its functions have names where nobody may open what /proc/PID/map_files has."""
+    path, vsup = os.path.join(place.folder, "gone"), os.path.join(place.folder, "vsup")
+    shutil.copy(os.path.realpath("/usr/bin/python3"), path)
+    shutil.copy(place.vsup, vsup)
+    own = {"env": dict(place.env, XDG_RUNTIME_DIR=os.path.join(place.folder, "own"))}
+    os.mkdir(own["env"]["XDG_RUNTIME_DIR"], 0o700)
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        own.update(user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
+        os.chown(own["env"]["XDG_RUNTIME_DIR"], nobody.pw_uid, nobody.pw_gid)
+        os.chmod(place.folder, 0o777)
+    program = place.start_native([path, "-S", "-c", SORTS], **own)
+    check(program.stdout.readline() == "ready\n", "the program did not start")
+    os.unlink(path)
+    place.vsup = vsup
+    status, _, errors = place.run(["-q", "--tool=callgrind", f"--attach={program.pid}"], **own)
+    check(status == 0 and program.wait() == 0, errors)
+    (name, _), = place.check_complete().items()
+    profile, = glob.glob(os.path.join(place.log, name, "callgrind.out.*"))
+    check("_PyEval_EvalFrameDefault" in procs.read(profile), "no function of the program has a name")
+
+
 if __name__ == "__main__":
     session.main({f.__name__: f for f in (signals_to_vsup, left_behind, file_size_limit, few_descriptors, parents,
-                                          deleted_program)}, __doc__)
+                                          deleted_program, deleted_program_without_privilege)}, __doc__)
