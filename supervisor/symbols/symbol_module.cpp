@@ -374,7 +374,7 @@ int open_module_file(const Module& module, pid_t pid, std::string* path) {
   };
   std::vector<Candidate> candidates;
   if (pid > 0) {
-    candidates.push_back({process + range, true});                        // needs privilege
+    candidates.push_back({process + range, true});                       // needs privilege
     if (module.deleted) candidates.push_back({process + "/exe", true});  // the program alone
     candidates.push_back({process + "/root" + module.path, false});
   }

@@ -15,9 +15,9 @@ struct PltEntry {
 // [endbr64] [bnd] jmp *slot(%rip)
 PltEntry plt_entry(uint64_t pc);
 
-// Whether it is such an entry with what linkers write behind one: the push of its number, or padding. What binds its slot
-// when it is called for the first time keeps the arguments, but not the flags (glibc's _dl_runtime_resolve), so nobody
-// may count on them behind it; behind a jump through a pointer of the program's own somebody may.
+// Whether it is such an entry with what linkers write behind one: the push of its number, or padding. What binds its
+// slot when it is called for the first time keeps the arguments, but not the flags (glibc's _dl_runtime_resolve), so
+// nobody may count on them behind it; behind a jump through a pointer of the program's own somebody may.
 bool forgets_flags(uint64_t pc);
 
 // push slot(%rip) ; [bnd] jmp *slot(%rip): how the first entry of a table leads to the dynamic linker.
