@@ -271,10 +271,14 @@ void load_callee(Emitter& out, uint64_t slot, const Source& source) {
   out.cover(source.offset, {.spilled = 1u << kRcx});
 }
 
-// A jump, whose rel32 is returned, when the slot leads to another callee than the record's; keeps the flags.
+// A jump, whose rel32 is returned, when the slot leads to another callee than the record's; keeps flags that live.
 uint8_t* emit_unless_bound(Emitter& out, const DirectEdge& edge, const Source& source) {
   load_callee(out, edge.slot, source);
   out.load_constant(kRax, 0 - edge.slot_record->match_pc);
+  if (edge.flags_dead) {
+    out.bytes({0x48, 0x01, 0xc1, 0x0f, 0x85});  // add rcx, rax ; jne rel32
+    return out.place_rel32();
+  }
   out.add_without_flags(kRcx, kRax);
   out.jrcxz(5);
   out.byte(0xe9);
@@ -414,6 +418,22 @@ void emit_resolved_jump(Emitter& out, EdgeRecord* head, const Source& source) {
   out.unspill(kRcx);
   emit_tool_exit(out, reinterpret_cast<uint64_t>(head) | kExitResolved, out.here());
   note_continuation(out, head);
+  out.cover(source.offset, {.step = true});
+}
+
+void emit_due_toggle(Emitter& out, const Source& source) {
+  const auto invert = [&out](uint32_t offset) {
+    out.bytes({0x65, 0x48, 0xf7, 0x14, 0x25});  // not qword gs:[offset], which keeps the flags
+    out.u32(offset);
+  };
+  constexpr uint8_t kBothInversions = 18;
+  out.spill(kRcx);
+  out.cover(source.offset);
+  out.gs_absolute(0x8b, kRcx, kToggleDueOffset);
+  out.jrcxz(kBothInversions);
+  invert(kCollectOffset);
+  invert(kToggleDueOffset);
+  out.unspill(kRcx);
   out.cover(source.offset, {.step = true});
 }
 

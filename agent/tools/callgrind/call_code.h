@@ -64,6 +64,9 @@ void emit_jump_count(Emitter& out, uint32_t edge, const Source& source);
 // The dynamic linker goes on to the function that it was called for: the tool is told of each.
 void emit_resolved_jump(Emitter& out, EdgeRecord* head, const Source& source);
 
+// At the jump of a linkage table's entry: collection is switched if that was put off up to here.
+void emit_due_toggle(Emitter& out, const Source& source);
+
 // What lies between is executed when the conditional jump is going to be taken.
 uint8_t* emit_if_taken(Emitter& out, const Source& source);
 void end_if_taken(const Emitter& out, uint8_t* place);

@@ -139,6 +139,7 @@ void thread_started(ThreadContext& ctx) {
   if (*in_slot<uint64_t>(ctx, kGenerationOffset) != vsup_state.generation) clear_slot(ctx);
   memset(in_slot<uint8_t>(ctx, kActiveOffset), 0, kMaxFunctions / 8);
   *in_slot<uint64_t>(ctx, kCollectOffset) = vsup_settings.tool_options[kOptionCollectAtStart] != 0 ? ~0ull : 0;
+  *in_slot<uint64_t>(ctx, kToggleDueOffset) = 0;
   *in_slot<uint64_t>(ctx, kBudgetOffset) = vsup_settings.tool_options[kOptionEveryBlocks];
   start_stack(ctx);
   if (mode.events) cachesim::empty_caches(ctx);
@@ -174,6 +175,7 @@ void entered(ThreadContext& ctx, protocol::EntryReason reason) {
   if (header().switches != 0 && start_switching()) ask_for_flush(ctx);
   if (reason == protocol::EntryReason::kHandler) start_handler(ctx, mode);
   if (reason != protocol::EntryReason::kNative) return;
+  make_due_toggle(ctx);
   drop_stale_frames(ctx, mode);
   enter_open_functions(ctx, mode);
 }

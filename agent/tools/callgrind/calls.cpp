@@ -221,7 +221,10 @@ void emit_indirect_jump(Emitter& out, const CountMode& mode, const Block& block,
     return;
   }
   // A linkage table's own jumps were told of where the table was called.
-  if (skips_plt() && (plt_entry(raw(block.tag)).slot != 0 || plt_head(raw(block.tag)).slot != 0)) return;
+  if (skips_plt() && (plt_entry(raw(block.tag)).slot != 0 || plt_head(raw(block.tag)).slot != 0)) {
+    if (mode.acts && mode.collect) emit_due_toggle(out, source);
+    return;
+  }
   const FunctionRange range = function_range(source.pc);
   EdgeRecord* head = add_head(raw(source.pc));
   if (head == nullptr) return;
@@ -258,21 +261,34 @@ uint64_t counted_once(const ThreadContext& ctx, const CountMode& mode) {
   return mode.collect ? *in_slot<uint64_t>(ctx, kCollectOffset) & 1 : 1;
 }
 
+void invert(const ThreadContext& ctx, uint32_t offset) {
+  uint64_t& word = *in_slot<uint64_t>(ctx, offset);
+  word = ~word;
+}
+
 // Counts a call by `edge`, and pushes its frame.
 void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord& edge, uint64_t sp,
                     uint64_t passed_ir) {
   // Of a recursion the outermost activation counts.
   const FunctionRecord* named = acting_function(edge.callee_pc);
   const bool flagged = named != nullptr && set_active(ctx, *named, true);
+  const bool toggles = flagged && (named->flags & kFunctionToggles) != 0;
   const uint64_t counts = counted_once(ctx, mode);
   if (flagged) sp |= kFlaggedFrame;
-  push_frame(ctx, mode, edge, sp, ir_so_far(ctx) + counts * passed_ir, counts);
+  // A call that has collection switched is collected on one of its sides.
+  push_frame(ctx, mode, edge, sp, ir_so_far(ctx) + counts * passed_ir, toggles ? 1 : counts);
   if (!flagged) return;
   if ((named->flags & kFunctionDumpsBefore) != 0)
     ask_supervisor(ctx, kAskDumpBefore, named->pc);
   else if ((named->flags & kFunctionZeroes) != 0)
     ask_supervisor(ctx, kAskZero, named->pc);
-  if ((named->flags & kFunctionToggles) != 0) toggle_collection(ctx);
+  if (!toggles) return;
+  // The table's entry is still its caller's.
+  if (passed_ir != 0) {
+    invert(ctx, kToggleDueOffset);
+  } else {
+    toggle_collection(ctx);
+  }
 }
 
 // Of a call that no code in the cache has made; one record for all such calls from the site (0: from nowhere). Null:
@@ -451,8 +467,13 @@ bool return_address_stands(const CountMode& mode, const Frame& frame) {
 }
 
 void toggle_collection(ThreadContext& ctx) {
-  uint64_t& collects = *in_slot<uint64_t>(ctx, kCollectOffset);
-  collects = ~collects;
+  invert(ctx, kCollectOffset);
+}
+
+void make_due_toggle(ThreadContext& ctx) {
+  if (*in_slot<uint64_t>(ctx, kToggleDueOffset) == 0) return;
+  invert(ctx, kToggleDueOffset);
+  toggle_collection(ctx);
 }
 
 void leave_function(ThreadContext& ctx, const CountMode& mode) {

@@ -42,6 +42,9 @@ bool return_address_stands(const CountMode& mode, const Frame& frame);
 // The thread begins or ends to collect.
 void toggle_collection(protocol::ThreadContext& ctx);
 
+// The same, if it was put off until a linkage table's entry, which was passed natively.
+void make_due_toggle(protocol::ThreadContext& ctx);
+
 // The thread leaves its topmost function.
 void leave_function(protocol::ThreadContext& ctx, const CountMode& mode);
 
