@@ -227,7 +227,7 @@ SORTED = {"main", "fill", "compare", "qsort", "labs"}
 
 
 def switched_collection(place):
-    """--toggle-collect and --collect-atstart: costs and calls are Valgrind's, of functions behind a linkage table, too."""
+    """--toggle-collect and --collect-atstart: costs and calls are Valgrind's, behind linkage tables, too."""
     for program, own, *options in (("profiled", OWN, "--toggle-collect=work"),
                                    ("profiled", OWN, "--toggle-collect=f?b", "--toggle-collect=lea*"),
                                    ("profiled", OWN, "--collect-atstart=no"),

@@ -55,8 +55,8 @@ constexpr uint32_t accumulator_offset(uint32_t block) {
   return kAccumulatorOffset + 64 * (block % kAccumulators);
 }
 inline constexpr uint32_t kGenerationOffset = kAccumulatorOffset + 64 * kAccumulators;
-inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;     // all ones while the thread collects, else 0
-inline constexpr uint32_t kBudgetOffset = kGenerationOffset + 32;      // blocks until the next dump
+inline constexpr uint32_t kCollectOffset = kGenerationOffset + 16;  // all ones while the thread collects, else 0
+inline constexpr uint32_t kBudgetOffset = kGenerationOffset + 32;   // blocks until the next dump
 // All ones where the thread begins or ends to collect as soon as it has passed the linkage table's entry ahead of it.
 inline constexpr uint32_t kToggleDueOffset = kGenerationOffset + 48;
 inline constexpr uint32_t kActiveOffset = kAccumulatorOffset + 0x400;  // a bit for each FunctionRecord: it was entered
