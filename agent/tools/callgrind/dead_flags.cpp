@@ -11,6 +11,7 @@ namespace {
 // Instructions looked at from each place where the count might go, and beyond the block.
 constexpr uint32_t kPlacesTried = 8;
 constexpr unsigned kLookAhead = 16;
+constexpr size_t kReadAtOnce = 64;
 
 // Takes out of `open` what the instruction overwrites; false when it reads some of them.
 bool pass(const Instr& instr, uint32_t& open) {
@@ -18,6 +19,11 @@ bool pass(const Instr& instr, uint32_t& open) {
   if ((use.read & open) != 0) return false;
   open &= ~use.written;
   return true;
+}
+
+// Whether code at `pc` stays as it is.
+bool stays(const TrustedCode& trusted, uint64_t pc) {
+  return pc >= trusted.start && pc < trusted.end && trusted.end - pc >= kReadAtOnce;
 }
 
 bool dead_from(const TrustedCode& trusted, uint64_t pc, uint32_t open, unsigned left);
@@ -38,11 +44,10 @@ bool dead_behind(const TrustedCode& trusted, const Instr& last, uint64_t next, u
 }
 
 bool dead_from(const TrustedCode& trusted, uint64_t pc, uint32_t open, unsigned left) {
+  if (!stays(trusted, pc)) return false;
   if (forgets_flags(pc)) return true;
-  uint8_t code[64];
-  if (pc < trusted.start || pc >= trusted.end || trusted.end - pc < sizeof code ||
-      !vsup_safe_copy(code, reinterpret_cast<const void*>(pc), sizeof code))
-    return false;
+  uint8_t code[kReadAtOnce];
+  if (!vsup_safe_copy(code, reinterpret_cast<const void*>(pc), sizeof code)) return false;
   for (uint64_t at = 0; left != 0 && sizeof code - at >= 15; --left) {
     Instr instr;
     if (!decode(code + at, 15, pc + at, instr) || !pass(instr, open)) return false;
@@ -63,7 +68,7 @@ bool pass_within(const Block& block, uint32_t index, uint32_t& open) {
 }  // namespace
 
 uint32_t place_without_flags(const Block& block) {
-  if (forgets_flags(raw(block.tag))) return 0;
+  if (stays(block.trusted, raw(block.tag)) && forgets_flags(raw(block.tag))) return 0;
   uint32_t open_at_end = 0;
   for (uint32_t start = 0; start < block.count && start < kPlacesTried; ++start) {
     uint32_t open = kFlagsArithmetic, i = start;
