@@ -194,6 +194,13 @@ void emit_plain_count(Emitter& out, const CountedBlock& block, const Source& sou
   out.cover(source.offset, {.step = true});
 }
 
+// A jump, whose rel32 is returned, unless rcx is 0; keeps the flags.
+uint8_t* emit_unless_zero(Emitter& out) {
+  out.jrcxz(5);
+  out.byte(0xe9);
+  return out.place_rel32();
+}
+
 // Counts the block down; when nothing is left the tool is told.
 void emit_budget(Emitter& out, uint64_t pc, const Source& source) {
   out.spill(kRcx);
@@ -201,9 +208,7 @@ void emit_budget(Emitter& out, uint64_t pc, const Source& source) {
   out.gs_absolute(0x8b, kRcx, kBudgetOffset);
   out.bytes({0x48, 0x8d, 0x49, 0xff});  // lea rcx, [rcx - 1]
   out.gs_absolute(0x89, kRcx, kBudgetOffset);
-  out.jrcxz(5);
-  out.byte(0xe9);
-  uint8_t* to_rest = out.place_rel32();
+  uint8_t* to_rest = emit_unless_zero(out);
   ColdToolExit due;
   due.out.unspill(kRcx);
   out.byte(0xe9);
@@ -223,9 +228,7 @@ void emit_count(Emitter& out, const CountMode& mode, const CountedBlock& block, 
     // rcx
     out.spill(kRcx);
     out.gs_absolute(0x8b, kRcx, kCollectOffset);
-    out.jrcxz(5);
-    out.byte(0xe9);
-    uint8_t* to_count = out.place_rel32();
+    uint8_t* to_count = emit_unless_zero(out);
     out.unspill(kRcx);
     out.byte(0xe9);
     over = out.place_rel32();
@@ -280,9 +283,7 @@ uint8_t* emit_unless_bound(Emitter& out, const DirectEdge& edge, const Source& s
     return out.place_rel32();
   }
   out.add_without_flags(kRcx, kRax);
-  out.jrcxz(5);
-  out.byte(0xe9);
-  return out.place_rel32();
+  return emit_unless_zero(out);
 }
 
 }  // namespace

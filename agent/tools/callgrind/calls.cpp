@@ -282,13 +282,8 @@ void enter_function(ThreadContext& ctx, const CountMode& mode, const EdgeRecord&
     ask_supervisor(ctx, kAskDumpBefore, named->pc);
   else if ((named->flags & kFunctionZeroes) != 0)
     ask_supervisor(ctx, kAskZero, named->pc);
-  if (!toggles) return;
-  // The table's entry is still its caller's.
-  if (passed_ir != 0) {
-    invert(ctx, kToggleDueOffset);
-  } else {
-    toggle_collection(ctx);
-  }
+  // A table's entry is still its caller's.
+  if (toggles) invert(ctx, passed_ir != 0 ? kToggleDueOffset : kCollectOffset);
 }
 
 // Of a call that no code in the cache has made; one record for all such calls from the site (0: from nowhere). Null:

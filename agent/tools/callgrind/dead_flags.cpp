@@ -68,7 +68,6 @@ bool pass_within(const Block& block, uint32_t index, uint32_t& open) {
 }  // namespace
 
 uint32_t place_without_flags(const Block& block) {
-  if (stays(block.trusted, raw(block.tag)) && forgets_flags(raw(block.tag))) return 0;
   uint32_t open_at_end = 0;
   for (uint32_t start = 0; start < block.count && start < kPlacesTried; ++start) {
     uint32_t open = kFlagsArithmetic, i = start;
@@ -80,6 +79,8 @@ uint32_t place_without_flags(const Block& block) {
   }
   if (open_at_end == 0) return kNowhere;
   const Instr& last = block.instructions[block.count - 1];
+  if (last.flow == Flow::kJumpIndirect)
+    return stays(block.trusted, raw(block.tag)) && forgets_flags(raw(block.tag)) ? 0 : kNowhere;
   return dead_behind(block.trusted, last, raw(block.tag) + block.size, open_at_end, kLookAhead) ? 0 : kNowhere;
 }
 

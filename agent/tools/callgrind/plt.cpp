@@ -52,12 +52,17 @@ constexpr uint8_t kJumpThrough[] = {0xff, 0x25}, kPushFrom[] = {0xff, 0x35}, kPu
 constexpr uint8_t kNop[] = {0x90}, kNop2[] = {0x66, 0x90}, kNop5[] = {0x0f, 0x1f, 0x44, 0, 0},
                   kNop6[] = {0x66, 0x0f, 0x1f, 0x44, 0, 0};
 
+// Passes over [bnd] jmp *slot(%rip): the slot's address; 0: something else comes next.
+uint64_t take_jump_through(Code& code) {
+  code.take(kBnd);
+  return code.take(kJumpThrough) ? code.take_relative() : 0;
+}
+
 // Passes over an entry.
 PltEntry take_entry(Code& code) {
-  bool landing = code.take(kEndbr);
-  code.take(kBnd);
-  if (!code.take(kJumpThrough)) return {};
-  return {code.take_relative(), landing ? 2u : 1u};
+  const bool landing = code.take(kEndbr);
+  const uint64_t slot = take_jump_through(code);
+  return slot != 0 ? PltEntry{slot, landing ? 2u : 1u} : PltEntry{};
 }
 
 }  // namespace
@@ -81,9 +86,8 @@ PltEntry plt_head(uint64_t pc) {
   Code code(pc);
   if (!code.take(kPushFrom)) return {};
   code.take_relative();
-  code.take(kBnd);
-  if (!code.take(kJumpThrough)) return {};
-  return {code.take_relative(), 2};
+  const uint64_t slot = take_jump_through(code);
+  return slot != 0 ? PltEntry{slot, 2} : PltEntry{};
 }
 
 UnboundEntry unbound_entry(uint64_t pc) {
