@@ -22,6 +22,7 @@ struct Common {
   bool has_augmentation_data = false;
   bool signal_frame = false;
   std::span<const uint8_t> program;
+  std::optional<FrameRow> initial;  // by its program; nothing: that is broken
 };
 
 // An encoded pointer (DW_EH_PE_*); `place` is the link-time address of the field itself.
@@ -107,12 +108,20 @@ bool parse_common(ByteCursor cursor, uint64_t address, Common& common) {
 // Runs call frame instructions.
 class Machine {
  public:
-  Machine(const Common& common, const CallFrameVisitor* visitor, FrameRange range)
-      : common_(common), visitor_(visitor), range_(range), pc_(range.start) {}
+  // `remembered` is room that one after the other uses. Without a visitor nobody hears of rows.
+  Machine(const Common& common, const FrameRow& initial, const CallFrameVisitor* visitor, FrameRange range,
+          std::vector<FrameRow>& remembered)
+      : row(initial),
+        common_(common),
+        initial_(initial),
+        visitor_(visitor),
+        range_(range),
+        pc_(range.start),
+        remembered_(remembered) {
+    remembered_.clear();
+  }
 
   FrameRow row;
-
-  void remember_initial() { initial_ = row; }
 
   // `address` is the link-time address of the program's first byte.
   bool run(std::span<const uint8_t> program, uint64_t address) {
@@ -271,11 +280,11 @@ class Machine {
   }
 
   const Common& common_;
+  const FrameRow& initial_;
   const CallFrameVisitor* visitor_;
   FrameRange range_;
   uint64_t pc_;
-  FrameRow initial_;
-  std::vector<FrameRow> remembered_;
+  std::vector<FrameRow>& remembered_;
   size_t rows_ = 0;
 };
 
@@ -284,6 +293,7 @@ class Machine {
 CallFrameCount visit_call_frames(std::span<const uint8_t> section, uint64_t address, const CallFrameVisitor& visitor) {
   CallFrameCount count;
   std::map<uint64_t, std::optional<Common>> commons;  // by offset of the entry; nullopt: broken
+  std::vector<FrameRow> remembered;
 
   auto entry_at = [&](uint64_t offset, uint64_t& body, uint64_t& end) {
     if (offset > section.size() || section.size() - offset < 4) return false;
@@ -304,6 +314,10 @@ CallFrameCount visit_call_frames(std::span<const uint8_t> section, uint64_t addr
       uint32_t id = 1;
       if (entry_at(offset, body, end) && end - body >= 4) __builtin_memcpy(&id, section.data() + body, sizeof id);
       if (id == 0 && parse_common(ByteCursor(section.subspan(body + 4, end - body - 4)), address + body + 4, common)) {
+        // It moves no location: its rows, if it tries, are not any function's.
+        const FrameRow nothing;
+        Machine machine(common, nothing, nullptr, {}, remembered);
+        if (machine.run(common.program, 0)) common.initial = machine.row;
         found->second = common;
       }
     }
@@ -338,16 +352,13 @@ CallFrameCount visit_call_frames(std::span<const uint8_t> section, uint64_t addr
     count.functions++;
     visitor.function(range);
     uint64_t program_address = address + body + cursor.position();
-    Machine machine(*common, &visitor, range);
-    // The common program moves no location: its rows, if it tries, are not this function's.
-    Machine common_machine(*common, nullptr, {range.start, range.start, false});
-    bool good = common_machine.run(common->program, 0);
-    machine.row = common_machine.row;
-    machine.remember_initial();
-    good = good && machine.run(cursor.take(cursor.remaining()), program_address);
+    bool good = common->initial.has_value();
     if (good) {
-      machine.finish();
-    } else {
+      Machine machine(*common, *common->initial, &visitor, range, remembered);
+      good = machine.run(cursor.take(cursor.remaining()), program_address);
+      if (good) machine.finish();
+    }
+    if (!good) {
       count.broken++;
       visitor.broken(range);
     }

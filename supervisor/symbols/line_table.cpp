@@ -5,23 +5,34 @@
 
 #include <algorithm>
 
+#include "supervisor/symbols/line_image.h"
+#include "supervisor/symbols/line_programs.h"
+
 namespace vsup::supervisor {
 
 LineTable::LineTable(std::unique_ptr<SymbolModule> module) : module_(std::move(module)) {
-  if (module_) dwarf_ = module_->dwarf(&bias_);
+  if (!module_) return;
+  image_bytes_ = module_->line_image();
+  if (index_by_programs()) {
+    module_.reset();
+    return;
+  }
+  std::vector<uint8_t>().swap(image_bytes_);
+  dwarf_ = module_->dwarf(&bias_);
   if (dwarf_) index_by_address_ranges();
 }
 
 SourceLine LineTable::find(uint64_t vaddr) {
-  if (!dwarf_) return {};
+  if (empty()) return {};
   uint64_t address = vaddr + bias_;
   // The next row of the same unit, as a rule.
-  bool is_next = unit_rows_ && next_row_ + 1 < unit_rows_->size() && address >= (*unit_rows_)[next_row_].start &&
-                 address < (*unit_rows_)[next_row_ + 1].start && (*unit_rows_)[next_row_].line.file != 0;
+  bool is_next = unit_rows_ && address < unit_end_ && next_row_ + 1 < unit_rows_->size() &&
+                 address >= (*unit_rows_)[next_row_].start && address < (*unit_rows_)[next_row_ + 1].start &&
+                 (*unit_rows_)[next_row_].line.file != 0;
   size_t index = next_row_;
   if (!is_next) {
     const Unit* unit = unit_of(address);
-    if (!unit && !all_units_indexed_) {
+    if (!unit && dwarf_ && !all_units_indexed_) {
       index_by_units();
       unit = unit_of(address);
     }
@@ -35,7 +46,8 @@ SourceLine LineTable::find(uint64_t vaddr) {
       unit_rows_ = nullptr;
       return row_line_;
     }
-    unit_rows_ = &rows_of(unit->die_offset);
+    unit_rows_ = &rows_of(unit->offset);
+    unit_end_ = unit->end;
     auto after = std::upper_bound(unit_rows_->begin(), unit_rows_->end(), address,
                                   [](uint64_t value, const Row& row) { return value < row.start; });
     if (after == unit_rows_->begin() || after == unit_rows_->end()) {
@@ -49,7 +61,8 @@ SourceLine LineTable::find(uint64_t vaddr) {
   }
   const Row& row = (*unit_rows_)[index];
   row_start_ = row.start - bias_;
-  row_size_ = (*unit_rows_)[index + 1].start - row.start;
+  // A row at the end of its sequence would last up to the next one.
+  row_size_ = std::min((*unit_rows_)[index + 1].start, unit_end_) - row.start;
   row_line_ = row.line;
   if (row.line.file == 0) {  // between sequences: another unit may be here
     row_start_ = vaddr;
@@ -64,6 +77,23 @@ const LineTable::Unit* LineTable::unit_of(uint64_t address) {
                                 [](uint64_t value, const Unit& unit) { return value < unit.start; });
   if (after == units_.begin() || address >= std::prev(after)->end) return nullptr;
   return &*std::prev(after);
+}
+
+bool LineTable::index_by_programs() {
+  if (image_bytes_.empty()) return false;
+  elf_version(EV_CURRENT);
+  std::unique_ptr<Elf, EndElf> image(elf_memory(reinterpret_cast<char*>(image_bytes_.data()), image_bytes_.size()));
+  Elf_Data* section = image ? elf_rawdata(elf_getscn(image.get(), kLineImageProgram), nullptr) : nullptr;
+  if (!section) return false;
+  const auto sequences = line_sequences({static_cast<const uint8_t*>(section->d_buf), section->d_size});
+  if (!sequences) return false;
+  for (const LineSequence& sequence : *sequences) units_.push_back({sequence.start, sequence.end, sequence.program});
+  // Of several for a function that is in many files the linker has kept the first.
+  std::stable_sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.start < b.start; });
+  const auto is_same = [](const Unit& a, const Unit& b) { return a.start == b.start; };
+  units_.erase(std::unique(units_.begin(), units_.end(), is_same), units_.end());
+  image_ = std::move(image);
+  return true;
 }
 
 void LineTable::index_by_address_ranges() {
@@ -99,31 +129,62 @@ void LineTable::index_by_units() {
   std::sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.start < b.start; });
 }
 
-uint32_t LineTable::file_id(const char* name, Dwarf_Die* unit) {
+uint32_t LineTable::file_id(const char* name, std::string_view directory) {
   if (!name) return 0;
   auto [by_pointer, is_new] = files_by_pointer_.try_emplace(name, 0);
   if (!is_new) return by_pointer->second;
   std::string path = name;
-  if (name[0] != '/') {
-    Dwarf_Attribute attribute;
-    const char* directory = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
-    if (directory) path = std::string(directory) + "/" + path;
-  }
+  if (name[0] != '/' && !directory.empty()) path = std::string(directory) + "/" + path;
   auto [entry, added] = file_ids_.try_emplace(path, static_cast<uint32_t>(files_.size()));
   if (added) files_.push_back(path);
   by_pointer->second = entry->second;
   return entry->second;
 }
 
-const std::vector<LineTable::Row>& LineTable::rows_of(uint64_t die_offset) {
-  auto [entry, is_new] = rows_.try_emplace(die_offset);
+const std::vector<LineTable::Row>& LineTable::rows_of(uint64_t offset) {
+  auto [entry, is_new] = rows_.try_emplace(offset);
   std::vector<Row>& rows = entry->second;
   if (!is_new) return rows;
+  files_by_pointer_.clear();
+  if (image_) {
+    read_program(offset, rows);
+  } else {
+    read_unit(offset, rows);
+  }
+  rows.shrink_to_fit();
+  return rows;
+}
+
+// libdw keeps what it has read as long as its Dwarf, so each program has one of its own.
+void LineTable::read_program(uint64_t offset, std::vector<Row>& rows) {
+  Dwarf* dwarf = dwarf_begin_elf(image_.get(), DWARF_C_READ, nullptr);
+  if (!dwarf) return;
+  Dwarf_Off next = 0;
+  Dwarf_CU* unit = nullptr;
+  Dwarf_Files* files = nullptr;
+  Dwarf_Lines* lines = nullptr;
+  size_t file_count = 0, count = 0;
+  if (dwarf_next_lines(dwarf, offset, &next, &unit, &files, &file_count, &lines, &count) == 0) {
+    const char* const* directories = nullptr;
+    size_t directory_count = 0;
+    // Directory 0 is the compilation's: DWARF 5, section 6.2.4.
+    const bool known = files && dwarf_getsrcdirs(files, &directories, &directory_count) == 0 && directory_count > 0;
+    add_rows(lines, count, known && directories[0] ? directories[0] : "", rows);
+  }
+  dwarf_end(dwarf);
+}
+
+void LineTable::read_unit(uint64_t offset, std::vector<Row>& rows) {
   Dwarf_Die unit;
   Dwarf_Lines* lines = nullptr;
   size_t count = 0;
-  if (!dwarf_offdie(dwarf_, die_offset, &unit) || dwarf_getsrclines(&unit, &lines, &count) != 0) return rows;
-  files_by_pointer_.clear();
+  if (!dwarf_offdie(dwarf_, offset, &unit) || dwarf_getsrclines(&unit, &lines, &count) != 0) return;
+  Dwarf_Attribute attribute;
+  const char* directory = dwarf_formstring(dwarf_attr(&unit, DW_AT_comp_dir, &attribute));
+  add_rows(lines, count, directory ? directory : "", rows);
+}
+
+void LineTable::add_rows(Dwarf_Lines* lines, size_t count, std::string_view directory, std::vector<Row>& rows) {
   rows.reserve(count);
   for (size_t i = 0; i < count; i++) {
     Dwarf_Line* line = dwarf_onesrcline(lines, i);
@@ -134,7 +195,7 @@ const std::vector<LineTable::Row>& LineTable::rows_of(uint64_t die_offset) {
     dwarf_lineendsequence(line, &is_end);
     Row row{address, {}};
     if (!is_end && dwarf_lineno(line, &number) == 0 && number >= 0) {
-      row.line = {file_id(dwarf_linesrc(line, nullptr, nullptr), &unit), static_cast<uint32_t>(number)};
+      row.line = {file_id(dwarf_linesrc(line, nullptr, nullptr), directory), static_cast<uint32_t>(number)};
     }
     if (!rows.empty() && rows.back().start == address) {
       if (!is_end) rows.back() = row;
@@ -143,8 +204,6 @@ const std::vector<LineTable::Row>& LineTable::rows_of(uint64_t die_offset) {
     if (!rows.empty() && rows.back().line == row.line) continue;
     rows.push_back(row);
   }
-  rows.shrink_to_fit();
-  return rows;
 }
 
 }  // namespace vsup::supervisor

@@ -1,7 +1,6 @@
 #include "supervisor/symbols/symbol_copy.h"
 
 #include <elf.h>
-#include <libdeflate.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,19 +8,18 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/symbols/file_bytes.h"
+#include "supervisor/symbols/inflate.h"
 
 namespace vsup::supervisor {
 namespace {
 
 constexpr uint64_t kMaxCopiedBytes = 512 << 20;
-constexpr uint64_t kMaxDeflateRatio = 1032;  // of RFC 1951: 258 bytes in two bits
 constexpr uint64_t kAlignment = 64;
 
 constexpr std::string_view kUnread[] = {
@@ -94,13 +92,12 @@ bool is_loaded(const Elf64_Shdr& header) {
   return (header.sh_flags & SHF_ALLOC) != 0 && header.sh_type == SHT_PROGBITS;
 }
 
-// The section's contents once inflated; 0 when it is not compressed in the way of RFC 1950.
+// 0: the section is not compressed, or not in a way that is inflated here.
 uint64_t inflated_size(int fd, const Elf64_Shdr& header, Elf64_Chdr& compression) {
   if ((header.sh_flags & SHF_COMPRESSED) == 0 || header.sh_size <= sizeof compression ||
-      !read_file(fd, header.sh_offset, &compression, sizeof compression) || compression.ch_type != ELFCOMPRESS_ZLIB ||
-      compression.ch_size > header.sh_size * kMaxDeflateRatio)
+      !read_file(fd, header.sh_offset, &compression, sizeof compression))
     return 0;
-  return compression.ch_size;
+  return supervisor::inflated_size(compression, header.sh_size);
 }
 
 class Copier {
@@ -138,17 +135,12 @@ class Copier {
   int copy() {
     MemoryFile memory(end_);
     if (!memory) return -1;
-    const std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)> decompressor(
-        libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
-    if (!decompressor) return -1;
     std::vector<uint8_t> compressed;
     for (const Piece& piece : pieces_) {
       if (piece.inflated != 0) {
         compressed.resize(piece.size);
         if (!read_file(fd_, piece.offset, compressed.data(), piece.size)) return -1;
-        if (libdeflate_zlib_decompress(decompressor.get(), compressed.data() + sizeof(Elf64_Chdr),
-                                       piece.size - sizeof(Elf64_Chdr), memory.at(piece.place), piece.inflated,
-                                       nullptr) == LIBDEFLATE_SUCCESS) {
+        if (inflate_section(compressed, {memory.at(piece.place), piece.inflated})) {
           piece.header->sh_offset = piece.place;
           piece.header->sh_size = piece.inflated;
           piece.header->sh_addralign = piece.alignment;

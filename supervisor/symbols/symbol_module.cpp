@@ -14,6 +14,7 @@
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/symbols/debug_files.h"
 #include "supervisor/symbols/demangle.h"
+#include "supervisor/symbols/line_image.h"
 #include "supervisor/symbols/symbol_copy.h"
 
 namespace vsup::supervisor {
@@ -177,6 +178,13 @@ Dwarf* SymbolModule::dwarf(uint64_t* bias) {
   Dwarf* result = module_ ? dwfl_module_getdwarf(module_, &difference) : nullptr;
   *bias = bias_ - difference;
   return result;
+}
+
+std::vector<uint8_t> SymbolModule::line_image() {
+  if (memory_) return {};
+  const auto debug_file = elf_.section(".debug_line") ? std::nullopt : open_debug_file(elf_, name_);
+  if (debug_file && debug_file->lowest_vaddr() != elf_.lowest_vaddr()) return {};
+  return supervisor::line_image(debug_file ? *debug_file : elf_);
 }
 
 std::vector<Frame> SymbolModule::find_frames(uint64_t vaddr) {

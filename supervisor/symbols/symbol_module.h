@@ -45,6 +45,10 @@ class SymbolModule {
   // addresses plus this.
   Dwarf* dwarf(uint64_t* bias);
 
+  // The line sections alone, of this file or its debug file, with link-time addresses. Empty: there are none on this
+  // machine.
+  std::vector<uint8_t> line_image();
+
  private:
   explicit SymbolModule(ElfFile elf) : elf_(std::move(elf)) {}
   std::vector<Frame> find_frames(uint64_t vaddr);

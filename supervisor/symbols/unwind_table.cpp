@@ -120,9 +120,12 @@ UnwindRow compact(const FrameRow& row, const FrameRange& range) {
   return result;
 }
 
+// What is reserved, in bytes of .eh_frame: most compilers' code takes more for each.
+constexpr size_t kBytesPerRow = 5, kBytesPerFunction = 32;
+
 struct Function {
-  uint64_t start, end;
-  size_t first_row, row_count;
+  uint32_t start, end;  // from the table's base
+  uint32_t first_row, row_count;
 };
 
 }  // namespace
@@ -132,6 +135,8 @@ UnwindTable UnwindTable::compile(const std::vector<uint8_t>& eh_frame, uint64_t 
   table.base_ = base;
   std::vector<UnwindRow> rows;  // as found: of one function after the other
   std::vector<Function> functions;
+  rows.reserve(std::min<size_t>(eh_frame.size() / kBytesPerRow, kMaxRows));
+  functions.reserve(std::min<size_t>(eh_frame.size() / kBytesPerFunction, kMaxRows));
   FrameRange current;
   bool usable = false;
   auto drop = [&] {
@@ -144,7 +149,9 @@ UnwindTable UnwindTable::compile(const std::vector<uint8_t>& eh_frame, uint64_t 
     current = range;
     usable = range.start >= base && range.end - base <= UINT32_MAX;
     if (!usable) table.broken_++;
-    if (usable) functions.push_back({range.start, range.end, rows.size(), 0});
+    if (usable)
+      functions.push_back({static_cast<uint32_t>(range.start - base), static_cast<uint32_t>(range.end - base),
+                           static_cast<uint32_t>(rows.size()), 0});
   };
   visitor.row = [&](uint64_t start, const FrameRow& row) {
     if (!usable || rows.size() >= kMaxRows) return;
@@ -163,30 +170,31 @@ UnwindTable UnwindTable::compile(const std::vector<uint8_t>& eh_frame, uint64_t 
   table.broken_ += count.broken;
 
   // Sort by function; of two that overlap the earlier one holds, and the later one begins where it ends.
-  std::stable_sort(functions.begin(), functions.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
-  uint64_t covered = base;
-  auto append = [&](UnwindRow row, uint64_t start) {
-    row.start = static_cast<uint32_t>(start - base);
+  const auto is_earlier = [](const Function& a, const Function& b) { return a.start < b.start; };
+  if (!std::is_sorted(functions.begin(), functions.end(), is_earlier))
+    std::stable_sort(functions.begin(), functions.end(), is_earlier);
+  auto append = [&](UnwindRow row, uint32_t start) {
+    row.start = start;
     if (!table.rows_.empty() && table.rows_.back().start == row.start) table.rows_.pop_back();
     if (table.rows_.empty() || !table.rows_.back().same_rule(row)) table.rows_.push_back(row);
   };
   table.rows_.reserve(rows.size() + functions.size() / 4);
-  if (!functions.empty()) covered = functions.front().start;
+  uint32_t covered = functions.empty() ? 0 : functions.front().start;
   for (const Function& function : functions) {
     if (function.end <= covered || function.row_count == 0) continue;
     if (function.start > covered) append(row_of_form(kCfaNone), covered);
-    uint64_t from = std::max(function.start, covered);
-    for (size_t i = 0; i < function.row_count; i++) {
+    const uint32_t from = std::max(function.start, covered);
+    for (uint32_t i = 0; i < function.row_count; i++) {
       const UnwindRow& row = rows[function.first_row + i];
-      bool last = i + 1 == function.row_count;
-      uint64_t row_end = last ? function.end : base + rows[function.first_row + i + 1].start;
+      const bool last = i + 1 == function.row_count;
+      const uint32_t row_end = last ? function.end : rows[function.first_row + i + 1].start;
       if (row_end <= from) continue;
-      append(row, std::max(base + row.start, from));
+      append(row, std::max(row.start, from));
     }
     covered = function.end;
   }
   if (!table.rows_.empty()) append(row_of_form(kCfaNone), covered);
-  table.rows_.shrink_to_fit();
+  if (table.rows_.size() < table.rows_.capacity() / 8 * 7) table.rows_.shrink_to_fit();
   return table;
 }
 
