@@ -6,13 +6,18 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <thread>
 #include <vector>
 
 namespace vsup::supervisor {
 
+inline constexpr size_t kLargeBytes = size_t{2} << 20;  // what has less comes from the C library
+
 void* allocate_large(size_t bytes);  // throws std::bad_alloc
 void* allocate_zeros(size_t bytes);  // the same, in pages of zeros
 void free_large(void* memory, size_t bytes);
+// Gets pages for [start, end), which is allocated and may hold something already. A hint: not every kernel can.
+void prepare_pages(void* start, void* end);
 
 template <typename T>
 struct LargeAllocator {
@@ -58,6 +63,19 @@ void reserve_at_most(LargeVector<T>& vector, size_t count) {
   } catch (const std::bad_alloc&) {
     return;
   }
+}
+
+// Puts `more` behind what `to` has. Fresh pages take longer than what is written to them: another thread gets those of
+// the second half meanwhile.
+template <typename T>
+void append_large(LargeVector<T>& to, const LargeVector<T>& more) {
+  to.reserve(to.size() + more.size());
+  T* const behind = to.data() + to.size();
+  std::thread helper;
+  if (more.size() * sizeof(T) >= kLargeBytes)
+    helper = std::thread([&more, behind] { prepare_pages(behind + more.size() / 2, behind + more.size()); });
+  to.insert(to.end(), more.begin(), more.end());
+  if (helper.joinable()) helper.join();
 }
 
 }  // namespace vsup::supervisor

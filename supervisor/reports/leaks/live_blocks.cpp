@@ -1,6 +1,9 @@
 #include "supervisor/reports/leaks/live_blocks.h"
 
+#include <emmintrin.h>
+
 #include <algorithm>
+#include <bit>
 #include <span>
 #include <thread>
 #include <utility>
@@ -37,9 +40,8 @@ struct Found {
   }
   void append(const Found& other) {
     if (!blocks.empty() && !other.blocks.empty()) overlap |= other.blocks.front().start < blocks.back().end();
-    std::thread helper([&] { origins.insert(origins.end(), other.origins.begin(), other.origins.end()); });
-    blocks.insert(blocks.end(), other.blocks.begin(), other.blocks.end());
-    helper.join();
+    append_large(blocks, other.blocks);
+    append_large(origins, other.origins);
     for (const Range& touched : other.pages) add_pages(touched);
     bytes += other.bytes;
     of_python |= other.of_python;
@@ -128,6 +130,20 @@ std::vector<Region> read_regions(const StoppedProcess& process, uint64_t count) 
   return regions;
 }
 
+constexpr size_t kMaskBits = 64;
+static_assert(kPlacesPerPage % kMaskBits == 0);
+
+// A bit for each of so many cells: it is not 0.
+uint64_t occupied(const uint32_t* cells) {
+  uint64_t empty = 0;
+  for (unsigned i = 0; i < kMaskBits; i += 4) {
+    const __m128i four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(cells + i));
+    const __m128i zeros = _mm_cmpeq_epi32(four, _mm_setzero_si128());
+    empty |= static_cast<uint64_t>(_mm_movemask_ps(_mm_castsi128_ps(zeros))) << i;
+  }
+  return ~empty;
+}
+
 // The small blocks of some regions and the nodes of the same addresses, in the order of addresses.
 class PlaceReader {
  public:
@@ -166,15 +182,24 @@ class PlaceReader {
   }
 
   void add_places(uint64_t start) {
-    for (size_t i = 0; i + 1 < cells_.size(); ++i) {
-      if (cells_[i] == 0) continue;
-      const PlacedBlock placed{cells_[i] | uint64_t{cells_[i + 1]} << 32};
-      if (!placed.present()) continue;
-      const Block block{start + (i << kPlaceShift), placed.size()};
-      ++i;  // its second cell
-      if (!makes_blocks(placed.function()) || !may_be_block(block)) continue;
-      if (block.start >= next_node_) add_nodes_before(block.start + 1);
-      add(block, placed.stack(), static_cast<HeapFunction>(placed.function()));
+    uint64_t taken = 0;  // by the second cell of a block in the cells before
+    for (size_t base = 0; base < cells_.size(); base += kMaskBits) {
+      uint64_t left = occupied(&cells_[base]) & ~taken;
+      taken = 0;
+      while (left != 0) {
+        const unsigned bit = static_cast<unsigned>(std::countr_zero(left));
+        const size_t cell = base + bit;
+        left &= left - 1;
+        if (cell + 1 == cells_.size()) return;
+        const PlacedBlock placed{cells_[cell] | uint64_t{cells_[cell + 1]} << 32};
+        if (!placed.present()) continue;
+        left &= ~(uint64_t{2} << bit);
+        taken = bit + 1 == kMaskBits ? 1 : 0;
+        const Block block{start + (cell << kPlaceShift), placed.size()};
+        if (!makes_blocks(placed.function()) || !may_be_block(block)) continue;
+        if (block.start >= next_node_) add_nodes_before(block.start + 1);
+        add(block, placed.stack(), static_cast<HeapFunction>(placed.function()));
+      }
     }
   }
 
@@ -183,6 +208,8 @@ class PlaceReader {
     const Nodes& part;
     size_t next;
   };
+
+  static constexpr size_t kFetchedAhead = 16;
 
   void find_next_node() {
     next_node_ = kRegionsEnd;
@@ -194,7 +221,11 @@ class PlaceReader {
   }
   void add_nodes_before(uint64_t address) {
     while (next_node_ < address) {
-      const ChunkNode& node = first_->part.nodes[first_->part.order[first_->next++].index];
+      const auto& [nodes, order] = first_->part;
+      const ChunkNode& node = nodes[order[first_->next++].index];
+      // They lie in no order.
+      if (first_->next + kFetchedAhead < order.size())
+        __builtin_prefetch(&nodes[order[first_->next + kFetchedAhead].index]);
       add(block_of(node), node.stack, static_cast<HeapFunction>(function_of(node)));
       find_next_node();
     }

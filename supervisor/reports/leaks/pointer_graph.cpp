@@ -3,15 +3,20 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 
 namespace vsup::supervisor::leaks {
 namespace {
 
 constexpr size_t kPiece = size_t{256} << 10;  // read at once: fits the second-level cache
 constexpr size_t kBatch = 256;                // look-ups under way at once
+constexpr size_t kSharesPerThread = 8;        // of the heap: one thread may be twice as fast as another
 
 // An interior pointer, whose heuristic is looked for when all is read.
 struct Interior {
@@ -160,15 +165,15 @@ void read_blocks(const GraphInput& input, size_t begin, size_t end, Reader& read
   reader.flush();
 }
 
-// Where the blocks of each thread begin, and their end: each has about as much memory to read. Some may have none.
-std::vector<size_t> shares(const GraphInput& input, uint64_t heap_bytes) {
+// Where so many shares of the blocks begin, and their end: each has about as much memory to read. Some may have none.
+std::vector<size_t> shares(const GraphInput& input, uint64_t heap_bytes, size_t count) {
   const Blocks& blocks = input.blocks;
   std::vector<size_t> borders = {0};
   uint64_t before = 0;
   for (const Range& part : input.heap) {
     const uint64_t size = part.end - part.start;
-    while (borders.size() < input.threads) {
-      const uint64_t wanted = heap_bytes / input.threads * borders.size();
+    while (borders.size() < count) {
+      const uint64_t wanted = heap_bytes / count * borders.size();
       if (wanted >= before + size) break;
       const uint64_t address = part.start + (wanted - before);
       const auto block = std::lower_bound(blocks.begin(), blocks.end(), address,
@@ -194,6 +199,26 @@ void set_heuristics(const GraphInput& input, LargeVector<Pointer>& pointers, std
     pointer.set_heuristic(last);
   }
 }
+
+// Which share is read next: one thread takes them from the front, so that its pointers are those of a row of blocks,
+// the others from the back, until they meet.
+class ShareQueue {
+ public:
+  explicit ShareQueue(size_t count) : end_(count) {}
+
+  std::optional<size_t> take_first() {
+    const std::scoped_lock lock(mutex_);
+    return first_ < end_ ? std::optional(first_++) : std::nullopt;
+  }
+  std::optional<size_t> take_last() {
+    const std::scoped_lock lock(mutex_);
+    return first_ < end_ ? std::optional(--end_) : std::nullopt;
+  }
+
+ private:
+  std::mutex mutex_;
+  size_t first_ = 0, end_;
+};
 
 void read_roots(const GraphInput& input, const BlockTable& table, PointerGraph& graph) {
   Reader reader(input, table);
@@ -222,34 +247,44 @@ PointerGraph read_pointers(const GraphInput& input) {
   graph.first = ZeroedArray<uint64_t>(blocks.size() + 1);
   uint64_t heap_bytes = 0;
   for (const Range& part : input.heap) heap_bytes += part.end - part.start;
-  const std::vector<size_t> borders = shares(input, heap_bytes);
-  std::vector<std::unique_ptr<Reader>> readers;
-  for (size_t i = 0; i + 1 < borders.size(); ++i) {
-    readers.push_back(std::make_unique<Reader>(input, table));
-    reserve_at_most(readers[i]->pointers, heap_bytes / sizeof(uint64_t));  // each word may be one
-  }
-  const auto work = [&](size_t i) {
-    if (borders[i] == borders[i + 1]) return;
-    read_blocks(input, borders[i], borders[i + 1], *readers[i], &graph.first[1]);
-    set_heuristics(input, readers[i]->pointers, readers[i]->interior);
+  const size_t share_count = input.threads > 1 ? input.threads * kSharesPerThread : 1;
+  const std::vector<size_t> borders = shares(input, heap_bytes, share_count);
+  ShareQueue queue(borders.size() - 1);
+  std::vector<LargeVector<Pointer>> parts(borders.size() - 1);  // of the shares from the back
+  std::atomic<uint64_t> bytes_read = 0;
+  const auto read_share = [&](size_t share, Reader& reader) {
+    if (borders[share] < borders[share + 1])
+      read_blocks(input, borders[share], borders[share + 1], reader, &graph.first[1]);
+  };
+  const auto read_from_back = [&] {
+    Reader reader(input, table);
+    while (const auto share = queue.take_last()) {
+      reserve_at_most(reader.pointers, heap_bytes / share_count / sizeof(uint64_t));
+      read_share(*share, reader);
+      set_heuristics(input, reader.pointers, reader.interior);
+      reader.interior.clear();
+      parts[*share] = std::exchange(reader.pointers, {});
+    }
+    bytes_read += reader.bytes_read;
   };
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < readers.size(); ++i) threads.emplace_back(work, i);
-  work(0);
+  for (unsigned i = 1; i < input.threads; ++i) threads.emplace_back(read_from_back);
+  Reader reader(input, table);
+  reserve_at_most(reader.pointers, heap_bytes / sizeof(uint64_t));  // each word may be one
+  while (const auto share = queue.take_first()) read_share(*share, reader);
+  set_heuristics(input, reader.pointers, reader.interior);
   for (std::thread& thread : threads) thread.join();
+  graph.bytes_read = reader.bytes_read + bytes_read;
   read_roots(input, table, graph);
 
+  graph.pointers = std::move(reader.pointers);
   std::thread sums([&] {
     for (size_t i = 0; i < blocks.size(); ++i) graph.first[i + 1] += graph.first[i];
   });
-  LargeVector<Pointer>& all = readers.front()->pointers;
-  graph.bytes_read += readers.front()->bytes_read;
-  for (size_t i = 1; i < readers.size(); ++i) {
-    all.insert(all.end(), readers[i]->pointers.begin(), readers[i]->pointers.end());
-    graph.bytes_read += readers[i]->bytes_read;
-    readers[i].reset();
+  for (LargeVector<Pointer>& part : parts) {
+    append_large(graph.pointers, part);
+    LargeVector<Pointer>().swap(part);
   }
-  graph.pointers = std::move(all);
   sums.join();
   return graph;
 }
