@@ -118,6 +118,7 @@ void fill_callgrind(Decisions& next) {
              .edges = edges,
              .passed = next.count(records::kMaxPassed),
              .lost_blocks = next.byte(),
+             .lost_sites = next.byte(),
              .nodes = nodes,
              .contexts = contexts,
              .callers = callers,

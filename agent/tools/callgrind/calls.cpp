@@ -42,7 +42,10 @@ void mark_left_open(const FunctionRecord& function) {
 
 EdgeRecord* add_edge(uint64_t site, uint64_t callee, uint32_t block, EdgeKind kind = EdgeKind::kCall) {
   Header& records = header();
-  if (records.edges == kMaxEdges) return nullptr;
+  if (records.edges == kMaxEdges) {
+    ++records.lost_sites;
+    return nullptr;
+  }
   auto index = static_cast<uint32_t>(records.edges);
   EdgeRecord& edge = reinterpret_cast<EdgeRecord*>(kEdgesAt)[index];
   edge = EdgeRecord{.site_pc = site,

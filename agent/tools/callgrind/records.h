@@ -178,7 +178,8 @@ struct Header {
   uint64_t lengths;  // bytes in use
   uint64_t edges;
   uint64_t passed;       // entries at kPassedAt
-  uint64_t lost_blocks;  // translated after the table was full: not counted
+  uint64_t lost_blocks;  // translated after a table was full: not counted
+  uint64_t lost_sites;   // of calls and jumps, and callees of theirs: likewise
   uint64_t nodes;        // 0: there is no tree; node 0 is its root
   uint64_t contexts;     // 0 is the plain one
   uint64_t callers;

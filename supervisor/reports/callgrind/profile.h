@@ -103,6 +103,8 @@ struct Profile {
   std::vector<uint8_t> lengths;  // of instructions, in bytes
   std::vector<ThreadProfile> threads;
   std::vector<StackNode> stacks;  // of all threads together; may be empty
+  // That the agent had no room to count.
+  uint64_t lost_blocks = 0, lost_sites = 0;
 };
 
 }  // namespace vsup::supervisor::callgrind

@@ -1,6 +1,7 @@
 #include "supervisor/reports/callgrind/profile_report.h"
 
 #include <cstddef>
+#include <utility>
 
 #include "agent/tools/callgrind/records.h"
 #include "protocol/client_requests.h"
@@ -107,6 +108,14 @@ void ProfileReport::describe(Profile& profile, const Image& image, const std::st
   facts.last_block = image.blocks + executed_blocks(profile);
 }
 
+void ProfileReport::say_what_is_lost(const Profile& profile, Image& image) const {
+  const uint64_t lost = profile.lost_blocks + profile.lost_sites;
+  if (std::exchange(image.lost, lost) == lost) return;
+  log_(image.process, "there was no room to count " + std::to_string(profile.lost_blocks) +
+                          " blocks of code that was translated late, and the calls of " +
+                          std::to_string(profile.lost_sites) + " places: costs are too low");
+}
+
 void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment moment) {
   bool end = true;
   if (moment == RecordsMoment::kExit) {
@@ -119,13 +128,14 @@ void ProfileReport::records_ready(StoppedProcess& process, RecordsMoment moment)
   }
   const std::string trigger = "Program termination";
   std::optional<Profile> profile = read(process, trigger, end);
-  const Image& image = images_[process.pid()];
+  Image& image = images_[process.pid()];
   if (!profile) {
     if (process.generation() != 0) return;
     // Never switched on: it has counted nothing.
     profile = empty_profile(simulation_);
     describe(*profile, image, trigger);
   }
+  say_what_is_lost(*profile, image);
   output_.add(std::move(*profile), {image.process.image, image.process.directory});
 }
 
@@ -143,6 +153,7 @@ void ProfileReport::dump_part(StoppedProcess& process, const std::string& trigge
     if (wanted.written) wanted.written(image.part, {});
     return;
   }
+  say_what_is_lost(*profile, image);
   image.blocks = profile->process.last_block;
   const unsigned part = image.part++;
   zero_records(process, simulation_, wanted.thread);

@@ -53,12 +53,14 @@ class ProfileReport : public ToolReport {
     unsigned part = 1;    // the next one's number
     uint64_t blocks = 0;  // executed in the parts before
     bool warned = false;  // that options name too many functions
+    uint64_t lost = 0;    // blocks and places of calls that were said not to be counted
     CodePeriods periods = {};
   };
 
   // None of a process that was never switched on. `only`: the number of the only thread wanted, 0 for all.
   std::optional<Profile> read(StoppedProcess& process, const std::string& trigger, bool end = false, unsigned only = 0);
   static void describe(Profile& profile, const Image& image, const std::string& trigger);
+  void say_what_is_lost(const Profile& profile, Image& image) const;
   // What a part holds that a thread asks for: with --separate-threads=yes that thread alone, as in Valgrind.
   PartOf part_for(const StoppedProcess& process, pid_t tid) const;
   void answer_status(StoppedProcess& process, bool on, const std::function<void(ToolAnswer)>& answer);

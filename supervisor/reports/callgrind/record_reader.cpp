@@ -441,6 +441,8 @@ std::optional<Profile> read_records(pid_t tid, uint64_t generation, const caches
   if (!tables.read(tid) || !read_table(tid, records::kLengthsAt, tables.header.lengths, profile.lengths) ||
       !read_table(tid, records::kCallersAt, tables.header.callers, profile.callers))
     return {};
+  profile.lost_blocks = tables.header.lost_blocks;
+  profile.lost_sites = tables.header.lost_sites;
   profile.modules = ModuleMap::of_process(tid).modules();
   periods.apply(tables.blocks, tables.edges, tables.passed, profile.modules);
   profile.shapes.reserve(tables.blocks.size());

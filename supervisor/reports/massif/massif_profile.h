@@ -36,7 +36,8 @@ struct HeapProfile {
   std::vector<std::pair<uint32_t, uint64_t>> live, totals;
   StackReader stacks;
   ModuleMap modules;
-  uint64_t lost_blocks = 0;  // that the agent had no room to record
+  // That the agent had no room to record: blocks, and changes for detailed snapshots.
+  uint64_t lost_blocks = 0, lost_changes = 0;
 };
 
 }  // namespace vsup::supervisor::massif

@@ -77,6 +77,7 @@ std::optional<HeapProfile> read_profile(const StoppedProcess& process, bool weig
   std::vector<records::Snapshot> taken(header.snapshot_count);
   if (!taken.empty() && !process.read(records::kSnapshotsAt, taken.data(), taken.size() * sizeof taken[0])) return {};
   HeapProfile profile = start_profile(process);
+  profile.lost_changes = header.cut_details;
   if (!read_seen(process, profile.stacks, header.seen_count, profile.seen)) return {};
   const bool details = read_changes(process, header, profile);
   if (!details) profile.changes.clear();

@@ -135,8 +135,18 @@ class MassifReport : public ToolReport {
   void session_finished() override { output_.finish(); }
 
  private:
+  void say_what_is_lost(const massif::HeapProfile& profile, const ProcessSummary& image) const {
+    if (profile.lost_blocks > 0)
+      context_.log(image,
+                   "there was no room to record " + std::to_string(profile.lost_blocks) + " blocks: they are missing");
+    if (profile.lost_changes > 0)
+      context_.log(image, "there was no room to record " + std::to_string(profile.lost_changes) +
+                              " changes: detailed snapshots do not show them");
+  }
+
   void write(massif::HeapProfile profile, const std::string& pattern, std::function<void(const std::string&)> written) {
     const ProcessSummary& image = images_[profile.pid];
+    say_what_is_lost(profile, image);
     profile.command = command_line(image);
     const std::string name = output_name(pattern, image);
     const std::string directory = image.directory;
