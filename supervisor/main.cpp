@@ -346,17 +346,10 @@ int make_report(const std::string& directory) {
   return write_fully(STDOUT_FILENO, path + "\n") ? 0 : 1;
 }
 
-// An arena of a thread's own grows by a system call a page.
-void tune_allocator() {
-  constexpr int kGrowth = 2 << 20;
-  ::mallopt(M_ARENA_MAX, 1);
-  ::mallopt(M_TOP_PAD, kGrowth);
-}
-
 int main_program(int argc, char** argv) {
   fill_standard_descriptors();
   raise_limits();
-  tune_allocator();
+  ::mallopt(M_ARENA_MAX, 1);  // an arena of a thread's own grows by a system call a page
   std::vector<std::string> warnings;
   Options options;
   try {
