@@ -22,6 +22,26 @@ struct Header {
   std::array<uint8_t, 256> operands{};  // by opcode, below opcode_base
 };
 
+// By opcode, how far it moves the address: those of programs of one compiler are the same.
+class Advances {
+ public:
+  const std::array<uint32_t, 256>& of(const Header& header) {
+    if (header.unit == unit_ && header.line_range == line_range_ && header.opcode_base == opcode_base_)
+      return advances_;
+    unit_ = header.unit;
+    line_range_ = header.line_range;
+    opcode_base_ = header.opcode_base;
+    advances_ = {};
+    for (unsigned opcode = opcode_base_; opcode < advances_.size(); ++opcode)
+      advances_[opcode] = uint32_t{unit_} * ((opcode - opcode_base_) / line_range_);
+    return advances_;
+  }
+
+ private:
+  uint8_t unit_ = 0, line_range_ = 0, opcode_base_ = 0;
+  std::array<uint32_t, 256> advances_{};
+};
+
 // Passes over a directory or a file. False: a form that means another section, or is none.
 bool skip_entry(ByteCursor& bytes, std::span<const uint64_t> forms, bool wide) {
   for (const uint64_t form : forms) {
@@ -89,16 +109,14 @@ std::optional<Header> read_header(ByteCursor& bytes, bool wide) {
 
 class Program {
  public:
-  Program(const Header& header, uint64_t at, std::vector<LineSequence>& to) : header_(header), at_(at), to_(to) {
-    for (unsigned opcode = header.opcode_base; opcode < advance_.size(); ++opcode)
-      advance_[opcode] = header.unit * ((opcode - header.opcode_base) / header.line_range);
-  }
+  Program(const Header& header, const std::array<uint32_t, 256>& advances, uint64_t at, std::vector<LineSequence>& to)
+      : header_(header), advances_(advances), at_(at), to_(to) {}
 
   bool run(ByteCursor bytes) {
     while (!bytes.at_end()) {
       const auto opcode = bytes.fixed<uint8_t>();
       if (opcode >= header_.opcode_base) {
-        address_ += advance_[opcode];
+        address_ += advances_[opcode];
         add_row();
       } else if (opcode == 0) {
         extended(bytes);
@@ -120,7 +138,7 @@ class Program {
         address_ += header_.unit * bytes.unsigned_leb();
         return;
       case DW_LNS_const_add_pc:
-        address_ += advance_.back();
+        address_ += advances_.back();
         return;
       case DW_LNS_fixed_advance_pc:
         address_ += bytes.fixed<uint16_t>();
@@ -145,9 +163,9 @@ class Program {
 
   static constexpr uint64_t kNowhere = ~uint64_t{0};
   const Header& header_;
+  const std::array<uint32_t, 256>& advances_;
   const uint64_t at_;
   std::vector<LineSequence>& to_;
-  std::array<uint32_t, 256> advance_{};  // of the address, by opcode
   uint64_t address_ = 0, start_ = kNowhere;
 };
 
@@ -155,6 +173,7 @@ class Program {
 
 std::optional<std::vector<LineSequence>> line_sequences(Bytes debug_line) {
   std::vector<LineSequence> sequences;
+  Advances advances;
   ByteCursor section(debug_line);
   while (!section.at_end()) {
     const uint64_t at = section.position();
@@ -168,7 +187,7 @@ std::optional<std::vector<LineSequence>> line_sequences(Bytes debug_line) {
     if (!bytes.ok() || version != 5 || address_size != sizeof(uint64_t) || selector_size != 0) return {};
     ByteCursor header_bytes(bytes.take(header_length));
     const auto header = read_header(header_bytes, wide);
-    if (!header || !bytes.ok() || !Program(*header, at, sequences).run(bytes)) return {};
+    if (!header || !bytes.ok() || !Program(*header, advances.of(*header), at, sequences).run(bytes)) return {};
   }
   if (!section.ok()) return {};
   return sequences;
