@@ -86,7 +86,7 @@ bool LineTable::index_by_programs() {
   Elf_Data* section = image ? elf_rawdata(elf_getscn(image.get(), kLineImageProgram), nullptr) : nullptr;
   if (!section) return false;
   const auto sequences = line_sequences({static_cast<const uint8_t*>(section->d_buf), section->d_size});
-  if (!sequences) return false;
+  if (!sequences || sequences->empty()) return false;
   for (const LineSequence& sequence : *sequences) units_.push_back({sequence.start, sequence.end, sequence.program});
   // Of several for a function that is in many files the linker has kept the first.
   std::stable_sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.start < b.start; });

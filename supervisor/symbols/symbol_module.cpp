@@ -183,7 +183,8 @@ Dwarf* SymbolModule::dwarf(uint64_t* bias) {
 std::vector<uint8_t> SymbolModule::line_image() {
   if (memory_) return {};
   const auto debug_file = elf_.section(".debug_line") ? std::nullopt : open_debug_file(elf_, name_);
-  if (debug_file && debug_file->lowest_vaddr() != elf_.lowest_vaddr()) return {};
+  // Without a build id only libdwfl knows, by a checksum, whether it is this file's.
+  if (debug_file && (elf_.build_id().empty() || debug_file->lowest_vaddr() != elf_.lowest_vaddr())) return {};
   return supervisor::line_image(debug_file ? *debug_file : elf_);
 }
 
