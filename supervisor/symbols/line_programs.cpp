@@ -42,36 +42,37 @@ class Advances {
   std::array<uint32_t, 256> advances_{};
 };
 
-// Passes over a directory or a file. False: a form that means another section, or is none.
+// Bytes of a value that always has as many; nothing: it has not, or means another section than .debug_line_str.
+std::optional<unsigned> size_of(uint64_t form, bool wide) {
+  switch (form) {
+    case DW_FORM_line_strp:
+      return wide ? 8 : 4;
+    case DW_FORM_data1:
+      return 1;
+    case DW_FORM_data2:
+      return 2;
+    case DW_FORM_data4:
+      return 4;
+    case DW_FORM_data8:
+      return 8;
+    case DW_FORM_data16:
+      return 16;
+    default:
+      return {};
+  }
+}
+
+// Passes over a directory or a file. False: it cannot be read.
 bool skip_entry(ByteCursor& bytes, std::span<const uint64_t> forms, bool wide) {
   for (const uint64_t form : forms) {
-    switch (form) {
-      case DW_FORM_string:
-        bytes.string();
-        break;
-      case DW_FORM_line_strp:
-        bytes.take(wide ? 8 : 4);
-        break;
-      case DW_FORM_udata:
-        bytes.unsigned_leb();
-        break;
-      case DW_FORM_data1:
-        bytes.take(1);
-        break;
-      case DW_FORM_data2:
-        bytes.take(2);
-        break;
-      case DW_FORM_data4:
-        bytes.take(4);
-        break;
-      case DW_FORM_data8:
-        bytes.take(8);
-        break;
-      case DW_FORM_data16:
-        bytes.take(16);
-        break;
-      default:
-        return false;
+    if (form == DW_FORM_string) {
+      bytes.string();
+    } else if (form == DW_FORM_udata) {
+      bytes.unsigned_leb();
+    } else if (const auto size = size_of(form, wide)) {
+      bytes.take(*size);
+    } else {
+      return false;
     }
   }
   return bytes.ok();

@@ -79,6 +79,11 @@ const LineTable::Unit* LineTable::unit_of(uint64_t address) {
   return &*std::prev(after);
 }
 
+// Of equal starts each stays where it is.
+void LineTable::sort_units() {
+  std::stable_sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.start < b.start; });
+}
+
 bool LineTable::index_by_programs() {
   if (image_bytes_.empty()) return false;
   elf_version(EV_CURRENT);
@@ -88,8 +93,8 @@ bool LineTable::index_by_programs() {
   const auto sequences = line_sequences({static_cast<const uint8_t*>(section->d_buf), section->d_size});
   if (!sequences || sequences->empty()) return false;
   for (const LineSequence& sequence : *sequences) units_.push_back({sequence.start, sequence.end, sequence.program});
+  sort_units();
   // Of several for a function that is in many files the linker has kept the first.
-  std::stable_sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.start < b.start; });
   const auto is_same = [](const Unit& a, const Unit& b) { return a.start == b.start; };
   units_.erase(std::unique(units_.begin(), units_.end(), is_same), units_.end());
   image_ = std::move(image);
@@ -107,7 +112,7 @@ void LineTable::index_by_address_ranges() {
     if (dwarf_getarangeinfo(dwarf_onearange(ranges, i), &start, &size, &offset) != 0 || size == 0) continue;
     units_.push_back({start, start + size, offset});
   }
-  std::sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.start < b.start; });
+  sort_units();
 }
 
 // For compilers that write no .debug_aranges (clang, Rust).
@@ -126,7 +131,7 @@ void LineTable::index_by_units() {
     }
   }
   units_.insert(units_.end(), added.begin(), added.end());
-  std::sort(units_.begin(), units_.end(), [](const Unit& a, const Unit& b) { return a.start < b.start; });
+  sort_units();
 }
 
 uint32_t LineTable::file_id(const char* name, std::string_view directory) {

@@ -53,6 +53,7 @@ class LineTable {
   void read_unit(uint64_t offset, std::vector<Row>& rows);
   void add_rows(Dwarf_Lines* lines, size_t count, std::string_view directory, std::vector<Row>& rows);
   uint32_t file_id(const char* name, std::string_view directory);
+  void sort_units();
   bool index_by_programs();
   void index_by_address_ranges();
   void index_by_units();
