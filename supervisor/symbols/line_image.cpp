@@ -22,8 +22,7 @@ constexpr std::array<std::string_view, 2> kSections = {".debug_line", ".debug_li
 std::optional<Bytes> inflated_contents(const ElfFile& file, const ElfSection& section) {
   if ((section.flags & SHF_COMPRESSED) == 0) return file.contents(section);
   Elf64_Chdr header{};
-  if (section.size <= sizeof header || !fits(section.offset, section.size, file.file_size()) ||
-      !file.read(section.offset, &header, sizeof header))
+  if (!fits(section.offset, section.size, file.file_size()) || !file.read(section.offset, &header, sizeof header))
     return {};
   const uint64_t size = inflated_size(header, section.size);
   if (size == 0 || size > kMaxInflatedBytes) return {};

@@ -94,8 +94,7 @@ bool is_loaded(const Elf64_Shdr& header) {
 
 // 0: the section is not compressed, or not in a way that is inflated here.
 uint64_t inflated_size(int fd, const Elf64_Shdr& header, Elf64_Chdr& compression) {
-  if ((header.sh_flags & SHF_COMPRESSED) == 0 || header.sh_size <= sizeof compression ||
-      !read_file(fd, header.sh_offset, &compression, sizeof compression))
+  if ((header.sh_flags & SHF_COMPRESSED) == 0 || !read_file(fd, header.sh_offset, &compression, sizeof compression))
     return 0;
   return supervisor::inflated_size(compression, header.sh_size);
 }

@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 #include <dwarf.h>
-#include <elf.h>
 #include <elfutils/libdw.h>
 #include <fcntl.h>
 
@@ -33,6 +32,14 @@ Bytes own_line_section() {
   const auto contents = file->contents(*section);
   REQUIRE(contents);
   return *contents;
+}
+
+// In the order of addresses.
+std::vector<LineSequence> own_sequences() {
+  auto sequences = line_sequences(own_line_section());
+  REQUIRE(sequences);
+  std::sort(sequences->begin(), sequences->end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+  return *sequences;
 }
 
 // By libdw, through the unit that says that it has the address. Empty: none says so, as for the ends of some functions'
@@ -102,16 +109,14 @@ TEST_CASE("line table: this program's lines, asked for in rising order, are libd
   const int fd = ::open(kOwnFile, O_RDONLY | O_CLOEXEC);
   Dwarf* dwarf = dwarf_begin(fd, DWARF_C_READ);
   REQUIRE(dwarf);
-  auto sequences = line_sequences(own_line_section());
-  REQUIRE(sequences);
-  std::sort(sequences->begin(), sequences->end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+  const std::vector<LineSequence> sequences = own_sequences();
   std::mt19937_64 random(1);
   uint64_t covered = 0, asked = 0, wrong = 0;
   std::string first_wrong;
-  for (size_t i = 0; i < sequences->size(); ++i) {
-    const auto& [start, end, program] = (*sequences)[i];
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const auto& [start, end, program] = sequences[i];
     // A function that is in several files has several: which one libdw takes is open.
-    const bool is_alone = start >= covered && (i + 1 == sequences->size() || end <= (*sequences)[i + 1].start);
+    const bool is_alone = start >= covered && (i + 1 == sequences.size() || end <= sequences[i + 1].start);
     covered = std::max(covered, end);
     if (!is_alone) continue;
     for (uint64_t address = start; address < end; address += 1 + random() % 60) {
@@ -133,12 +138,10 @@ TEST_CASE("line table: this program's lines, asked for in rising order, are libd
 
 TEST_CASE("line table: what lies between the sequences of a unit is nobody's") {
   LineTable table(own_module());
-  auto sequences = line_sequences(own_line_section());
-  REQUIRE(sequences);
-  std::sort(sequences->begin(), sequences->end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+  const std::vector<LineSequence> sequences = own_sequences();
   uint64_t gaps = 0;
-  for (size_t i = 0; i + 1 < sequences->size(); ++i) {
-    const LineSequence &here = (*sequences)[i], &next = (*sequences)[i + 1];
+  for (size_t i = 0; i + 1 < sequences.size(); ++i) {
+    const LineSequence &here = sequences[i], &next = sequences[i + 1];
     if (here.end >= next.start) continue;
     ++gaps;
     table.at(here.end - 1);
