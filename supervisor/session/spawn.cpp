@@ -1,5 +1,6 @@
 // Purpose: starts the program with the signal mask, dispositions, descriptors, terminal and process group that vsup was
 // started with, and keeps the terminal's signals the app's business.
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -47,6 +48,17 @@ std::string find_program(const std::string& name) {
   return fallback;
 }
 
+// Why the kernel takes a whole ELF header for none of its own; empty when that is not what is wrong with `start`.
+std::string foreign_program(const std::string& start) {
+  Elf32_Ehdr header;  // up to e_machine it is that of 64 bits, too
+  if (start.size() < sizeof header) return "";
+  memcpy(&header, start.data(), sizeof header);
+  if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return "";
+  if (header.e_ident[EI_CLASS] == ELFCLASS32 && header.e_machine == EM_386)
+    return "a 32-bit program, and this kernel runs none";
+  return header.e_machine == EM_X86_64 ? "" : "built for another processor";
+}
+
 [[noreturn]] void fail_exec(const std::string& name, const std::string& path, int error) {
   struct stat facts {};
   if (path.empty() || (error == ENOENT && stat(path.c_str(), &facts) != 0))
@@ -63,6 +75,8 @@ std::string find_program(const std::string& name) {
     }
     if (error == ENOENT)
       throw StartError(name + ": the program interpreter that it names is not there", kNotExecutable);
+    const std::string foreign = foreign_program(start);
+    if (!foreign.empty()) throw StartError(name + ": " + foreign, kNotExecutable);
     throw StartError(name + ": not an executable format (a script without #! line?)", kNotExecutable);
   }
   throw StartError(name + ": cannot be executed: " + strerror(error), kNotExecutable);

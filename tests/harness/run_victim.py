@@ -16,27 +16,12 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import control  # noqa: E402
+import machine  # noqa: E402
 import procs  # noqa: E402
 from victim_header import MODE_OPTIONS, Header  # noqa: E402
 
 SKIPPED = 77
 TOGGLE_SECONDS = 0.005
-
-
-def missing_need(header):
-    """The first thing the victim needs that this machine has not, or None."""
-    flags = set()
-    for line in procs.read("/proc/cpuinfo").splitlines():
-        if line.startswith("flags"):
-            flags = set(line.split(":")[1].split())
-            break
-    for need in header.one("NEEDS").split():
-        if need.startswith("/"):
-            if not os.path.exists(need):
-                return need
-        elif need not in flags:
-            return "cpu feature " + need
-    return None
 
 
 def expected_status(header):
@@ -97,7 +82,7 @@ class Run:
         sys.exit(1)
 
     def go(self):
-        lack = missing_need(self.header)
+        lack = machine.missing(self.header.one("NEEDS").split())
         if not os.path.exists(self.args.program):
             lack = f"{self.args.program} (its compiler is not installed)"
         if lack:

@@ -4,12 +4,14 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 import control  # noqa: E402
+import machine  # noqa: E402
 import procs  # noqa: E402
 import session  # noqa: E402
 from session import check, wait_until  # noqa: E402
@@ -33,7 +35,12 @@ def programs(place):
     plain = os.path.join(folder, "plain.txt")
     script = os.path.join(folder, "script")
     garbage = os.path.join(folder, "garbage")
-    texts = {plain: b"text\n", script: b"#!/no/such/interpreter\necho x\n", garbage: b"\x7fELF garbage"}
+    foreign = os.path.join(folder, "foreign")
+    with open("/bin/true", "rb") as f:
+        header = bytearray(f.read(64))
+    header[18:20] = struct.pack("<H", 183)  # EM_AARCH64
+    texts = {plain: b"text\n", script: b"#!/no/such/interpreter\necho x\n", garbage: b"\x7fELF garbage",
+             foreign: header}
     for path, text in texts.items():
         with open(path, "wb") as f:
             f.write(text)
@@ -45,6 +52,7 @@ def programs(place):
     refused(place, [log, folder], "directory|permission denied|not executable", {126, 1, 2})
     refused(place, [log, script], "interpreter", {126, 127, 1, 2})
     refused(place, [log, garbage], "exec format|not an executable|format", {126, 1, 2})
+    refused(place, [log, foreign], "foreign: built for another processor", {126})
     refused(place, [log], "program|attach")
 
 
@@ -181,8 +189,11 @@ def version_mismatch(place):
 
 
 def thirty_two_bit(place):
-    """A 32-bit program runs native and the log says so."""
+    """A 32-bit program runs native and the log says so; where the kernel runs none, vsup says that."""
     program = os.path.join(place.programs, "..", "victims", "engine", "thirty_two_bit")
+    if not machine.runs_32_bit_code():
+        refused(place, [program], "thirty_two_bit: a 32-bit program", {126})
+        return
     status, output, errors = place.run(["-q", program])
     check(status == 0 and output == "32 bits\n", f"{status} {output!r} {errors!r}")
     records = place.check_complete()

@@ -1,4 +1,5 @@
 // A far jump into 32-bit code and back: the process goes on natively, and its result is its own.
+// NEEDS: 32-bit
 // EXPECT: from 32-bit code: 42
 #include "../victim.h"
 int main(void) {

@@ -1,5 +1,6 @@
 // A 32-bit program is never injected: it runs native, and the log says so.
 // BUILD: m32
+// NEEDS: 32-bit
 // MODES: default
 // EXPECT: 32 bits
 	.code32
