@@ -21,8 +21,8 @@ def runs_32_bit_code():
     address = 0x10000
     code = bytes([0xb8, 1, 0, 0, 0, 0x31, 0xdb, 0xcd, 0x80])  # mov $1, %eax; xor %ebx, %ebx; int $0x80: exit(0)
     headers = 52 + 32
-    header = b"\x7fELF\1\1\1" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, address + headers, 52, 0, 0, 52, 32, 1,
-                                                       0, 0, 0)
+    header = b"\x7fELF\1\1\1" + bytes(9)
+    header += struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, address + headers, 52, 0, 0, 52, 32, 1, 0, 0, 0)
     segment = struct.pack("<IIIIIIII", 1, 0, address, address, headers + len(code), headers + len(code), 5, 4096)
     with tempfile.TemporaryDirectory(prefix="vsup-test-") as folder:
         program = os.path.join(folder, "exit32")
