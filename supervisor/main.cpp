@@ -350,6 +350,9 @@ int main_program(int argc, char** argv) {
   fill_standard_descriptors();
   raise_limits();
   ::mallopt(M_ARENA_MAX, 1);  // an arena of a thread's own grows by a system call a page
+  // What was freed is used again: its pages are there. Larger arrays get theirs by `prepare_pages`.
+  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
+  ::mallopt(M_TRIM_THRESHOLD, 64 << 20);
   std::vector<std::string> warnings;
   Options options;
   try {

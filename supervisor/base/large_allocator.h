@@ -3,6 +3,7 @@
 // Promises: an allocator as the standard library has them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -16,7 +17,8 @@ inline constexpr size_t kLargeBytes = size_t{2} << 20;  // what has less comes f
 void* allocate_large(size_t bytes);  // throws std::bad_alloc
 void* allocate_zeros(size_t bytes);  // the same, in pages of zeros
 void free_large(void* memory, size_t bytes);
-// Gets pages for [start, end), which is allocated and may hold something already. A hint: not every kernel can.
+// Gets pages for [start, end), which is allocated and may hold something already, at once instead of by a page fault
+// each. A hint: not every kernel can.
 void prepare_pages(void* start, void* end);
 
 template <typename T>
@@ -65,17 +67,55 @@ void reserve_at_most(LargeVector<T>& vector, size_t count) {
   }
 }
 
-// Puts `more` behind what `to` has. Fresh pages take longer than what is written to them: another thread gets those of
-// the second half meanwhile.
+// Room for `count` entries in all, which will be used up.
+template <typename Vector>
+void reserve_pages(Vector& vector, size_t count) {
+  vector.reserve(count);
+  prepare_pages(vector.data() + vector.size(), vector.data() + count);
+}
+
+// So many entries, all zero.
+template <typename Vector>
+void resize_pages(Vector& vector, size_t count) {
+  reserve_pages(vector, count);
+  vector.resize(count);
+}
+
+// Gets the pages of an array that has room and is filled bit by bit, some hundreds at a time.
+template <typename T>
+class PagesAhead {
+ public:
+  // Before `more` entries are put behind those of `vector`.
+  void prepare(LargeVector<T>& vector, size_t more) {
+    T* const next = vector.data() + vector.size();
+    if (vector.data() != array_) {
+      array_ = vector.data();
+      ready_ = next;
+    }
+    if (next + more <= ready_) return;
+    T* const first = std::max(ready_, next);
+    ready_ = std::min(first + more + kStep / sizeof(T), array_ + vector.capacity());
+    prepare_pages(first, ready_);
+  }
+
+ private:
+  static constexpr size_t kStep = size_t{1} << 20;
+
+  T* array_ = nullptr;
+  T* ready_ = nullptr;  // up to here
+};
+
+// Puts `more` behind what `to` has. Fresh pages take longer than what is written to them: two threads get them.
 template <typename T>
 void append_large(LargeVector<T>& to, const LargeVector<T>& more) {
   to.reserve(to.size() + more.size());
   T* const behind = to.data() + to.size();
-  std::thread helper;
-  if (more.size() * sizeof(T) >= kLargeBytes)
-    helper = std::thread([&more, behind] { prepare_pages(behind + more.size() / 2, behind + more.size()); });
+  if (more.size() * sizeof(T) >= kLargeBytes) {
+    std::thread helper([&more, behind] { prepare_pages(behind + more.size() / 2, behind + more.size()); });
+    prepare_pages(behind, behind + more.size() / 2);
+    helper.join();
+  }
   to.insert(to.end(), more.begin(), more.end());
-  if (helper.joinable()) helper.join();
 }
 
 }  // namespace vsup::supervisor

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <span>
 
+#include "supervisor/base/large_allocator.h"
 #include "supervisor/symbols/file_bytes.h"
 
 namespace vsup::supervisor {
@@ -227,14 +228,16 @@ std::optional<std::vector<uint8_t>> ElfFile::contents(const ElfSection& section)
       !fits(section.offset, section.size, size_)) {
     return std::nullopt;
   }
-  std::vector<uint8_t> bytes(section.size);
+  std::vector<uint8_t> bytes;
+  resize_pages(bytes, section.size);
   if (!read(section.offset, bytes.data(), bytes.size())) return std::nullopt;
   return bytes;
 }
 
 std::optional<std::vector<uint8_t>> ElfFile::contents(const ElfSegment& segment) const {
   if (segment.file_size > kMaxSectionBytes || !fits(segment.offset, segment.file_size, size_)) return std::nullopt;
-  std::vector<uint8_t> bytes(segment.file_size);
+  std::vector<uint8_t> bytes;
+  resize_pages(bytes, segment.file_size);
   if (!read(segment.offset, bytes.data(), bytes.size())) return std::nullopt;
   return bytes;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "supervisor/base/large_allocator.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/ptrace/tracee_memory.h"
 
@@ -13,7 +14,7 @@ StackReader StackReader::of_process(pid_t pid) {
   const uint64_t count = std::min<uint64_t>(reader.control_.node_count, protocol::kMaxDepotNodes);
   const uint64_t python_bytes = std::min(reader.control_.python_bytes, protocol::kPythonRecordsSize);
   if (!may_have_filled(pid, count * sizeof(protocol::StackNode) + python_bytes)) return {};
-  reader.nodes_.resize(static_cast<size_t>(count));
+  resize_pages(reader.nodes_, static_cast<size_t>(count));
   if (!read_memory(pid, protocol::kDepotBase, reader.nodes_.data(), count * sizeof(protocol::StackNode)))
     reader.nodes_.clear();
   std::vector<uint8_t> records(python_bytes);

@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "supervisor/base/large_allocator.h"
 #include "supervisor/base/unique_fd.h"
 #include "supervisor/symbols/file_bytes.h"
 #include "supervisor/symbols/inflate.h"
@@ -134,12 +136,15 @@ class Copier {
   int copy() {
     MemoryFile memory(end_);
     if (!memory) return -1;
-    std::vector<uint8_t> compressed;
+    uint64_t most = 0;
+    for (const Piece& piece : pieces_) most = std::max(most, piece.inflated != 0 ? piece.size : 0);
+    const auto compressed = std::make_unique_for_overwrite<uint8_t[]>(most);
+    prepare_pages(&compressed[0], &compressed[most]);
     for (const Piece& piece : pieces_) {
       if (piece.inflated != 0) {
-        compressed.resize(piece.size);
-        if (!read_file(fd_, piece.offset, compressed.data(), piece.size)) return -1;
-        if (inflate_section(compressed, {memory.at(piece.place), piece.inflated})) {
+        if (!read_file(fd_, piece.offset, &compressed[0], piece.size)) return -1;
+        prepare_pages(memory.at(piece.place), memory.at(piece.place + piece.inflated));
+        if (inflate_section({&compressed[0], piece.size}, {memory.at(piece.place), piece.inflated})) {
           piece.header->sh_offset = piece.place;
           piece.header->sh_size = piece.inflated;
           piece.header->sh_addralign = piece.alignment;
@@ -147,6 +152,7 @@ class Copier {
           continue;
         }
       }
+      prepare_pages(memory.at(piece.offset), memory.at(piece.offset + piece.size));
       if (!read_file(fd_, piece.offset, memory.at(piece.offset), piece.size)) return -1;  // damaged: libdw will say so
     }
     const Elf64_Ehdr& file = sections_.file;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "supervisor/base/large_allocator.h"
 #include "supervisor/symbols/byte_cursor.h"
 #include "supervisor/symbols/call_frame_info.h"
 
@@ -135,8 +136,8 @@ UnwindTable UnwindTable::compile(const std::vector<uint8_t>& eh_frame, uint64_t 
   table.base_ = base;
   std::vector<UnwindRow> rows;  // as found: of one function after the other
   std::vector<Function> functions;
-  rows.reserve(std::min<size_t>(eh_frame.size() / kBytesPerRow, kMaxRows));
-  functions.reserve(std::min<size_t>(eh_frame.size() / kBytesPerFunction, kMaxRows));
+  reserve_pages(rows, std::min<size_t>(eh_frame.size() / kBytesPerRow, kMaxRows));
+  reserve_pages(functions, std::min<size_t>(eh_frame.size() / kBytesPerFunction, kMaxRows));
   FrameRange current;
   bool usable = false;
   auto drop = [&] {
@@ -178,7 +179,7 @@ UnwindTable UnwindTable::compile(const std::vector<uint8_t>& eh_frame, uint64_t 
     if (!table.rows_.empty() && table.rows_.back().start == row.start) table.rows_.pop_back();
     if (table.rows_.empty() || !table.rows_.back().same_rule(row)) table.rows_.push_back(row);
   };
-  table.rows_.reserve(rows.size() + functions.size() / 4);
+  reserve_pages(table.rows_, rows.size() + functions.size() / 4);
   uint32_t covered = functions.empty() ? 0 : functions.front().start;
   for (const Function& function : functions) {
     if (function.end <= covered || function.row_count == 0) continue;

@@ -23,7 +23,8 @@ void sort_by_start(LargeVector<StartOf>& blocks) {
     sorted = sorted && blocks[i - 1].start <= blocks[i].start;
   }
   if (sorted) return;
-  LargeVector<StartOf> other(blocks.size());
+  LargeVector<StartOf> other;
+  resize_pages(other, blocks.size());
   for (unsigned shift = 0; shift < 64 && differing >> shift != 0; shift += kDigit) {
     const auto digit = [shift](const StartOf& entry) { return entry.start >> shift & ((1u << kDigit) - 1); };
     if ((differing >> shift & ((1u << kDigit) - 1)) == 0) continue;

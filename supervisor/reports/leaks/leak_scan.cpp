@@ -74,7 +74,9 @@ class SharedBlocks {
 
 class Scan {
  public:
-  Scan(const Blocks& blocks, const PointerGraph& graph) : blocks_(blocks), graph_(graph), states_(blocks.size()) {}
+  Scan(const Blocks& blocks, const PointerGraph& graph) : blocks_(blocks), graph_(graph) {
+    resize_pages(states_, blocks.size());
+  }
 
   LeakResults run(unsigned threads) {
     find_reachable(threads);
@@ -85,7 +87,7 @@ class Scan {
     process(stack_, [this](Pointer pointer) { from_possible(pointer); });
     for (uint32_t leader = 0; leader < blocks_.size(); ++leader) {
       if (state(leader).kind() != State::kUnreached) continue;
-      if (indirect_bytes_.empty()) indirect_bytes_.resize(blocks_.size());
+      if (indirect_bytes_.empty()) resize_pages(indirect_bytes_, blocks_.size());
       push(leader);
       process(stack_, [this, leader](Pointer pointer) { from_lost(pointer.block(), leader); });
     }

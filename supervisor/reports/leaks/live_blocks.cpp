@@ -69,10 +69,14 @@ Block block_of(const ChunkNode& node) {
 
 void read_nodes(const StoppedProcess& process, uint64_t first, uint64_t end, Nodes& found) {
   std::vector<ChunkNode> piece;
+  PagesAhead<ChunkNode> nodes_ahead;
+  PagesAhead<StartOf> order_ahead;
   for (; first < end; first += kPiece) {
     piece.resize(std::min(kPiece, end - first));
     if (!process.read(kChunkNodesBase + first * sizeof(ChunkNode), piece.data(), piece.size() * sizeof(ChunkNode)))
       break;
+    nodes_ahead.prepare(found.nodes, piece.size());
+    order_ahead.prepare(found.order, piece.size());
     for (const ChunkNode& node : piece) {
       const Block block = block_of(node);
       if (!makes_blocks(function_of(node)) || !may_be_block(block)) continue;
@@ -182,6 +186,8 @@ class PlaceReader {
   }
 
   void add_places(uint64_t start) {
+    blocks_ahead_.prepare(found.blocks, cells_.size() / PlacedBlock::kCells);
+    origins_ahead_.prepare(found.origins, cells_.size() / PlacedBlock::kCells);
     uint64_t taken = 0;  // by the second cell of a block in the cells before
     for (size_t base = 0; base < cells_.size(); base += kMaskBits) {
       uint64_t left = occupied(&cells_[base]) & ~taken;
@@ -244,6 +250,8 @@ class PlaceReader {
   uint64_t next_node_ = 0;   // its start
   uint64_t last_end_ = 0;
   std::vector<uint32_t> cells_;
+  PagesAhead<Block> blocks_ahead_;
+  PagesAhead<BlockOrigin> origins_ahead_;
 };
 
 // Regions shared out so that each thread has about as much to read.

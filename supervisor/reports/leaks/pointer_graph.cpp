@@ -108,6 +108,7 @@ class Reader {
   void flush() {
     for (size_t i = 0; i < count_; ++i) table_.prefetch_entry(values_[i]);
     for (size_t i = 0; i < count_; ++i) candidates_[i] = table_.candidate(values_[i]);
+    pages_ahead_.prepare(pointers, count_);
     size_t i = 0;
     for (size_t run = 0; run < run_count_; ++run) {
       const size_t before = pointers.size();
@@ -136,6 +137,7 @@ class Reader {
   const BlockTable& table_;
   const Gather gather_;
   std::unique_ptr<uint64_t[]> buffer_;
+  PagesAhead<Pointer> pages_ahead_;
   size_t count_ = 0;
   size_t run_count_ = 0;
   uint64_t values_[kBatch + kOverrun];
@@ -253,8 +255,10 @@ PointerGraph read_pointers(const GraphInput& input) {
   std::vector<LargeVector<Pointer>> parts(borders.size() - 1);  // of the shares from the back
   std::atomic<uint64_t> bytes_read = 0;
   const auto read_share = [&](size_t share, Reader& reader) {
-    if (borders[share] < borders[share + 1])
-      read_blocks(input, borders[share], borders[share + 1], reader, &graph.first[1]);
+    const size_t first = borders[share], end = borders[share + 1];
+    if (first >= end) return;
+    prepare_pages(&graph.first[first], &graph.first[end]);
+    read_blocks(input, first, end, reader, &graph.first[1]);
   };
   const auto read_from_back = [&] {
     Reader reader(input, table);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "supervisor/base/large_allocator.h"
+
 namespace vsup::supervisor::massif {
 
 namespace {
@@ -99,9 +101,10 @@ Contexts::Contexts(const HeapProfile& profile, unsigned depth, const std::set<st
   const std::vector<uint32_t> ends = find_ends();
   const unsigned most = profile.stacks.depth();
   const auto count = static_cast<uint32_t>(profile.seen.size());
+  reserve_pages(branch_of_, steps_.size());
   branch_of_.assign(steps_.size(), kNone);
-  held_.assign(steps_.size(), 0);
-  places_.reserve(count);
+  resize_pages(held_, steps_.size());
+  reserve_pages(places_, count);
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t stack = profile.seen[i];
     if (stack == 0 || stack >= steps_.size() || branch_of_[stack] != kNone) continue;
@@ -132,7 +135,7 @@ Contexts::FrameClass Contexts::classify(const CapturedFrame& frame, const std::s
 void Contexts::classify_all(const StackReader& stacks, const Classify& classify_one) {
   std::vector<std::pair<std::pair<uint64_t, bool>, uint32_t>> distinct;  // and a node that has it
   FrameNumbers numbers;                                                  // in `distinct`, by the frame's bits
-  steps_.assign(std::max<size_t>(stacks.nodes(), 1), {0, 0});
+  resize_pages(steps_, std::max<size_t>(stacks.nodes(), 1));
   for (uint32_t id = 1; id < stacks.nodes(); ++id) {
     const CapturedFrame frame = stacks.frame(id);
     const uint64_t bits = uint64_t{frame.kind} << protocol::kFrameKindShift | frame.value;
@@ -155,7 +158,8 @@ void Contexts::classify_all(const StackReader& stacks, const Classify& classify_
 
 // Of each node: main's around it, or the innermost below main; 0: there is none. Parents come before their children.
 std::vector<uint32_t> Contexts::find_ends() const {
-  std::vector<uint32_t> ends(steps_.size());
+  std::vector<uint32_t> ends;
+  resize_pages(ends, steps_.size());
   for (uint32_t id = 1; id < steps_.size(); ++id) {
     const uint32_t outer = ends[steps_[id].parent];
     const bool ended = outer != 0 && frames_[steps_[outer].key - 1].main == MainKind::kMain;
@@ -194,6 +198,7 @@ void Contexts::sort(uint32_t first, uint32_t last) {
   std::fill(starts_.begin(), starts_.end(), 0);
   for (uint32_t i = first; i < last; ++i) ++starts_[places_[i].key + 1];
   for (size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
+  if (sorted_.capacity() < count) reserve_pages(sorted_, count);
   sorted_.resize(count);
   for (uint32_t i = first; i < last; ++i) sorted_[starts_[places_[i].key]++] = places_[i];
   std::copy(sorted_.begin(), sorted_.end(), places_.begin() + first);

@@ -7,6 +7,7 @@
 
 #include "agent/tools/massif/records.h"
 #include "protocol/heap.h"
+#include "supervisor/base/large_allocator.h"
 #include "supervisor/ptrace/proc_files.h"
 #include "supervisor/reports/heap/tick_rate.h"
 #include "supervisor/symbols/process_memory.h"
@@ -22,7 +23,7 @@ bool read_changes(const StoppedProcess& process, const records::Header& header, 
   const uint64_t count = header.log_count[header.log];
   // As many as there may be would be much memory: one that has them has filled it.
   if (count > records::kMaxChanges || !may_have_filled(process.tid(), count * sizeof(records::Change))) return false;
-  profile.changes.resize(count);
+  resize_pages(profile.changes, count);
   return count == 0 || process.read(records::kLogAt[header.log], profile.changes.data(),
                                     profile.changes.size() * sizeof profile.changes[0]);
 }
