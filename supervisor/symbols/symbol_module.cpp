@@ -180,6 +180,16 @@ Dwarf* SymbolModule::dwarf(uint64_t* bias) {
   return result;
 }
 
+void SymbolModule::prepare() {
+  open_debug_information();
+  if (!module_) return;
+  Dwarf_Addr bias = 0;
+  dwfl_module_addrdie(module_, bias_, &bias);
+  uint64_t offset = 0;
+  nearest_symbol(bias_, &offset);
+  read_symbols();
+}
+
 std::vector<uint8_t> SymbolModule::line_image() {
   if (memory_) return {};
   const auto debug_file = elf_.section(".debug_line") ? std::nullopt : open_debug_file(elf_, name_);

@@ -45,6 +45,9 @@ class SymbolModule {
   // addresses plus this.
   Dwarf* dwarf(uint64_t* bias);
 
+  // What the first look-up would have to do: opens the symbols and the debug information, and sorts them by address.
+  void prepare();
+
   // The line sections alone, of this file or its debug file, with link-time addresses. Empty: there are none on this
   // machine.
   std::vector<uint8_t> line_image();

@@ -57,8 +57,7 @@ class Symbolizer::Implementation {
   void open_debug_information(const ModuleMap& modules, uint64_t address) {
     std::lock_guard lock(mutex_);
     const Module* module = modules.module_at(address);
-    uint64_t bias = 0;
-    if (SymbolModule* symbols = module ? symbols_of(*module, modules.pid()) : nullptr) symbols->dwarf(&bias);
+    if (SymbolModule* symbols = module ? symbols_of(*module, modules.pid()) : nullptr) symbols->prepare();
   }
 
   size_t cached_modules() const {

@@ -49,7 +49,7 @@ class Symbolizer {
   // Whether debug information may know a function there that linkage_name() does not. Quick.
   bool may_have_debug_information(const ModuleMap& modules, uint64_t lookup);
 
-  // Of the module at an address, so that later questions find it open.
+  // Of the module at an address, so that later questions find it open and sorted.
   void open_debug_information(const ModuleMap& modules, uint64_t address);
 
   // How many modules are held open, for tests and statistics.
