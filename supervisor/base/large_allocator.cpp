@@ -29,9 +29,9 @@ void free_large(void* memory, size_t bytes) {
 }
 
 void prepare_pages(void* start, void* end) {
-  constexpr uintptr_t kPage = 4096, kFewPages = 8;  // which the call costs as much as
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(start) + kPage - 1) & ~(kPage - 1);
-  const uintptr_t last = reinterpret_cast<uintptr_t>(end) & ~(kPage - 1);
+  constexpr uintptr_t kPage = 4096, kFewPages = 4;  // for which the call is not worth it
+  const uintptr_t first = reinterpret_cast<uintptr_t>(start) & ~(kPage - 1);
+  const uintptr_t last = (reinterpret_cast<uintptr_t>(end) + kPage - 1) & ~(kPage - 1);
   if (first + kFewPages * kPage <= last) madvise(reinterpret_cast<void*>(first), last - first, MADV_POPULATE_WRITE);
 }
 

@@ -17,8 +17,8 @@ inline constexpr size_t kLargeBytes = size_t{2} << 20;  // what has less comes f
 void* allocate_large(size_t bytes);  // throws std::bad_alloc
 void* allocate_zeros(size_t bytes);  // the same, in pages of zeros
 void free_large(void* memory, size_t bytes);
-// Gets pages for [start, end), which is allocated and may hold something already, at once instead of by a page fault
-// each. A hint: not every kernel can.
+// Gets the pages of [start, end), which is allocated and may hold something already, at once instead of by a page fault
+// each. A hint: not every kernel can, and a few are not worth the call.
 void prepare_pages(void* start, void* end);
 
 template <typename T>
@@ -88,10 +88,10 @@ class PagesAhead {
   // Before `more` entries are put behind those of `vector`.
   void prepare(LargeVector<T>& vector, size_t more) {
     T* const next = vector.data() + vector.size();
-    if (vector.data() != array_) {
-      array_ = vector.data();
-      ready_ = next;
-    }
+    // Another array may lie where the last one was.
+    if (vector.data() != array_ || next < next_) ready_ = next;
+    array_ = vector.data();
+    next_ = next;
     if (next + more <= ready_) return;
     T* const first = std::max(ready_, next);
     ready_ = std::min(first + more + kStep / sizeof(T), array_ + vector.capacity());
@@ -101,7 +101,8 @@ class PagesAhead {
  private:
   static constexpr size_t kStep = size_t{1} << 20;
 
-  T* array_ = nullptr;
+  T* array_ = nullptr;  // of the last call
+  T* next_ = nullptr;   // likewise
   T* ready_ = nullptr;  // up to here
 };
 

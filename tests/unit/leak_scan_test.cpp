@@ -187,7 +187,7 @@ TEST_CASE("leak scan: Python's objects behind their collector's header, and inst
   process.put(plain + kFlags, kHaveGc);
   process.put(with_dict + kFlags, kHaveGc | kManagedDict);
   process.put(simple + kFlags, 0);
-  unsigned next = 0;
+  uint64_t next = 0;
   const auto object = [&](uint64_t offset, uint64_t header, uint64_t type) {
     const uint64_t block = process.block(offset, header + 32);
     process.put(block + header, 1);
