@@ -74,7 +74,7 @@ void reserve_pages(Vector& vector, size_t count) {
   prepare_pages(vector.data() + vector.size(), vector.data() + count);
 }
 
-// So many entries, all zero.
+// So many entries; new ones are zero.
 template <typename Vector>
 void resize_pages(Vector& vector, size_t count) {
   reserve_pages(vector, count);
@@ -87,23 +87,22 @@ class PagesAhead {
  public:
   // Before `more` entries are put behind those of `vector`.
   void prepare(LargeVector<T>& vector, size_t more) {
-    T* const next = vector.data() + vector.size();
     // Another array may lie where the last one was.
-    if (vector.data() != array_ || next < next_) ready_ = next;
+    if (vector.data() != array_ || vector.size() < size_) ready_ = vector.size();
     array_ = vector.data();
-    next_ = next;
-    if (next + more <= ready_) return;
-    T* const first = std::max(ready_, next);
-    ready_ = std::min(first + more + kStep / sizeof(T), array_ + vector.capacity());
-    prepare_pages(first, ready_);
+    size_ = vector.size();
+    if (std::min(size_ + more, vector.capacity()) <= ready_) return;
+    const size_t first = std::max(ready_, size_);
+    ready_ = std::min(first + more + kStep / sizeof(T), vector.capacity());
+    prepare_pages(vector.data() + first, vector.data() + ready_);
   }
 
  private:
   static constexpr size_t kStep = size_t{1} << 20;
 
-  T* array_ = nullptr;  // of the last call
-  T* next_ = nullptr;   // likewise
-  T* ready_ = nullptr;  // up to here
+  const T* array_ = nullptr;  // at the last call
+  size_t size_ = 0;           // likewise
+  size_t ready_ = 0;          // entries up to here have pages
 };
 
 // Puts `more` behind what `to` has. Fresh pages take longer than what is written to them: two threads get them.
