@@ -224,21 +224,19 @@ bool ElfFile::read(uint64_t offset, void* to, size_t size) const {
 }
 
 std::optional<std::vector<uint8_t>> ElfFile::contents(const ElfSection& section) const {
-  if (section.type == SHT_NOBITS || (section.flags & SHF_COMPRESSED) || section.size > kMaxSectionBytes ||
-      !fits(section.offset, section.size, size_)) {
-    return std::nullopt;
-  }
-  std::vector<uint8_t> bytes;
-  resize_pages(bytes, section.size);
-  if (!read(section.offset, bytes.data(), bytes.size())) return std::nullopt;
-  return bytes;
+  if (section.type == SHT_NOBITS || (section.flags & SHF_COMPRESSED)) return std::nullopt;
+  return bytes_at(section.offset, section.size);
 }
 
 std::optional<std::vector<uint8_t>> ElfFile::contents(const ElfSegment& segment) const {
-  if (segment.file_size > kMaxSectionBytes || !fits(segment.offset, segment.file_size, size_)) return std::nullopt;
+  return bytes_at(segment.offset, segment.file_size);
+}
+
+std::optional<std::vector<uint8_t>> ElfFile::bytes_at(uint64_t offset, uint64_t size) const {
+  if (size > kMaxSectionBytes || !fits(offset, size, size_)) return std::nullopt;
   std::vector<uint8_t> bytes;
-  resize_pages(bytes, segment.file_size);
-  if (!read(segment.offset, bytes.data(), bytes.size())) return std::nullopt;
+  resize_pages(bytes, size);
+  if (!read(offset, bytes.data(), bytes.size())) return std::nullopt;
   return bytes;
 }
 

@@ -77,6 +77,8 @@ class ElfFile {
   bool parse_segments(uint64_t offset, uint64_t count, uint64_t entry_size);
   void parse_sections(uint64_t offset, uint64_t count, uint64_t entry_size, uint64_t name_index);
   void find_build_id();
+  // nullopt when out of bounds or too large.
+  std::optional<std::vector<uint8_t>> bytes_at(uint64_t offset, uint64_t size) const;
 
   ReadBytes read_;
   uint64_t size_ = 0;
